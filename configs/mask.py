@@ -1,0 +1,126 @@
+r"""A 3D mask from words.
+
+  python -m experiments.generate_mask --config=configs/mask.py \
+    --config.prompt="a Bengal tiger" --workdir=out/tiger
+  python -m experiments.generate_mask --config=configs/mask.py \
+    --config.prompt="a Bengal tiger" --workdir=out/tiger \
+    --config.steps=800 --config.resume=true
+
+`configs/mask.py:tiny` is a run of seconds, for tests.
+"""
+
+import ml_collections
+
+
+def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
+  """Return the config of a mode: 'default', or 'tiny' (seconds, for tests)."""
+  if mode not in ('default', 'tiny'):
+    raise ValueError(f'mode {mode!r} is not one of default, tiny')
+  config = ml_collections.ConfigDict()
+  config.prompt = 'a Bengal tiger'
+  config.seed = 0
+  # Start shape: 'plain', 'face' (eye and mouth holes), or a mesh file.
+  config.template = 'plain'
+  config.edge_length = 0.6  # cm; 0.6 gives about 3,000 vertices
+
+  # The judge. An empty path is the bundled prior.
+  config.diffusion = ml_collections.ConfigDict()
+  config.diffusion.path = ''
+  config.diffusion.dtype = 'float32'  # 'bfloat16' on GPU and TPU
+
+  config.first_image = ml_collections.ConfigDict()
+  config.first_image.steps = 40
+  config.first_image.sampler = 'ddim'
+  config.first_image.guidance_scale = 4.0
+  config.first_image.guidance_rescale = 0.5
+  config.first_image.mask_scale = 1.0  # strength of the 2D mask, 0 for none
+
+  # Views of a step. Angles in degrees; azimuth to the viewer's right.
+  config.views = ml_collections.ConfigDict()
+  config.views.count = 4
+  config.views.azimuth = (-75.0, 75.0)
+  config.views.elevation = (-25.0, 35.0)
+  config.views.fovy = (30.0, 30.0)
+  config.views.distance = (0.96, 1.08)  # 1 shows 32 cm around the face
+  config.views.uniform_light = 0.6  # how often light is white and even
+  config.views.light_colors = ('white', 'warm')
+  config.views.light_jitter = 0.15
+  config.views.prompt_form = 'words'  # 'numbers', 'plain'
+
+  config.render = ml_collections.ConfigDict()
+  config.render.sigma = 1e-4  # softness of silhouettes, (half image)^2
+  config.render.gamma = 1e-4
+
+  # What else of the render the denoiser sees (patent [0110]).
+  config.condition = ml_collections.ConfigDict()
+  config.condition.normal_percentage = 0.3  # strength, 0 switches it off
+  config.condition.mask = False  # a shown silhouette is a kept silhouette
+  config.condition.height = True
+  config.condition.normals = True
+
+  config.distill = ml_collections.ConfigDict()
+  config.distill.residual = 'noise'  # 'noised_image'
+  config.distill.weight = 'sqrt_alpha'  # 'sigma2', 'uniform', 'min_snr'
+  config.distill.timesteps = 'anneal'  # 'uniform', 'increase'
+  config.distill.horizon = 600  # steps that the schedule is laid out for
+  config.distill.t_min = 0.15
+  config.distill.t_max = 0.9
+  config.distill.width = 0.25
+  config.distill.guidance_scale = 15.0
+  config.distill.guidance_rescale = 0.5
+  config.distill.negative_prompt = ''
+  config.distill.clip_x0 = 1.0  # 0 for no clipping
+
+  config.optimizer = ml_collections.ConfigDict()
+  config.optimizer.vertex_rate = 6e-3  # head widths a step, before smoothing
+  config.optimizer.color_rate = 3e-2  # logits a step
+  config.optimizer.smoothing = 12.0  # about its root in edges moves together
+  config.optimizer.pin_rim = True
+  config.optimizer.offset_bound = 0.8  # head widths
+
+  config.regularizers = ml_collections.ConfigDict()
+  config.regularizers.laplacian = 0.5
+  config.regularizers.normal_consistency = 0.02
+  config.regularizers.edge_length = 0.01
+  config.regularizers.symmetry = 0.1
+  config.regularizers.foldover = 1.0
+
+  # The run ends by the first of these that comes true.
+  config.steps = 600
+  config.loss_threshold = 0.0  # of the smoothed loss; 0 for none
+  config.seconds = 0.0  # wall clock of the loop; 0 for no limit
+  # More training, and back.
+  config.resume = False
+  config.back = 0  # export this earlier checkpoint instead of training
+
+  config.log_every = 10
+  config.checkpoint_every = 100
+  config.formats = ('glb',)  # 'glb', 'obj', 'ply'
+  config.preview_size = 256  # pixels of a picture in preview.png
+  config.turntable_frames = 72
+
+  if mode == 'tiny':
+    config.edge_length = 1.2
+    config.first_image.steps = 2
+    config.views.count = 2
+    config.steps = 3
+    config.distill.horizon = 3
+    config.log_every = 1
+    config.checkpoint_every = 1
+    config.preview_size = 48
+    config.turntable_frames = 4
+  return config
+
+
+def sweep(add) -> None:
+  """The ablation: residual x timestep schedule x condition."""
+  for residual in ('noise', 'noised_image'):
+    for timesteps in ('uniform', 'anneal', 'increase'):
+      for percentage in (0.0, 0.3):
+        add(
+          **{
+            'distill.residual': residual,
+            'distill.timesteps': timesteps,
+            'condition.normal_percentage': percentage,
+          }
+        )

@@ -1,0 +1,62 @@
+r"""Judge samples of a prior by the matcher.
+
+  python -m experiments.evaluate_prior --workdir=out/prior_proof \
+    [--prior=out/prior/model] [--matcher=out/matcher/matcher] \
+    [--real=out/matcher_heads]
+
+Leaves report.json, samples.csv and contact-*.png (real beside generated) in
+the workdir. Without --prior and --matcher the bundled ones are taken.
+"""
+
+import pathlib
+
+from absl import flags
+
+from maskjax.data import head_images
+from maskjax.diffusion import model, sampling
+from maskjax.evaluation import matcher, prior
+from maskjax.training import flags as flags_lib
+from maskjax.training import progress
+from maskjax.weights import bundled
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the results.')
+_PRIOR = flags.DEFINE_string('prior', '', 'Model folder.')
+_MATCHER = flags.DEFINE_string('matcher', '', 'Folder of the matcher.')
+_REAL = flags.DEFINE_string('real', '', 'Folder of head pictures to show.')
+_SAMPLES = flags.DEFINE_integer('samples', 400, 'Pictures to sample.')
+_STEPS = flags.DEFINE_integer('steps', 20, 'Steps of the sampler.', 1)
+_SAMPLER = flags.DEFINE_enum('sampler', 'ddim', sampling.METHODS, 'Sampler.')
+_GUIDANCE = flags.DEFINE_float('guidance', 4.0, 'Classifier-free guidance.')
+_RESCALE = flags.DEFINE_float('rescale', 0.0, 'Guidance rescale.')
+_BATCH = flags.DEFINE_integer('batch', 16, 'Pictures at a time.', 1)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of words and noise.')
+flags.mark_flag_as_required('workdir')
+
+
+def main(argv: list[str]) -> None:
+  """Sample, judge, print the table."""
+  del argv
+  real = None
+  if _REAL.value:
+    shards = sorted(pathlib.Path(_REAL.value).glob('heads-*.npz'))
+    real = head_images.load(shards[-2:])
+  with progress.bar(_SAMPLES.value, name='samples') as bar:
+    report = prior.evaluate(
+      model.load(_PRIOR.value or bundled.bundled_path('prior')),
+      matcher.load(_MATCHER.value),
+      pathlib.Path(_WORKDIR.value),
+      count=_SAMPLES.value,
+      real=real,
+      seed=_SEED.value,
+      report=lambda done: bar(done, {}),
+      steps=_STEPS.value,
+      sampler=_SAMPLER.value,
+      guidance=_GUIDANCE.value,
+      rescale=_RESCALE.value,
+      batch_size=_BATCH.value,
+    )
+  print(prior.table(report))
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)

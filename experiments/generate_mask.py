@@ -1,0 +1,34 @@
+r"""Make a 3D mask from words.
+
+  python -m experiments.generate_mask --config=configs/mask.py \
+    --config.prompt="a Bengal tiger" --workdir=out/tiger
+
+Leaves mask.glb, preview.png, turntable.mp4, metrics.jsonl, report.json and
+config.json in the workdir. `--config.resume=true --config.steps=800` trains
+on; `--config.back=300` exports the checkpoint of step 300 again.
+"""
+
+from absl import flags
+
+from maskjax.mask import generate
+from maskjax.training import flags as flags_lib
+
+_CONFIG = flags_lib.define_config('configs/mask.py')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the run.', required=True
+)
+
+
+def main(argv: list[str]) -> None:
+  """Generate, and say where the files are."""
+  del argv
+  report = generate.run(_CONFIG.value, _WORKDIR.value)
+  seconds = sum(report['seconds'].values())
+  print(
+    f'{report["prompt"]}: {report["steps"]} steps, {seconds:.0f} s; see '
+    f'{_WORKDIR.value}/preview.png and {_WORKDIR.value}/turntable.mp4'
+  )
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)

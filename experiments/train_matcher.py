@@ -1,0 +1,29 @@
+r"""Train the matcher; leaves its folder and report.json in the workdir.
+
+  python -m experiments.train_matcher --config=configs/matcher.py \
+    --workdir=out/matcher [--config.data=DIR] [--config.resume=true]
+"""
+
+from absl import flags
+
+from maskjax.evaluation import matcher, matcher_training
+from maskjax.training import flags as flags_lib
+
+_CONFIG = flags_lib.define_config('configs/matcher.py')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
+flags.mark_flag_as_required('workdir')
+
+
+def main(argv: list[str]) -> None:
+  """Train, and say how well it does on heads it has not seen."""
+  del argv
+  report = matcher_training.train(_CONFIG.value, _WORKDIR.value)
+  held_out = report['held_out']
+  words = ', '.join(
+    f'{name} {held_out[name]:.1%}' for name in matcher.ATTRIBUTES
+  )
+  print(f'{held_out["pictures"]} held-out pictures: {words}')
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)

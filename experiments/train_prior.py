@@ -1,0 +1,25 @@
+r"""Train one stage of the bundled prior; leaves a model folder in the workdir.
+
+  python -m experiments.train_prior --config=configs/prior.py:fine \
+    --workdir=out/fine --config.init=out/coarse/model [--config.resume=true]
+"""
+
+from absl import flags
+
+from maskjax.data import prior_training
+from maskjax.training import flags as flags_lib
+
+_CONFIG = flags_lib.define_config('configs/prior.py')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the run.', required=True
+)
+
+
+def main(argv: list[str]) -> None:
+  """Train."""
+  del argv
+  prior_training.train(_CONFIG.value, _WORKDIR.value)
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)

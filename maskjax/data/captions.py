@@ -1,0 +1,251 @@
+"""Captions: words for a head, the place of the camera, and the light.
+
+The same view and light words follow a training image's caption and a user's
+prompt (`adjust`), so that the denoiser is asked in the words it learnt.
+Azimuth is in degrees, positive where the camera moves toward +x; elevation
+is positive above. The camera is 'left' where it stands toward -x.
+
+Patent: paragraphs 25, 103-104 (camera and light follow in the text).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from maskjax.data import traits
+
+NAMES = {
+  'tiger': ('tiger', 'Bengal tiger', 'tiger'),
+  'lion': ('lion', 'lion', 'male lion'),
+  'leopard': ('leopard', 'cheetah', 'jaguar'),
+  'cat': ('cat', 'house cat', 'kitty'),
+  'fox': ('fox', 'red fox'),
+  'wolf': ('wolf', 'grey wolf'),
+  'dog': ('dog', 'hound', 'puppy'),
+  'bear': ('bear', 'brown bear', 'grizzly bear'),
+  'panda': ('panda', 'giant panda', 'panda bear'),
+  'raccoon': ('raccoon',),
+  'elephant': ('elephant', 'elephant', 'African elephant'),
+  'rabbit': ('rabbit', 'bunny', 'hare'),
+  'pig': ('pig', 'piglet'),
+  'cow': ('cow', 'bull'),
+  'deer': ('deer', 'stag', 'reindeer'),
+  'mouse': ('mouse', 'rat'),
+  'sheep': ('sheep', 'lamb'),
+  'horse': ('horse', 'pony'),
+  'zebra': ('zebra',),
+  'koala': ('koala', 'koala bear'),
+  'hippo': ('hippo', 'hippopotamus'),
+  'rhinoceros': ('rhinoceros', 'rhino'),
+  'gorilla': ('gorilla', 'gorilla', 'ape'),
+  'monkey': ('monkey', 'chimpanzee'),
+  'frog': ('frog', 'toad'),
+  'owl': ('owl',),
+  'eagle': ('eagle', 'bald eagle', 'hawk'),
+  'parrot': ('parrot', 'macaw'),
+  'penguin': ('penguin',),
+  'rooster': ('rooster', 'chicken'),
+  'crocodile': ('crocodile', 'alligator'),
+  'dragon': ('dragon',),
+  'robot': ('robot', 'android'),
+  'alien': ('alien', 'extraterrestrial'),
+  'skull': ('skull', 'skeleton'),
+  'clown': ('clown', 'circus clown'),
+  'ogre': ('ogre', 'troll', 'orc'),
+  'cartoon character': (
+    'cartoon character',
+    'cartoon character',
+    'cartoon face',
+    'cartoon boy',
+  ),
+  'demon': ('demon', 'devil'),
+  'pirate': ('pirate', 'pirate captain'),
+  'unicorn': ('unicorn',),
+}
+# Names that say a trait of their own, and the words they do not go with.
+_CLASHES = {
+  'red fox': traits.COLORS,
+  'grey wolf': traits.COLORS,
+  'brown bear': traits.COLORS,
+  'Bengal tiger': (),
+  'puppy': ('old',),
+  'piglet': ('old',),
+  'lamb': ('old',),
+  'kitty': ('old',),
+  'cartoon boy': ('old',),
+}
+LIGHT_COLORS = {
+  'white': (1.0, 1.0, 1.0),
+  'warm': (1.0, 0.78, 0.52),
+  'red': (1.0, 0.16, 0.10),
+  'orange': (1.0, 0.46, 0.10),
+  'green': (0.20, 1.0, 0.25),
+  'blue': (0.16, 0.32, 1.0),
+  'purple': (0.66, 0.20, 1.0),
+}
+LIGHT_DIRECTIONS = {
+  'left': (-1.0, 0.0, 0.35),
+  'right': (1.0, 0.0, 0.35),
+  'above': (0.0, 1.0, 0.35),
+  'below': (0.0, -1.0, 0.35),
+  'front': (0.0, 0.0, 1.0),
+}
+_TEMPLATES = (
+  '{a} mask',
+  '{a} mask',
+  '{a}',
+  '{a} face',
+  '{a} head',
+  'head of {a}',
+  'face of {a}',
+  'a mask of {a}',
+  'a 3D mask of {a}',
+  'a 3D render of {a} head',
+)
+
+
+def view_words(azimuth: float, elevation: float) -> str:
+  """Return words for a camera, e.g. 'front view, looking from above'.
+
+  Args:
+    azimuth: degrees; 0 is in front, positive toward +x.
+    elevation: degrees; positive is above.
+  """
+  side = 'left' if azimuth < 0 else 'right'
+  away = abs(azimuth)
+  if away < 10:
+    words = 'front view'
+  elif away < 30:
+    words = f'slightly from the {side}'
+  elif away < 60:
+    words = f'three-quarter view from the {side}'
+  else:
+    words = f'side view from the {side}'
+  if elevation > 18:
+    words += ', looking from above'
+  elif elevation < -12:
+    words += ', looking from below'
+  return words
+
+
+def view_numbers(azimuth: float, elevation: float) -> str:
+  """Return a camera's place in numbers, e.g. 'at position 0.5, 0, 1'.
+
+  The place is in units of the camera's distance from its target, x to the
+  viewer's right, y up, z out of the face, each rounded to halves.
+
+  Args:
+    azimuth: degrees; 0 is in front, positive toward +x.
+    elevation: degrees; positive is above.
+  """
+  a, e = np.radians([azimuth, elevation])
+  place = (np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e))
+  halves = [round(2 * float(value)) / 2 + 0.0 for value in place]
+  return 'at position ' + ', '.join(f'{value:g}' for value in halves)
+
+
+def color_word(color) -> str:
+  """Return the word of `LIGHT_COLORS` nearest to a light's colour f[3]."""
+  color = np.asarray(color, np.float32)
+  color = color / max(float(color.max()), 1e-6)
+  return min(
+    LIGHT_COLORS,
+    key=lambda word: float(((color - LIGHT_COLORS[word]) ** 2).sum()),
+  )
+
+
+def direction_word(direction) -> str:
+  """Return the word of `LIGHT_DIRECTIONS` nearest to f[3], toward the light."""
+  direction = np.asarray(direction, np.float32)
+
+  def agreement(word):
+    axis = np.asarray(LIGHT_DIRECTIONS[word])
+    return float(direction @ axis) / float(np.linalg.norm(axis))
+
+  return max(LIGHT_DIRECTIONS, key=agreement)
+
+
+def light_words(color: str = 'white', direction: str | None = None) -> str:
+  """Return words for a light, e.g. 'lit by red light from the left'.
+
+  Args:
+    color: a word of `LIGHT_COLORS`.
+    direction: a word of `LIGHT_DIRECTIONS`, or None for light from all sides.
+
+  Raises:
+    ValueError: an unknown word.
+  """
+  if color not in LIGHT_COLORS:
+    raise ValueError(
+      f'unknown light colour {color!r}: use one of {", ".join(LIGHT_COLORS)}'
+    )
+  if direction is None:
+    return f'with uniform {color} light'
+  if direction not in LIGHT_DIRECTIONS:
+    raise ValueError(
+      f'unknown light direction {direction!r}: use one of '
+      f'{", ".join(LIGHT_DIRECTIONS)} or None'
+    )
+  article = '' if direction in ('above', 'below') else 'the '
+  return f'lit by {color} light from {article}{direction}'
+
+
+def adjust(prompt: str, view: str = '', light: str = '') -> str:
+  """Return a prompt followed by view and light words, those that are given."""
+  return ', '.join(part for part in (prompt.strip(), view, light) if part)
+
+
+def with_article(words: str) -> str:
+  """Return words behind 'a' or 'an'."""
+  return ('an ' if words[0].lower() in 'aeio' else 'a ') + words
+
+
+def subject(
+  kind: str, modifiers: Sequence[str], rng: np.random.Generator
+) -> str:
+  """Return a head's name with its modifiers, e.g. 'old white wolf'."""
+  names = [
+    name
+    for name in NAMES[kind]
+    if not set(modifiers) & set(_CLASHES.get(name, ()))
+  ]
+  order = traits.MOODS + traits.AGES + traits.COLORS + traits.MATERIALS
+  words = sorted(modifiers, key=order.index)
+  return ' '.join([*words, names[rng.integers(len(names))]])
+
+
+def caption(
+  kind: str,
+  modifiers: Sequence[str],
+  view: tuple[float, float] | None,
+  light: tuple[str, str | None] | None,
+  rng: np.random.Generator,
+  *,
+  drop: float = 0.15,
+  numbers: float = 0.1,
+) -> str:
+  """Return a caption of an image of a head.
+
+  Args:
+    kind: a key of `NAMES`.
+    modifiers: words of `traits.MODIFIERS`.
+    view: azimuth and elevation of the camera in degrees, or None.
+    light: arguments of `light_words`, or None.
+    rng: draws template, synonym, and what is left out.
+    drop: chance that the view, and likewise the light, is left out.
+    numbers: chance that the view is told in numbers.
+
+  Returns:
+    For instance 'an old white wolf mask, front view, with uniform white
+    light'.
+  """
+  template = _TEMPLATES[rng.integers(len(_TEMPLATES))]
+  text = template.format(a=with_article(subject(kind, modifiers, rng)))
+  chances = rng.random(3)
+  view_text = light_text = ''
+  if view is not None and chances[0] >= drop:
+    name = view_numbers if chances[1] < numbers else view_words
+    view_text = name(*view)
+  if light is not None and chances[2] >= drop:
+    light_text = light_words(*light)
+  return adjust(text, view_text, light_text)

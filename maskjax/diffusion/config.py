@@ -1,0 +1,125 @@
+"""Reading and writing the config.json of a Stable Diffusion component.
+
+Each network of this package has a frozen, hashable dataclass whose fields
+and default values are those of the PyTorch class of the same folder. Other
+keys that the PyTorch class knows are accepted at the one value that this
+package computes, and refused by name at any other.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any, ClassVar, Protocol, TypeVar
+
+
+class _Dataclass(Protocol):
+  """What every dataclass has."""
+
+  __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+ConfigT = TypeVar('ConfigT', bound=_Dataclass)
+
+
+def _freeze(value: Any) -> Any:
+  """Turn lists, at any depth, into tuples so that the config hashes."""
+  if isinstance(value, list | tuple):
+    return tuple(_freeze(item) for item in value)
+  return value
+
+
+def _thaw(value: Any) -> Any:
+  """Turn tuples, at any depth, into lists as JSON has them."""
+  if isinstance(value, tuple):
+    return [_thaw(item) for item in value]
+  return value
+
+
+def parse(
+  cls: type[ConfigT],
+  values: Mapping[str, Any],
+  *,
+  fixed: Mapping[str, Any],
+  ignored: tuple[str, ...] = (),
+) -> ConfigT:
+  """Build a config dataclass from the keys of a config.json.
+
+  Args:
+    cls: frozen dataclass; its fields are the keys that are read, its default
+      values stand in for keys that the file leaves out.
+    values: content of config.json.
+    fixed: known keys of which only one value, the one given, is supported.
+    ignored: known keys that do not change what the network computes.
+
+  Returns:
+    An instance of `cls`, lists turned into tuples.
+
+  Raises:
+    ValueError: a key has a value that is not supported, or is not known.
+  """
+  names = {field.name for field in dataclasses.fields(cls)}
+  kept = {}
+  for key, value in values.items():
+    value = _freeze(value)
+    if key in names:
+      kept[key] = value
+    elif key.startswith('_') or key in ignored:
+      continue
+    elif key in fixed:
+      if value != _freeze(fixed[key]):
+        raise ValueError(
+          f'{cls.__name__}: {key}={value!r} is not supported, only '
+          f'{fixed[key]!r} is'
+        )
+    elif value is not None and value is not False:
+      raise ValueError(
+        f'{cls.__name__}: {key}={value!r} is not a key this version knows; '
+        'remove it, or use a model without it'
+      )
+  return cls(**kept)
+
+
+def dump(config: Any, class_name: str) -> dict[str, Any]:
+  """Return the content of config.json for a config dataclass.
+
+  Args:
+    config: a config dataclass of this package.
+    class_name: PyTorch class that opens the folder, e.g.
+      'UNet2DConditionModel'.
+  """
+  fields = {
+    field.name: _thaw(getattr(config, field.name))
+    for field in dataclasses.fields(config)
+  }
+  return {'_class_name': class_name, **fields}
+
+
+def per_block(value: Any, blocks: int, name: str) -> tuple[Any, ...]:
+  """Repeat a single value for each block, or checks a value per block.
+
+  Raises:
+    ValueError: a tuple whose length is not the number of blocks.
+  """
+  if not isinstance(value, tuple):
+    return (value,) * blocks
+  if len(value) != blocks:
+    raise ValueError(
+      f'{name}={value} has {len(value)} entries for {blocks} blocks; give one '
+      'number, or one for each block'
+    )
+  return value
+
+
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+  """Raise ValueError, naming the key, unless the value is among choices."""
+  if value not in choices:
+    raise ValueError(f'{name}={value!r} is not supported, only {choices} are')
+
+
+def check_groups(groups: int, channels: tuple[int, ...]) -> None:
+  """Raise ValueError unless every channel count splits into the groups."""
+  for count in channels:
+    if count % groups:
+      raise ValueError(
+        f'norm_num_groups={groups} does not divide {count} channels; choose '
+        f'block_out_channels that are multiples of {groups}'
+      )

@@ -1,0 +1,209 @@
+"""Training of a diffusion model from pictures and captions.
+
+The networks named in `trained` learn, the others stay as they are: the UNet
+with its text encoder first, the ControlNet on top of them later. The loss is
+the mean square of (target - output) of the schedule's prediction type,
+weighted by min-SNR-gamma (2303.09556, for v prediction:
+min(snr, gamma) / (snr + 1)).
+
+Shape legend: `b` pictures, `s` pixels a side.
+"""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+from typing import Any
+
+import flax
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+import optax
+
+from maskjax.diffusion import clip, controlnet, schedulers, unet
+from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import tokenizer as tokenizer_lib
+from maskjax.training import parallel
+from maskjax.training import state as state_lib
+
+# prepare(rng, one row of a batch) -> picture [s, s, 3], condition [s, s, k]
+PrepareFn = Callable[[PRNGKeyArray, Any], tuple[Array, Array]]
+
+
+def create(
+  rng: PRNGKeyArray,
+  *,
+  unet_config: unet.UNetConfig,
+  text_config: clip.ClipTextConfig,
+  scheduler_config: dict[str, Any],
+  tokenizer: tokenizer_lib.Tokenizer,
+  sample_size: int,
+  pixel_unshuffle: int,
+) -> model_lib.DiffusionModel:
+  """Make a pixel-space model with random weights and no ControlNet."""
+  networks = {
+    'unet': unet.UNet2DConditionModel(unet_config),
+    'text_encoder': clip.CLIPTextModel(text_config),
+  }
+  rng_unet, rng_text = jax.random.split(rng)
+  side = sample_size // pixel_unshuffle
+  tokens = jnp.zeros((1, tokenizer.max_length), jnp.int32)
+  text = jax.jit(networks['text_encoder'].init)(rng_text, tokens)['params']
+  params = {
+    'text_encoder': text,
+    'unet': jax.jit(networks['unet'].init)(
+      rng_unet,
+      jnp.zeros((1, side, side, unet_config.in_channels)),
+      jnp.zeros((1,), jnp.int32),
+      jnp.zeros((1, tokenizer.max_length, unet_config.cross_attention_dim)),
+    )['params'],
+  }
+  return model_lib.DiffusionModel(
+    params=params,
+    schedule=schedulers.from_config(scheduler_config),
+    networks=flax.core.freeze(networks),
+    tokenizer=tokenizer,
+    sample_size=sample_size,
+    pixel_unshuffle=pixel_unshuffle,
+  )
+
+
+def add_controlnet(
+  rng: PRNGKeyArray,
+  model: model_lib.DiffusionModel,
+  *,
+  conditioning_channels: int,
+  embedding_channels: Sequence[int],
+) -> model_lib.DiffusionModel:
+  """Give a model a new ControlNet, begun as a copy of its UNet's encoder.
+
+  Args:
+    rng: typed key.
+    model: a model; a ControlNet that it already has is kept as it is.
+    conditioning_channels: channels of the condition picture.
+    embedding_channels: widths of the condition's embedding; one halving of
+      the resolution between each two.
+  """
+  if 'controlnet' in model.networks:
+    return model
+  unet_module = model.networks['unet']
+  config = controlnet.ControlNetConfig.from_unet(
+    unet_module.config,
+    conditioning_channels=conditioning_channels,
+    conditioning_embedding_out_channels=tuple(embedding_channels),
+  )
+  module = controlnet.ControlNetModel(config)
+  size = model.sample_size
+  side = size // model.pixel_unshuffle
+  fresh = jax.jit(module.init)(
+    rng,
+    jnp.zeros((1, side, side, config.in_channels)),
+    jnp.zeros((1,), jnp.int32),
+    jnp.zeros((1, 1, config.cross_attention_dim)),
+    jnp.zeros((1, size, size, conditioning_channels)),
+  )['params']
+  params = controlnet.copy_unet(fresh, model.params['unet'])
+  return dataclasses.replace(
+    model,
+    params={**model.params, 'controlnet': params},
+    networks=flax.core.freeze({**model.networks, 'controlnet': module}),
+  )
+
+
+def _pool(images: Float[Array, 'b s s c'], factor: int) -> Array:
+  """Average pictures down by a whole factor."""
+  count, size, _, channels = images.shape
+  small = size // factor
+  shape = (count, small, factor, small, factor, channels)
+  return images.reshape(shape).mean((2, 4))
+
+
+def denoising_loss(
+  model: model_lib.DiffusionModel,
+  keys: PRNGKeyArray,
+  images: Float[Array, 'b s s 3'],
+  tokens: Int[Array, 'b t'],
+  *,
+  condition: Float[Array, 'b s s k'] | None = None,
+  snr_gamma: float = 5.0,
+) -> Float[Array, '']:
+  """Return the weighted mean square error of the network's output.
+
+  Args:
+    model: the model.
+    keys: one typed key per picture, for its timestep and noise.
+    images: sRGB in [-1, 1].
+    tokens: captions.
+    condition: of the ControlNet; None trains without it.
+    snr_gamma: bound of the signal-to-noise ratio in the weight.
+  """
+  z = model_lib.encode_images(model, images)
+  schedule = model.schedule
+
+  def draw(key):
+    key_t, key_noise = jax.random.split(key)
+    t = jax.random.randint(key_t, (), 0, schedule.num_train_timesteps)
+    return t, jax.random.normal(key_noise, z.shape[1:])
+
+  t, eps = jax.vmap(draw)(keys)
+  x_t = schedulers.add_noise(schedule, z, eps, t)
+  text = model_lib.encode_tokens(model, tokens)
+  output = model_lib.predict(model, x_t, t, text, condition=condition)
+  error = (output - schedulers.target(schedule, z, eps, t)) ** 2
+  snr = schedulers.snr(schedule, t)
+  extra = 1.0 if schedule.prediction_type == 'v_prediction' else 0.0
+  weight = jnp.minimum(snr, snr_gamma) / (snr + extra)
+  # The weights' mean is brought back to one, so that rates carry over.
+  return jnp.mean(error.mean((1, 2, 3)) * weight) * 2.0
+
+
+def make_step(
+  model: model_lib.DiffusionModel,
+  tx: optax.GradientTransformation,
+  prepare: PrepareFn,
+  *,
+  trained: Sequence[str],
+  ema_decay: float,
+  downscale: int = 1,
+):
+  """Build `step(state, rng, batch, frozen, axis_name=None)`.
+
+  It returns the new state and metrics; the state's params are a dict of the
+  trained networks, and `frozen` is one of the others.
+
+  Args:
+    model: the model; its own parameters are not used.
+    tx: optimiser.
+    prepare: makes a picture and its condition of a row of the batch; a batch
+      has a `tokens` field.
+    trained: 'unet' and 'text_encoder', or 'controlnet'.
+    ema_decay: decay of the average that is kept for use.
+    downscale: pictures are averaged down by this factor.
+  """
+  with_condition = 'controlnet' in trained
+
+  def step(state, rng, batch, frozen, axis_name=None):
+    count = batch.tokens.shape[0]
+    keys = parallel.example_keys(rng, count, axis_name)
+    keys = jax.vmap(lambda key: jax.random.split(key))(keys)
+    images, condition = jax.vmap(prepare)(keys[:, 0], batch)
+
+    def loss_fn(params):
+      merged = dataclasses.replace(model, params={**frozen, **params})
+      return denoising_loss(
+        merged,
+        keys[:, 1],
+        _pool(images, downscale),
+        batch.tokens,
+        condition=_pool(condition, downscale) if with_condition else None,
+      )
+
+    loss, grads = jax.value_and_grad(loss_fn)(state.params)
+    grads = parallel.pmean(grads, axis_name)
+    metrics = {
+      'loss': parallel.pmean(loss, axis_name),
+      'gradient_norm': optax.global_norm(grads),
+    }
+    state = state_lib.apply_gradients(state, grads, tx, ema_decay=ema_decay)
+    return state, metrics
+
+  return step

@@ -1,0 +1,170 @@
+"""Steps of diffusion samplers, from a timestep t down to t_prev.
+
+Pure functions of a `schedulers.NoiseSchedule`; t_prev = -1 is the clean end
+of the chain. `sampling` strings them together.
+
+Shapes: B samples, any trailing axes; t is a scalar or [B].
+Sources: DDPM 2006.11239; DDIM 2010.02502; Euler 2206.00364; DPM-Solver++
+2211.01095.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from maskjax.diffusion import schedulers
+
+
+def _clip(schedule: schedulers.NoiseSchedule, x0: Array) -> Array:
+  """Bound a predicted clean sample where the schedule asks for it."""
+  if schedule.clip_range is None:
+    return x0
+  return jnp.clip(x0, -schedule.clip_range, schedule.clip_range)
+
+
+def _ratio_gap(now: schedulers.Level, prev: schedulers.Level) -> Array:
+  """1 - alpha_t^2 / alpha_prev^2, without cancellation."""
+  return -jnp.expm1(2 * (now.log_alpha - prev.log_alpha))
+
+
+def ddim_step(
+  schedule: schedulers.NoiseSchedule,
+  x_t: Float[Array, 'b ...'],
+  output: Float[Array, 'b ...'],
+  t: Int[Array, '*b'],
+  t_prev: Int[Array, '*b'],
+  *,
+  eta: float = 0.0,
+  noise: Float[Array, 'b ...'] | None = None,
+  use_clipped_output: bool = False,
+) -> Float[Array, 'b ...']:
+  """Step from t down to t_prev (2010.02502, eq. 12 and 16).
+
+  Args:
+    schedule: the noise schedule.
+    x_t: sample at t.
+    output: the network's output for it.
+    t: timestep.
+    t_prev: next lower timestep of the chain, -1 at its end.
+    eta: 0 is deterministic, 1 as noisy as DDPM.
+    noise: standard normal, as x_t; needed where eta > 0.
+    use_clipped_output: make the noise agree with the clipped x_0.
+
+  Returns:
+    The sample at t_prev.
+
+  Raises:
+    ValueError: eta > 0 without noise.
+  """
+  now = schedulers.level(schedule, t, x_t)
+  prev = schedulers.level(
+    schedule, t_prev, x_t, clean=schedule.set_alpha_to_one
+  )
+  x0 = _clip(schedule, schedulers.to_x0(schedule, output, x_t, t))
+  if use_clipped_output:
+    eps = (x_t - now.alpha * x0) / now.sigma
+  else:
+    eps = schedulers.to_epsilon(schedule, output, x_t, t)
+  if eta == 0.0:
+    return prev.alpha * x0 + prev.sigma * eps
+  if noise is None:
+    raise ValueError('ddim_step: eta > 0 needs noise')
+  ratio = prev.sigma / now.sigma
+  spread = eta * ratio * jnp.sqrt(_ratio_gap(now, prev))
+  # Rounding can push the radicand below zero where eta = 1 and t_prev = -1.
+  along = jnp.sqrt(jnp.maximum(prev.sigma**2 - spread**2, 0.0))
+  return prev.alpha * x0 + along * eps + spread * noise
+
+
+def ddpm_step(
+  schedule: schedulers.NoiseSchedule,
+  x_t: Float[Array, 'b ...'],
+  output: Float[Array, 'b ...'],
+  t: Int[Array, '*b'],
+  t_prev: Int[Array, '*b'],
+  *,
+  noise: Float[Array, 'b ...'],
+) -> Float[Array, 'b ...']:
+  """Draw from the posterior at t_prev (2006.11239, eq. 6 and 7).
+
+  Arguments as `ddim_step`; the variance is the smaller one ('fixed_small'),
+  and no noise is added at t_prev = -1.
+  """
+  now = schedulers.level(schedule, t, x_t)
+  prev = schedulers.level(schedule, t_prev, x_t)
+  x0 = _clip(schedule, schedulers.to_x0(schedule, output, x_t, t))
+  beta = _ratio_gap(now, prev)
+  variance = (prev.sigma / now.sigma) ** 2 * beta
+  mean = (prev.alpha * beta / now.sigma**2) * x0 + (
+    now.alpha / prev.alpha * (prev.sigma / now.sigma) ** 2
+  ) * x_t
+  return mean + jnp.sqrt(variance) * noise
+
+
+def euler_step(
+  schedule: schedulers.NoiseSchedule,
+  x_t: Float[Array, 'b ...'],
+  output: Float[Array, 'b ...'],
+  t: Int[Array, '*b'],
+  t_prev: Int[Array, '*b'],
+) -> Float[Array, 'b ...']:
+  """Euler step of the probability flow in s = sigma / alpha.
+
+  d(x/alpha)/ds = (x/alpha - x_0)/s (2206.00364, algorithm 1 without churn).
+  Samples stay in the variance-preserving frame, x_t, not x_t / alpha. Where
+  nothing is clipped this is DDIM with eta 0; with clipping the direction
+  follows the clipped x_0.
+  """
+  now = schedulers.level(schedule, t, x_t)
+  prev = schedulers.level(schedule, t_prev, x_t)
+  alpha = jnp.maximum(now.alpha, schedulers.MIN_ALPHA)
+  x0 = _clip(schedule, schedulers.to_x0(schedule, output, x_t, t))
+  s, s_prev = now.sigma / alpha, prev.sigma / prev.alpha
+  slope = (x_t / alpha - x0) / s
+  # x/alpha + slope (s_prev - s), written without the large x/alpha.
+  return prev.alpha * (x0 + slope * s_prev)
+
+
+def dpmpp_2m_step(
+  schedule: schedulers.NoiseSchedule,
+  x_t: Float[Array, 'b ...'],
+  output: Float[Array, 'b ...'],
+  t: Int[Array, '*b'],
+  t_prev: Int[Array, '*b'],
+  *,
+  x0_last: Float[Array, 'b ...'],
+  t_last: Int[Array, '*b'],
+) -> tuple[Float[Array, 'b ...'], Float[Array, 'b ...']]:
+  """Second-order multistep step of DPM-Solver++ (2211.01095, algorithm 2).
+
+  Args:
+    schedule: the noise schedule.
+    x_t: sample at t.
+    output: the network's output for it.
+    t: timestep.
+    t_prev: next lower timestep, -1 at the end of the chain.
+    x0_last: clean sample that the step before this one predicted.
+    t_last: timestep of that step; -1 if there was none. The first step and
+      the step to -1 are of first order.
+
+  Returns:
+    The sample at t_prev, and the clean sample predicted here.
+  """
+  now, prev = (
+    schedulers.level(schedule, t, x_t),
+    schedulers.level(schedule, t_prev, x_t),
+  )
+  last = schedulers.level(schedule, t_last, x_t)
+
+  def half_log_snr(level):
+    return level.log_alpha - jnp.log(jnp.maximum(level.sigma, 1e-20))
+
+  x0 = _clip(schedule, schedulers.to_x0(schedule, output, x_t, t))
+  h = half_log_snr(prev) - half_log_snr(now)
+  h_last = half_log_snr(now) - half_log_snr(last)
+  second = (schedulers.like(jnp.asarray(t_last), x_t) >= 0) & (
+    schedulers.like(jnp.asarray(t_prev), x_t) >= 0
+  )
+  weight = jnp.where(second, 0.5 * h / jnp.where(second, h_last, 1.0), 0.0)
+  blend = x0 + weight * (x0 - x0_last)
+  moved = prev.sigma / now.sigma * x_t - prev.alpha * jnp.expm1(-h) * blend
+  return moved, x0

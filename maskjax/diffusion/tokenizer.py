@@ -1,0 +1,409 @@
+"""Byte-level BPE text tokenizer in CLIP's file format.
+
+Reads and writes the `tokenizer/` folder of a Stable Diffusion checkpoint
+(`vocab.json`, `merges.txt`, `special_tokens_map.json`,
+`tokenizer_config.json`; `tokenizer.json` is read when present), and trains a
+small vocabulary of the same kind. Text is normalised as transformers'
+CLIPTokenizer does it: NFC, white space collapsed, lower case, words split at
+letters, single digits and punctuation, bytes mapped to printable characters,
+`</w>` at the end of a word.
+
+Shapes: B texts, T = model_max_length tokens.
+Source: Radford et al. 2103.00020, section 2.4; Sennrich et al. 1508.07909.
+"""
+
+import collections
+from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+import itertools
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+from jaxtyping import Bool, Int
+import numpy as np
+import tokenizers
+from tokenizers import models, normalizers, pre_tokenizers
+
+START = '<|startoftext|>'
+END = '<|endoftext|>'
+_SUFFIX = '</w>'
+_WORDS = (
+  r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
+  r'|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+'
+)
+
+_SPECIAL = {
+  'bos_token': START,
+  'eos_token': END,
+  'pad_token': END,
+  'unk_token': END,
+}
+
+Pair = tuple[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokenizer:
+  """A loaded vocabulary: library object, special token ids, text length T."""
+
+  backend: tokenizers.Tokenizer
+  start_id: int
+  end_id: int
+  pad_id: int
+  max_length: int
+
+  @property
+  def vocab_size(self) -> int:
+    """Number of token ids, special tokens included."""
+    return self.backend.get_vocab_size(with_added_tokens=True)
+
+
+class Tokens(NamedTuple):
+  """Token ids [B, T] and, per text, whether words were cut off at T."""
+
+  ids: Int[np.ndarray, 'b t']
+  truncated: Bool[np.ndarray, 'b']
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+  """Read a JSON object, or one clear line why not."""
+  try:
+    value = json.loads(path.read_text(encoding='utf-8'))
+  except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    raise ValueError(f'{path}: not a JSON file ({error})') from error
+  if not isinstance(value, dict):
+    raise ValueError(f'{path}: expected a JSON object at the top')
+  return value
+
+
+def _read_merges(path: pathlib.Path) -> list[Pair]:
+  """Read merges.txt: a version line, then one pair a line."""
+  merges = []
+  for line in path.read_text(encoding='utf-8').split('\n'):
+    if not line or line.startswith('#version'):
+      continue
+    pair = line.split(' ')
+    if len(pair) != 2:
+      raise ValueError(f'{path}: expected two symbols a line, got {line!r}')
+    merges.append((pair[0], pair[1]))
+  return merges
+
+
+def _read_vocabulary(
+  folder: pathlib.Path,
+) -> tuple[dict[str, int], list[Pair]]:
+  """Read vocabulary and merges; tokenizer.json wins, as in transformers."""
+  whole = folder / 'tokenizer.json'
+  if whole.is_file():
+    content = _read_json(whole)
+    model = content.get('model', {})
+    if model.get('type', 'BPE') != 'BPE' or (
+      model.get('end_of_word_suffix') != _SUFFIX
+    ):
+      raise ValueError(
+        f'{whole}: expected a BPE model with end_of_word_suffix {_SUFFIX!r}, '
+        'that is, a CLIP tokenizer'
+      )
+    merges = []
+    for entry in model['merges']:
+      pair = entry.split(' ') if isinstance(entry, str) else entry
+      if len(pair) != 2:
+        raise ValueError(f'{whole}: expected merges of two, got {entry!r}')
+      merges.append((pair[0], pair[1]))
+    for token in content.get('added_tokens', ()):
+      if token['content'] not in model['vocab']:
+        raise ValueError(
+          f'{whole}: added token {token["content"]!r} is not in the '
+          'vocabulary; learned tokens are not supported'
+        )
+    return model['vocab'], merges
+  for name in ('vocab.json', 'merges.txt'):
+    if not (folder / name).is_file():
+      raise ValueError(
+        f'{folder}: no {name}; a tokenizer folder holds vocab.json and '
+        'merges.txt, or tokenizer.json'
+      )
+  return (
+    _read_json(folder / 'vocab.json'),
+    _read_merges(folder / 'merges.txt'),
+  )
+
+
+def _special_token(token: str | dict[str, Any]) -> tokenizers.AddedToken:
+  """A special token, written as a string or with its flags."""
+  if isinstance(token, str):
+    token = {'content': token}
+  flags = ('single_word', 'lstrip', 'rstrip', 'normalized')
+  return tokenizers.AddedToken(
+    token['content'],
+    special=True,
+    **{flag: token.get(flag, False) for flag in flags},
+  )
+
+
+def _normalizer() -> normalizers.Normalizer:
+  """NFC, white space collapsed to one blank, lower case."""
+  return normalizers.Sequence(
+    [
+      normalizers.NFC(),
+      normalizers.Replace(tokenizers.Regex(r'\s+'), ' '),
+      normalizers.Lowercase(),
+    ]
+  )
+
+
+def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
+  """Words by CLIP's pattern, their bytes as printable characters."""
+  return pre_tokenizers.Sequence(
+    [
+      pre_tokenizers.Split(
+        tokenizers.Regex(_WORDS), behavior='removed', invert=True
+      ),
+      pre_tokenizers.ByteLevel(add_prefix_space=False),
+    ]
+  )
+
+
+def _build(
+  vocab: dict[str, int],
+  merges: list[Pair],
+  special: dict[str, Any],
+  max_length: int,
+) -> Tokenizer:
+  """Put a vocabulary, its merges and special tokens together."""
+  tokens = {role: _special_token(token) for role, token in special.items()}
+  special = {role: token.content for role, token in tokens.items()}
+  for role, content in special.items():
+    if content not in vocab:
+      raise ValueError(f'{role} {content!r} is not in the vocabulary')
+  if max_length < 3:
+    raise ValueError(
+      f'max_length {max_length} leaves no room for a word between the start '
+      'and end tokens; use 3 or more'
+    )
+  backend = tokenizers.Tokenizer(
+    models.BPE(
+      vocab=vocab,
+      merges=merges,
+      continuing_subword_prefix='',
+      end_of_word_suffix=_SUFFIX,
+      fuse_unk=False,
+      unk_token=special['unk_token'],
+    )
+  )
+  backend.normalizer = _normalizer()
+  backend.pre_tokenizer = _pre_tokenizer()
+  # A special token that is spelled out in the text counts as that token.
+  backend.add_special_tokens(list(tokens.values()))
+  return Tokenizer(
+    backend=backend,
+    start_id=vocab[special['bos_token']],
+    end_id=vocab[special['eos_token']],
+    pad_id=vocab[special['pad_token']],
+    max_length=max_length,
+  )
+
+
+def load(
+  folder: str | pathlib.Path, *, max_length: int | None = None
+) -> Tokenizer:
+  """Open a CLIP tokenizer folder.
+
+  Args:
+    folder: folder with vocab.json and merges.txt, or tokenizer.json.
+    max_length: tokens a text is padded or cut to, start and end included;
+      None takes model_max_length of tokenizer_config.json.
+
+  Returns:
+    The tokenizer.
+
+  Raises:
+    ValueError: a file is missing or broken, or no length is known.
+  """
+  folder = pathlib.Path(folder)
+  if not folder.is_dir():
+    raise ValueError(f'{folder}: no such tokenizer folder')
+  vocab, merges = _read_vocabulary(folder)
+  settings = {}
+  for name in ('special_tokens_map.json', 'tokenizer_config.json'):
+    if (folder / name).is_file():
+      settings.update(_read_json(folder / name))
+  special = dict(_SPECIAL)
+  for role in special:
+    if settings.get(role) is not None:
+      special[role] = settings[role]
+  if max_length is None:
+    max_length = settings.get('model_max_length')
+  if max_length is None:
+    raise ValueError(
+      f'{folder}: no model_max_length in tokenizer_config.json; add it or '
+      'pass max_length (77 for Stable Diffusion)'
+    )
+  try:
+    return _build(vocab, merges, special, int(max_length))
+  except ValueError as error:
+    raise ValueError(f'{folder}: {error}') from error
+
+
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
+  """Turn texts into padded token ids and say which were cut.
+
+  Args:
+    tokenizer: from `load` or `train`.
+    texts: B strings; an empty string gives the unconditional row.
+
+  Returns:
+    ids int32 [B, T]: start, words, end, padding; truncated bool [B].
+
+  Raises:
+    ValueError: texts is one string or holds something else than strings.
+  """
+  if isinstance(texts, str) or not all(isinstance(t, str) for t in texts):
+    raise ValueError('texts must be a list of strings, e.g. ["a tiger"]')
+  room = tokenizer.max_length - 2
+  shape = (len(texts), tokenizer.max_length)
+  ids = np.full(shape, tokenizer.pad_id, np.int32)
+  truncated = np.zeros(len(texts), bool)
+  encodings = tokenizer.backend.encode_batch(
+    list(texts), add_special_tokens=False
+  )
+  for row, encoding in enumerate(encodings):
+    words = encoding.ids[:room]
+    ids[row, : len(words) + 2] = [
+      tokenizer.start_id,
+      *words,
+      tokenizer.end_id,
+    ]
+    truncated[row] = len(encoding.ids) > room
+  return Tokens(ids, truncated)
+
+
+def encode(
+  tokenizer: Tokenizer, texts: Sequence[str]
+) -> Int[np.ndarray, 'b t']:
+  """Turn texts into token ids int32 [B, T]; see `tokenize`."""
+  return tokenize(tokenizer, texts).ids
+
+
+def _count_words(captions: Iterable[str]) -> collections.Counter:
+  """Count byte-level words as tuples of symbols, the last with `</w>`."""
+  normalizer, pre_tokenizer = _normalizer(), _pre_tokenizer()
+  counts = collections.Counter()
+  for text, repeats in collections.Counter(captions).items():
+    clean = normalizer.normalize_str(text)
+    for word, _ in pre_tokenizer.pre_tokenize_str(clean):
+      counts[(*word[:-1], word[-1] + _SUFFIX)] += repeats
+  return counts
+
+
+def _merge(word: tuple[str, ...], pair: Pair) -> tuple[str, ...]:
+  """Join every occurrence of the pair in a word, from the left."""
+  merged, i = [], 0
+  while i < len(word):
+    step = 2 if word[i : i + 2] == pair else 1
+    merged.append(''.join(word[i : i + step]))
+    i += step
+  return tuple(merged)
+
+
+def _learn_merges(counts: collections.Counter) -> Iterator[Pair]:
+  """Yield the most frequent pair again and again; ties by spelling."""
+  words = sorted(counts.items())
+  pairs = collections.Counter()
+  places = collections.defaultdict(set)
+  for index, (word, count) in enumerate(words):
+    for pair in itertools.pairwise(word):
+      pairs[pair] += count
+      places[pair].add(index)
+  while pairs:
+    best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+    if pairs[best] < 2:
+      return
+    yield best
+    for index in places.pop(best):
+      word, count = words[index]
+      merged = _merge(word, best)
+      for pair in itertools.pairwise(word):
+        pairs[pair] -= count
+        if pairs[pair] <= 0:
+          del pairs[pair]
+      for pair in itertools.pairwise(merged):
+        pairs[pair] += count
+        places[pair].add(index)
+      words[index] = (merged, count)
+
+
+def _write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
+  """Write JSON readably, the same bytes on every machine."""
+  text = json.dumps(value, ensure_ascii=False, indent=2)
+  path.write_text(text + '\n', encoding='utf-8')
+
+
+def _write(
+  folder: pathlib.Path,
+  vocab: dict[str, int],
+  merges: list[Pair],
+  max_length: int,
+) -> None:
+  """Write the four files of a CLIP tokenizer folder."""
+  folder.mkdir(parents=True, exist_ok=True)
+  _write_json(folder / 'vocab.json', vocab)
+  lines = ['#version: 0.2', *(f'{left} {right}' for left, right in merges)]
+  (folder / 'merges.txt').write_text('\n'.join(lines) + '\n', encoding='utf-8')
+  _write_json(folder / 'special_tokens_map.json', _SPECIAL)
+  _write_json(
+    folder / 'tokenizer_config.json',
+    {
+      'tokenizer_class': 'CLIPTokenizer',
+      'do_lower_case': True,
+      'model_max_length': max_length,
+      **_SPECIAL,
+    },
+  )
+
+
+def train(
+  captions: Iterable[str],
+  folder: str | pathlib.Path,
+  *,
+  vocab_size: int,
+  max_length: int,
+) -> Tokenizer:
+  """Learn a vocabulary from captions and write it as a CLIP folder.
+
+  Ids are laid out as in CLIP: 256 bytes, 256 bytes that end a word, merged
+  symbols by rank, start, end. Any string encodes, because every byte has
+  both forms. The same captions, in any order, give the same files.
+
+  Args:
+    captions: texts.
+    folder: where to write; made if missing.
+    vocab_size: ids at most, 514 or more; fewer when no pair is left that
+      occurs twice.
+    max_length: tokens a text is padded or cut to, start and end included.
+
+  Returns:
+    The tokenizer, as `load(folder)` gives it.
+
+  Raises:
+    ValueError: vocab_size below 514, or max_length below 3.
+  """
+  folder = pathlib.Path(folder)
+  alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+  tokens = dict.fromkeys([*alphabet, *(byte + _SUFFIX for byte in alphabet)])
+  if vocab_size < len(tokens) + 2:
+    raise ValueError(
+      f'vocab_size {vocab_size} is below {len(tokens) + 2}: 256 bytes, each '
+      'inside and at the end of a word, and two special tokens'
+    )
+  merges = []
+  for left, right in _learn_merges(_count_words(captions)):
+    if len(tokens) + 2 >= vocab_size:
+      break
+    merges.append((left, right))
+    tokens[left + right] = None
+  vocab = {t: i for i, t in enumerate([*tokens, START, END])}
+  tokenizer = _build(vocab, merges, _SPECIAL, max_length)
+  _write(folder, vocab, merges, max_length)
+  return tokenizer

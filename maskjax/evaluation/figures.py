@@ -1,0 +1,140 @@
+"""Figures of an evaluation of masks: what changed, for each kind or variant."""
+
+from collections.abc import Sequence
+import pathlib
+from typing import Any
+
+from matplotlib import backend_bases
+from matplotlib import figure as figure_lib
+from matplotlib.backends import backend_agg
+import numpy as np
+
+from maskjax.training import files
+
+_START = '#9aa0a6'
+_BETTER = '#1a7f5a'
+_WORSE = '#c2452d'
+_INK = '#2a2c30'
+
+Row = dict[str, Any]
+
+
+def _new(rows: int, title: str):
+  """Return a figure of two panels beside each other, and the panels."""
+  figure = figure_lib.Figure(
+    figsize=(10, 1.5 + 0.36 * rows), dpi=120, layout='constrained'
+  )
+  canvas: backend_bases.FigureCanvasBase = backend_agg.FigureCanvasAgg(figure)
+  del canvas  # the figure holds it
+  panels = figure.subplots(1, 2, sharey=True)
+  figure.suptitle(title, fontsize=12, color=_INK)
+  for panel in panels:
+    panel.grid(axis='x', color='#e4e6e8')
+    panel.set_axisbelow(True)
+    panel.tick_params(axis='y', length=0)
+    panel.spines[['top', 'right', 'left']].set_visible(False)
+  return figure, panels
+
+
+def _label_rows(panel, names: Sequence[str]) -> None:
+  panel.set_yticks(np.arange(len(names)), names, fontsize=9, color=_INK)
+  panel.set_ylim(len(names) - 0.4, -0.6)
+
+
+def _save(figure: figure_lib.Figure, path: files.PathLike) -> None:
+  # A date or version in the file would make equal figures differ.
+  with files.replacing(pathlib.Path(path)) as temporary:
+    figure.savefig(temporary, metadata={'Software': None})
+
+
+def _pairs(panel, before: np.ndarray, after: np.ndarray, better: np.ndarray):
+  """Draw a dot for the start, one for the result, and the way between."""
+  rows = np.arange(len(before))
+  tints = np.where(better, _BETTER, _WORSE)
+  panel.hlines(rows, before, after, colors=tints, linewidth=2, alpha=0.6)
+  panel.scatter(before, rows, s=36, color=_START, zorder=3, label='start')
+  panel.scatter(after, rows, s=48, c=tints, zorder=4, label='result')
+
+
+def save_pairs(
+  path: files.PathLike, rows: Sequence[Row], *, fall_percent: float
+) -> None:
+  """Draw start and result of each kind, shape on the left, looks right.
+
+  Args:
+    path: ends in .png.
+    rows: from `masks.evaluate`.
+    fall_percent: the fall of the distance that is asked for; marked.
+  """
+
+  def column(name: str) -> np.ndarray:
+    return np.array([row[name] for row in rows], np.float64)
+
+  figure, (left, right) = _new(len(rows), 'From the start shape to the mask')
+  before, after = column('chamfer_start_cm'), column('chamfer_cm')
+  _pairs(left, before, after, after < before)
+  left.scatter(
+    before * (1 - fall_percent / 100),
+    np.arange(len(rows)),
+    marker='|',
+    s=160,
+    color=_INK,
+    label=f'{fall_percent:.0f} % less',
+  )
+  left.set_xlabel('Chamfer distance to the true mean shape, cm')
+  left.set_xlim(left=0.0)
+  _label_rows(left, [row['kind'] for row in rows])
+  before, after = column('probability_start'), column('probability')
+  _pairs(right, before, after, after > before)
+  right.set_xlabel("the matcher's probability of the right kind")
+  right.set_xlim(-0.03, 1.03)
+  left.legend(fontsize=8, frameon=False, loc='lower right')
+  _save(figure, path)
+
+
+def save_ablation(
+  path: files.PathLike, rows: Sequence[Row], *, fall_percent: float
+) -> None:
+  """Draw each variant's fall and probability: a dot a kind, a bar their mean.
+
+  Args:
+    path: ends in .png.
+    rows: from `masks.evaluate`; the fields before 'kind' name the variant.
+    fall_percent: the fall of the distance that is asked for; marked.
+  """
+  fields = list(rows[0])[: list(rows[0]).index('kind')]
+  named: dict[str, list[Row]] = {}
+  for row in rows:
+    name = '  ·  '.join(str(row[field]) for field in fields)
+    named.setdefault(name, []).append(row)
+  title = 'Ablation: ' + '  ·  '.join(field.split('.')[-1] for field in fields)
+  figure, panels = _new(len(named), title)
+  goals = (
+    fall_percent,
+    float(np.mean([row['probability_start'] for row in rows])),
+  )
+  values = ('fall_percent', 'probability')
+  words = (
+    'fall of the Chamfer distance, %',
+    "the matcher's probability of the right kind",
+  )
+  labels = ('asked for', 'mean of the starts')
+  for panel, value, word, goal, label in zip(
+    panels, values, words, goals, labels
+  ):
+    means = [np.mean([row[value] for row in group]) for group in named.values()]
+    panel.barh(np.arange(len(named)), means, height=0.55, color='#bcd8cb')
+    for place, group in enumerate(named.values()):
+      panel.scatter(
+        [row[value] for row in group],
+        np.full(len(group), place),
+        s=18,
+        color=_BETTER,
+        zorder=3,
+      )
+    panel.axvline(goal, color=_INK, linestyle='--', linewidth=1, label=label)
+    panel.set_xlabel(word)
+    panel.legend(fontsize=8, frameon=False, loc='lower right')
+  panels[1].set_xlim(0.0, 1.03)
+  _label_rows(panels[0], list(named))
+  _save(figure, path)

@@ -1,0 +1,372 @@
+"""Does the loop make a mask more like what it was asked for?
+
+For each kind of head that we have the truth of, the start shape and the
+result of a run are compared with it: by shape, and by what the matcher takes
+their pictures for.
+
+Shape: the symmetric Chamfer distance to the kind's mean head
+(`creatures.mean_shape`), of what a front view sees of either surface. A mask
+is an open shell; back, inside and hidden parts of a head have no counterpart
+on it, so comparing whole surfaces would hide most of what changes.
+
+Looks: the matcher's probability of the right kind among all kinds, averaged
+over the front and 45 degrees to either side, in even light before plain grey.
+
+Shape legend: `b` views, `s` pixels a side.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import copy
+import csv
+import io
+import json
+import pathlib
+import time
+from typing import Any, NamedTuple
+import zlib
+
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+import ml_collections
+import numpy as np
+
+from maskjax.data import captions, creatures
+from maskjax.diffusion import model as model_lib
+from maskjax.evaluation import matcher as matcher_lib
+from maskjax.geometry import chamfer, color
+from maskjax.geometry import mesh as mesh_lib
+from maskjax.mask import generate, views
+from maskjax.mask import step as step_lib
+from maskjax.mask import surface as surface_lib
+from maskjax.render import renderer
+from maskjax.training import files, loop, parallel, progress
+from maskjax.training import workdir as workdir_lib
+
+KINDS = (
+  'tiger',
+  'lion',
+  'gorilla',
+  'elephant',
+  'panda',
+  'fox',
+  'rabbit',
+  'pig',
+  'frog',
+  'owl',
+  'cow',
+  'cartoon character',
+)
+ABLATION_KINDS = ('tiger', 'elephant', 'rabbit')
+# The fall of the Chamfer distance that we ask for, per cent.
+FALL_PERCENT = 40.0
+_AZIMUTHS = (-45.0, 0.0, 45.0)
+_GREY = (0.3, 0.3, 0.3)  # linear
+_SUPERSAMPLING = 2
+RESULTS = 'results.json'
+
+Row = dict[str, Any]
+StepFn = Callable[..., tuple[step_lib.MaskState, dict[str, Any]]]
+
+
+class Measure(NamedTuple):
+  """How near a mesh is to a kind."""
+
+  chamfer_cm: float
+  probability: float
+
+
+@jax.jit
+def _photograph(vertices, faces, colors):
+  """Return sRGB pictures as the matcher's training pictures are made."""
+  size, step = matcher_lib.SIZE, _SUPERSAMPLING
+  cameras, lights = views.fixed(_AZIMUTHS)
+  image = renderer.render(
+    vertices,
+    faces,
+    colors,
+    cameras,
+    lights,
+    size=size * step,
+    background=jnp.array(_GREY),
+    sigma=1e-5,
+    gamma=1e-5,
+  ).rgb
+  image = image.reshape(-1, size, step, size, step, 3).mean((2, 4))
+  return color.linear_to_srgb(jnp.clip(image, 0.0, 1.0))
+
+
+def photograph(mesh: mesh_lib.Mesh) -> Float[Array, 'b s s 3']:
+  """Return the pictures that are judged; sRGB in [0, 1]."""
+  return _photograph(mesh.vertices, mesh.faces, mesh.colors)
+
+
+def measure(
+  mesh: mesh_lib.Mesh, kind: str, matcher: matcher_lib.Matcher
+) -> Measure:
+  """Compare a mask with a kind.
+
+  Args:
+    mesh: in cm, with vertex colours.
+    kind: one of `creatures.KINDS`.
+    matcher: the judge.
+  """
+  distance = chamfer.distance(
+    mesh, creatures.mean_shape(kind), surface='visible'
+  )
+  chances = matcher_lib.kind_probabilities(matcher, photograph(mesh))
+  right = chances[:, creatures.KINDS.index(kind)]
+  return Measure(distance, float(right.mean()))
+
+
+def build_step(
+  surface: surface_lib.Surface, config: ml_collections.ConfigDict
+) -> StepFn:
+  """Return the compiled step of a config; it serves every prompt."""
+  return parallel.data_parallel(
+    step_lib.make_step(surface, step_lib.optimizer(config.optimizer), config),
+    devices=parallel.usable_devices(config.views.count),
+    shared=True,
+  )
+
+
+def optimize(
+  job: generate.Job,
+  config: ml_collections.ConfigDict,
+  step: StepFn,
+  *,
+  name: str = 'mask',
+) -> step_lib.MaskState:
+  """Run the loop of `generate.optimize`, with a step that is compiled already.
+
+  Args:
+    job: from `generate.prepare`.
+    config: configs/mask.py; all its steps are taken.
+    step: from `build_step`.
+    name: of the progress bar.
+  """
+  devices = parallel.usable_devices(config.views.count)
+  guide = parallel.replicate(job.guide, devices=devices)
+  state = step_lib.create_state(job.start, step_lib.optimizer(config.optimizer))
+  numbers = np.arange(config.views.count, dtype=np.int32)
+
+  def step_fn(state, rng, batch):
+    return step(state, rng, batch, guide)
+
+  with progress.bar(config.steps, name=name) as report:
+    outcome = loop.run(
+      step_fn,
+      parallel.replicate(state, devices=devices),
+      jax.random.key(config.seed),
+      lambda number: numbers,
+      steps=config.steps,
+      log=[report],
+      log_every=config.log_every,
+    )
+  if outcome.reason == 'interrupted':
+    raise KeyboardInterrupt  # half a run is no result
+  return outcome.state
+
+
+def compare(
+  job: generate.Job,
+  config: ml_collections.ConfigDict,
+  kind: str,
+  matcher: matcher_lib.Matcher,
+  step: StepFn,
+) -> Row:
+  """Run the loop for a kind and measure its start and its result.
+
+  Returns:
+    A row of the table: distances in cm, the fall in per cent, probabilities,
+    seconds of the loop (the first run of a variant compiles the step), and
+    the counts of `soundness.report`.
+  """
+  bound = config.optimizer.offset_bound
+  start = surface_lib.assemble(job.surface, job.start, bound=bound)
+  before = measure(start, kind, matcher)
+  began = time.monotonic()
+  state = optimize(job, config, step, name=kind)
+  jax.block_until_ready(state)
+  seconds = time.monotonic() - began
+  mesh, sound = generate.finish(job, state, config)
+  after = measure(mesh, kind, matcher)
+  fall = 100.0 * (1.0 - after.chamfer_cm / before.chamfer_cm)
+  return {
+    'kind': kind,
+    'steps': int(state.step),
+    'chamfer_start_cm': round(before.chamfer_cm, 4),
+    'chamfer_cm': round(after.chamfer_cm, 4),
+    'fall_percent': round(fall, 2),
+    'probability_start': round(before.probability, 4),
+    'probability': round(after.probability, 4),
+    'seconds': round(seconds, 1),
+    'sound': sound.sound,
+    **sound._asdict(),
+  }
+
+
+def read_rows(folder: pathlib.Path) -> list[Row]:
+  """Return the finished rows of a folder, none where it has none."""
+  path = folder / RESULTS
+  if not path.is_file():
+    return []
+  try:
+    return json.loads(path.read_text(encoding='utf-8'))['rows']
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(
+      f'{path} is no list of results ({error}); delete it to begin anew'
+    ) from None
+
+
+def write_rows(folder: pathlib.Path, rows: Sequence[Row]) -> None:
+  """Write results.json (with a summary) and results.csv."""
+  out = io.StringIO()
+  writer = csv.DictWriter(out, list(rows[0]), lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(rows)
+  files.write_text(folder / 'results.csv', out.getvalue())
+  content = {'summary': summary(rows), 'rows': list(rows)}
+  files.write_json(folder / RESULTS, content)
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+  """Return means over rows, and how many of them reach what we ask for."""
+
+  def mean(name: str) -> float:
+    return round(float(np.mean([row[name] for row in rows])), 4)
+
+  return {
+    'masks': len(rows),
+    'fall_percent': mean('fall_percent'),
+    'probability_start': mean('probability_start'),
+    'probability': mean('probability'),
+    'fallen_enough': sum(row['fall_percent'] >= FALL_PERCENT for row in rows),
+    'more_probable': sum(
+      row['probability'] > row['probability_start'] for row in rows
+    ),
+    'sound': sum(bool(row['sound']) for row in rows),
+    'seconds': mean('seconds'),
+  }
+
+
+def _checksum(matcher: matcher_lib.Matcher) -> int:
+  """Tell one matcher from another: their judgements do not mix."""
+  total = 0
+  for leaf in jax.tree.leaves(matcher.params):
+    total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
+  return total
+
+
+def _place(
+  rows: Sequence[Row], changes: Mapping[str, Any], kind: str
+) -> int | None:
+  """Return the index of the row of a variant and kind, if it is there."""
+  wanted = json.loads(json.dumps({**changes, 'kind': kind}))
+  for index, row in enumerate(rows):
+    variant = dict(list(row.items())[: len(wanted)])
+    if variant == wanted:
+      return index
+  return None
+
+
+def _variant_of(
+  config: ml_collections.ConfigDict, changes: Mapping[str, Any], kind: str
+) -> ml_collections.ConfigDict:
+  config = copy.deepcopy(config)
+  config.update_from_flattened_dict(dict(changes))
+  config.prompt = captions.with_article(kind)
+  generate.check(config)
+  return config
+
+
+def evaluate(
+  config: ml_collections.ConfigDict,
+  directory: str,
+  matcher: matcher_lib.Matcher,
+  *,
+  kinds: Sequence[str] = KINDS,
+  variants: Sequence[Mapping[str, Any]] = ({},),
+  model: model_lib.DiffusionModel | None = None,
+) -> list[Row]:
+  """Run the loop for kinds and variants of a config and measure each.
+
+  Every finished row is written at once; rows that a folder has already are
+  not run again.
+
+  Args:
+    config: configs/mask.py; its prompt is replaced by each kind.
+    directory: of the results.
+    matcher: the judge.
+    kinds: names of `creatures.KINDS`.
+    variants: changes of config fields by dotted name; only fields that the
+      loop reads, since first images are painted once.
+    model: the prior; None loads the config's.
+
+  Returns:
+    The rows, each with the fields of its variant, in the order of variants,
+    then kinds.
+
+  Raises:
+    ValueError: unknown kinds, none at all, or a folder of another config.
+  """
+  unknown = [kind for kind in kinds if kind not in creatures.KINDS]
+  if unknown or not kinds:
+    raise ValueError(
+      f'kinds {unknown or "are missing"}: use some of '
+      f'{", ".join(creatures.KINDS)}'
+    )
+  folder = workdir_lib.prepare(
+    directory,
+    config.to_dict() | {'matcher': _checksum(matcher)},
+    ignored=('resume', 'back', 'prompt'),
+  )
+  rows = read_rows(folder)
+
+  jobs: dict[str, generate.Job] = {}
+  surface = None
+  for changes in variants:
+    step = None
+    for kind in kinds:
+      if _place(rows, changes, kind) is not None:
+        continue
+      run = _variant_of(config, changes, kind)
+      if kind not in jobs:
+        model = generate.load_model(config) if model is None else model
+        jobs[kind] = generate.prepare(run, model=model)
+        # One start shape for all of them, as one compiled step asks for.
+        surface = surface or jobs[kind].surface
+        jobs[kind] = jobs[kind]._replace(surface=surface)
+      step = step or build_step(surface, run)
+      rows.append({**changes, **compare(jobs[kind], run, kind, matcher, step)})
+      write_rows(folder, rows)
+      if len(variants) == 1:
+        del jobs[kind]
+  indices = [
+    _place(rows, changes, kind) for changes in variants for kind in kinds
+  ]
+  return [rows[index] for index in indices if index is not None]
+
+
+def table(rows: Sequence[Row]) -> str:
+  """Return rows and their summary as lines of text."""
+  fixed = list(rows[0]).index('kind')
+  variant = list(rows[0])[:fixed]
+  lines = []
+  for row in rows:
+    words = ' '.join(str(row[name]) for name in variant)
+    lines.append(
+      f'{words:34}' * bool(variant) + f'{row["kind"]:18}'
+      f'{row["chamfer_start_cm"]:7.2f} ->{row["chamfer_cm"]:6.2f} cm '
+      f'{-row["fall_percent"]:+7.1f} %   p'
+      f'{row["probability_start"]:6.2f} ->{row["probability"]:5.2f}'
+      f'{row["seconds"]:8.0f} s  ' + ('sound' if row['sound'] else 'NOT SOUND')
+    )
+  total = summary(rows)
+  lines.append(
+    f'mean fall {total["fall_percent"]:.1f} % ({total["fallen_enough"]} of '
+    f'{total["masks"]} by {FALL_PERCENT:.0f} % or more); probability '
+    f'{total["probability_start"]:.2f} -> {total["probability"]:.2f} '
+    f'({total["more_probable"]} rise); {total["sound"]} sound'
+  )
+  return '\n'.join(lines)

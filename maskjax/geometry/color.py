@@ -1,0 +1,41 @@
+"""Conversions between linear RGB (used inside) and sRGB (used at borders).
+
+The transfer curve is that of IEC 61966-2-1: a short line near black, then a
+power. Both pieces are computed everywhere and one is selected, so the power's
+argument is kept away from 0, where its gradient is infinite.
+"""
+
+from jax import Array
+import jax.numpy as jnp
+from jaxtyping import Float
+
+_SRGB_KNEE = 0.04045
+_LINEAR_KNEE = 0.0031308
+
+
+def srgb_to_linear(srgb: Float[Array, '...']) -> Float[Array, '...']:
+  """Converts sRGB values to linear light.
+
+  Args:
+    srgb: values in [0, 1]. Negative values follow the line through 0, values
+      over 1 the power: nothing is clipped.
+
+  Returns:
+    Linear values, in [0, 1] for input in [0, 1].
+  """
+  power = ((jnp.maximum(srgb, _SRGB_KNEE) + 0.055) / 1.055) ** 2.4
+  return jnp.where(srgb <= _SRGB_KNEE, srgb / 12.92, power)
+
+
+def linear_to_srgb(linear: Float[Array, '...']) -> Float[Array, '...']:
+  """Converts linear light to sRGB values.
+
+  Args:
+    linear: values in [0, 1]. Negative values follow the line through 0,
+      values over 1 the power: nothing is clipped.
+
+  Returns:
+    sRGB values, in [0, 1] for input in [0, 1].
+  """
+  power = 1.055 * jnp.maximum(linear, _LINEAR_KNEE) ** (1 / 2.4) - 0.055
+  return jnp.where(linear <= _LINEAR_KNEE, linear * 12.92, power)

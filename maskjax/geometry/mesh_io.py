@@ -1,0 +1,260 @@
+"""Mesh files: the border where units and colours change.
+
+| suffix | units in the file | colours in the file | read | write |
+|---|---|---|---|---|
+| .glb | metres | linear (COLOR_0), 16 bits | yes | yes |
+| .gltf | metres | linear | yes | no |
+| .obj | centimetres | sRGB, after the position | yes | yes |
+| .ply | centimetres | sRGB, 8 bits | yes | yes |
+| .stl | centimetres | none | yes | no |
+
+Inside, a Mesh is in cm with linear colours. Files are written under a
+temporary name and renamed, so that a reader never sees half a file.
+"""
+
+from collections.abc import Mapping
+import json
+import os
+import pathlib
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from maskjax.geometry import color, gltf
+from maskjax.geometry import mesh as mesh_lib
+
+READABLE = ('.glb', '.gltf', '.obj', '.ply', '.stl')
+WRITABLE = ('.glb', '.obj', '.ply')
+_METRES = ('.glb', '.gltf')
+_CM_PER_METRE = 100.0
+
+
+def _normals(mesh):
+  """Unit normals, f32[V, 3]; straight ahead where a vertex has none."""
+  normals = np.array(mesh_lib.vertex_normals(mesh.vertices, mesh.faces))
+  normals[np.sum(normals**2, axis=1) < 0.5] = (0.0, 0.0, 1.0)
+  return normals
+
+
+def _srgb(mesh):
+  """Colours as sRGB f32[V, 3] in [0, 1], or None."""
+  if mesh.colors is None:
+    return None
+  return np.asarray(color.linear_to_srgb(jnp.clip(mesh.colors, 0.0, 1.0)))
+
+
+def _to_glb(mesh, extras):
+  return gltf.encode(
+    np.asarray(mesh.vertices) / np.float32(_CM_PER_METRE),
+    np.asarray(mesh.faces),
+    _normals(mesh),
+    colors=None if mesh.colors is None else np.asarray(mesh.colors),
+    uvs=None if mesh.uvs is None else np.asarray(mesh.uvs),
+    extras=extras,
+  )
+
+
+def _to_obj(mesh, extras):
+  """Positions with colours, uvs and normals, as text."""
+  lines = ['# maskjax; cm, +y up, +z out of the face; sRGB vertex colours']
+  if extras:
+    lines.append(f'# {json.dumps(dict(extras), sort_keys=True)}')
+  colors = _srgb(mesh)
+  rows = np.asarray(mesh.vertices)
+  if colors is not None:
+    rows = np.concatenate([rows, colors], axis=1)
+
+  def write(tag, values):
+    for row in values.tolist():
+      lines.append(tag + ' ' + ' '.join(f'{value:.6f}' for value in row))
+
+  write('v', rows)
+  corner = '{0}//{0}'
+  if mesh.uvs is not None:
+    write('vt', np.asarray(mesh.uvs))
+    corner = '{0}/{0}/{0}'
+  write('vn', _normals(mesh))
+  for face in (np.asarray(mesh.faces) + 1).tolist():
+    lines.append('f ' + ' '.join(corner.format(i) for i in face))
+  return ('\n'.join(lines) + '\n').encode()
+
+
+def _to_ply(mesh, extras):
+  """Binary PLY: positions, normals, 8-bit colours."""
+  count = len(mesh.vertices)
+  fields = [(name, '<f4') for name in ('x', 'y', 'z', 'nx', 'ny', 'nz')]
+  colors = _srgb(mesh)
+  if colors is not None:
+    fields += [(name, 'u1') for name in ('red', 'green', 'blue')]
+  names = {'<f4': 'float', 'u1': 'uchar'}
+  header = ['ply', 'format binary_little_endian 1.0']
+  header.append('comment maskjax; cm, +y up, +z out of the face; sRGB')
+  if extras:
+    header.append(f'comment {json.dumps(dict(extras), sort_keys=True)}')
+  header.append(f'element vertex {count}')
+  header += [f'property {names[kind]} {name}' for name, kind in fields]
+  header.append(f'element face {len(mesh.faces)}')
+  header += ['property list uchar int vertex_indices', 'end_header', '']
+  table = np.zeros(count, fields)
+  for names_of, values in (
+    (('x', 'y', 'z'), np.asarray(mesh.vertices)),
+    (('nx', 'ny', 'nz'), _normals(mesh)),
+    (('red', 'green', 'blue'), colors),
+  ):
+    for column, name in enumerate(names_of if values is not None else ()):
+      scaled = np.round(values * 255.0) if values is colors else values
+      table[name] = scaled[:, column]
+  faces = np.zeros(len(mesh.faces), [('count', 'u1'), ('index', '<i4', 3)])
+  faces['count'], faces['index'] = 3, np.asarray(mesh.faces)
+  return '\n'.join(header).encode() + table.tobytes() + faces.tobytes()
+
+
+def _write_atomically(path, data):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  try:
+    temporary.write_bytes(data)
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def save_mesh(
+  path: str | pathlib.Path,
+  mesh: mesh_lib.Mesh,
+  *,
+  extras: Mapping[str, Any] | None = None,
+) -> None:
+  """Write a mesh to a GLB, OBJ or PLY file, by its suffix.
+
+  The same mesh and extras give the same bytes. Missing folders are made.
+
+  Args:
+    path: where to; replaced if it is there.
+    mesh: the mesh, cm, linear colours.
+    extras: what to note in the file (prompt, seed, config, versions): glTF
+      extras, or a comment of one line in OBJ and PLY.
+
+  Raises:
+    ValueError: unknown suffix, an empty or broken mesh, or extras that are
+      not JSON.
+  """
+  path = pathlib.Path(path)
+  writers = {'.glb': _to_glb, '.obj': _to_obj, '.ply': _to_ply}
+  if path.suffix.lower() not in writers:
+    raise ValueError(
+      f'cannot write {path.name}: expected a name that ends in '
+      f'{", ".join(WRITABLE)}'
+    )
+  mesh_lib.check(mesh)
+  if not len(mesh.faces):
+    raise ValueError(f'cannot write {path.name}: the mesh has no triangles')
+  _write_atomically(path, writers[path.suffix.lower()](mesh, extras))
+
+
+def _unit(colors):
+  """RGB f32[V, 3] in [0, 1] of floats or normalised integers."""
+  colors = np.asarray(colors)[:, :3]
+  top = np.iinfo(colors.dtype).max if colors.dtype.kind == 'u' else 1
+  return jnp.asarray(colors / np.float32(top), jnp.float32)
+
+
+def _colors(part, linear):
+  """Linear vertex colours f32[V, 3] of a trimesh mesh, or None."""
+  visual = part.visual
+  if visual.kind == 'texture':
+    # Colours beside a material: glTF's COLOR_0, or behind OBJ positions.
+    own = visual.vertex_attributes.get('color')
+    own = part.vertex_attributes.get('color') if own is None else own
+  else:
+    own = visual.vertex_colors if visual.defined else None
+  if own is not None and np.shape(own)[:1] == part.vertices.shape[:1]:
+    return _unit(own) if linear else color.srgb_to_linear(_unit(own))
+  material = getattr(visual, 'material', None)
+  image = getattr(material, 'baseColorTexture', None)
+  image = getattr(material, 'image', None) if image is None else image
+  # The reader's stand-in for a missing texture has 2x2 pixels.
+  if image is None or visual.uv is None or max(image.size) <= 2:
+    return None
+  return color.srgb_to_linear(_unit(visual.to_color().vertex_colors))
+
+
+def _joined(parts, fill):
+  """Per-vertex arrays of all parts as one; None where no part has any."""
+  if all(values is None for values, _ in parts):
+    return None
+  return jnp.concatenate(
+    [
+      jnp.full((count, fill.size), fill) if values is None else values
+      for values, count in parts
+    ]
+  )
+
+
+def _read(path, suffix):
+  """Read with trimesh and join all parts of the scene into one Mesh."""
+  import trimesh  # heavy, and needed for reading only
+
+  linear = suffix in _METRES
+  scale = _CM_PER_METRE if linear else 1.0
+  vertices, faces, colors, uvs, start = [], [], [], [], 0
+  scene = trimesh.load_scene(path, process=False)
+  for node in scene.graph.nodes_geometry:
+    matrix, name = scene.graph[node]
+    part = scene.geometry[name]
+    if not len(getattr(part, 'faces', ())):
+      continue
+    count = len(part.vertices)
+    vertices.append(part.vertices @ matrix[:3, :3].T + matrix[:3, 3])
+    mirrored = np.linalg.det(matrix[:3, :3]) < 0.0
+    faces.append(part.faces[:, [0, 2, 1] if mirrored else [0, 1, 2]] + start)
+    colors.append((_colors(part, linear), count))
+    uv = getattr(part.visual, 'uv', None)
+    uvs.append((None if uv is None else jnp.asarray(uv, jnp.float32), count))
+    start += count
+  if not faces:
+    raise ValueError('it has no triangles')
+  return mesh_lib.Mesh(
+    vertices=jnp.asarray(np.concatenate(vertices) * scale, jnp.float32),
+    faces=jnp.asarray(np.concatenate(faces), jnp.int32),
+    colors=_joined(colors, np.ones(3, np.float32)),
+    uvs=_joined(uvs, np.zeros(2, np.float32)),
+  )
+
+
+def load_mesh(path: str | pathlib.Path, *, weld: bool = True) -> mesh_lib.Mesh:
+  """Read a GLB, glTF, OBJ, PLY or STL file.
+
+  GLB and glTF are in metres and become cm; all others are taken as cm.
+  Quads are split, the parts of a scene are joined, textures become vertex
+  colours.
+
+  Args:
+    path: the file.
+    weld: merge vertices at the same place (seams of uv or normals), so that
+      the surface is connected; of their uvs the first is kept.
+
+  Returns:
+    The mesh in cm with linear colours, or None where the file has no
+    colours or uvs.
+
+  Raises:
+    ValueError: the file is missing, of an unknown kind, unreadable or empty.
+  """
+  path = pathlib.Path(path)
+  suffix = path.suffix.lower()
+  if suffix not in READABLE:
+    raise ValueError(
+      f'cannot read mesh {path}: expected a name that ends in '
+      f'{", ".join(READABLE)}'
+    )
+  if not path.is_file():
+    raise ValueError(f'cannot read mesh {path}: there is no such file')
+  try:
+    mesh = _read(path, suffix)
+    mesh_lib.check(mesh)
+  except Exception as error:  # readers of many formats, each with its own
+    reason = ' '.join(str(error).split()) or type(error).__name__
+    raise ValueError(f'cannot read mesh {path}: {reason}') from error
+  return mesh_lib.weld(mesh) if weld else mesh

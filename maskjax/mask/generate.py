@@ -1,0 +1,361 @@
+"""Words to a mask: the whole job, from a prompt to files (patent Fig. 6).
+
+The parts, in order: start shape, adjusted texts, first image, painted start
+(`prepare`), the loop (`optimize`), and the files that a user gets (`export`).
+Every part is a pure function of the config and its seed, so a run can be
+broken off, resumed, continued ("more training") and taken back.
+"""
+
+import functools
+import json
+import pathlib
+import time
+from typing import Any, NamedTuple
+
+import jax
+from jax import numpy as jnp
+import ml_collections
+import numpy as np
+from PIL import Image
+
+import maskjax
+from maskjax.diffusion import model as model_lib
+from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import mesh_io, soundness
+from maskjax.geometry import template as template_lib
+from maskjax.mask import first_image, preview, repair, texture, views
+from maskjax.mask import step as step_lib
+from maskjax.mask import surface as surface_lib
+from maskjax.training import checkpoint, files, loop, parallel, progress
+from maskjax.training import metrics as metrics_lib
+from maskjax.training import workdir as workdir_lib
+from maskjax.weights import bundled
+
+# Fields that "more training", "back" and another export may change.
+_MAY_CHANGE = (
+  'steps',
+  'seconds',
+  'loss_threshold',
+  'log_every',
+  'checkpoint_every',
+  'formats',
+  'preview_size',
+  'turntable_frames',
+)
+
+
+class Job(NamedTuple):
+  """Everything that is ready before the loop begins."""
+
+  surface: surface_lib.Surface
+  guide: step_lib.Guide
+  texts: list[str]
+  first: first_image.FirstImage | None
+  start: surface_lib.MaskParams
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Refuse what cannot be run, in one line.
+
+  Raises:
+    ValueError: an empty prompt, a run without length, or an empty range.
+  """
+  if not config.prompt.strip():
+    raise ValueError(
+      'the prompt is empty; say what the mask should be, '
+      'e.g. --config.prompt="a Bengal tiger"'
+    )
+  if config.steps < 1:
+    raise ValueError(f'steps is {config.steps}; a run needs at least 1')
+  if config.seconds < 0:
+    raise ValueError(f'seconds is {config.seconds}; give 0 for no limit')
+  if config.views.count < 1:
+    raise ValueError(f'views.count is {config.views.count}; give at least 1')
+  for name in ('azimuth', 'elevation', 'fovy', 'distance'):
+    low, high = config.views[name]
+    if low > high:
+      raise ValueError(f'views.{name} is ({low}, {high}); give (low, high)')
+
+
+def load_template(config: ml_collections.ConfigDict) -> template_lib.Template:
+  """Return the start shape that the config names."""
+  if config.template in template_lib.KINDS:
+    return template_lib.mask_template(
+      config.template, edge_length=config.edge_length
+    )
+  if not pathlib.Path(config.template).suffix:
+    raise ValueError(
+      f'template {config.template!r} is neither one of '
+      f'{", ".join(template_lib.KINDS)} nor a mesh file'
+    )
+  return template_lib.from_mesh(
+    mesh_io.load_mesh(config.template), name=config.template
+  )
+
+
+def load_model(config: ml_collections.ConfigDict) -> model_lib.DiffusionModel:
+  """Return the diffusion model at the config's path, or the bundled one."""
+  path = config.diffusion.path or bundled.bundled_path('prior')
+  return model_lib.load(path, dtype=jnp.dtype(config.diffusion.dtype))
+
+
+def prepare(
+  config: ml_collections.ConfigDict,
+  *,
+  model: model_lib.DiffusionModel | None = None,
+  paint: bool = True,
+) -> Job:
+  """Build the start shape, the texts and the painted start.
+
+  Args:
+    config: configs/mask.py.
+    model: a loaded diffusion model; None loads the config's.
+    paint: whether to sample the first image; a resumed run needs none.
+  """
+  model = load_model(config) if model is None else model
+  template = load_template(config)
+  surface = surface_lib.create(
+    template,
+    smoothing=config.optimizer.smoothing,
+    pin_rim=config.optimizer.pin_rim,
+  )
+  texts = views.adjusted_texts(config.prompt, config.views.prompt_form)
+  front = views.front_text(texts)
+  encoded = views.encode_texts(model, [*texts, config.distill.negative_prompt])
+  guide = step_lib.Guide(model, encoded[:-1], encoded[-1])
+  first, colors = None, jnp.full_like(template.mesh.vertices, 0.5)
+  if paint:
+    first = first_image.generate(
+      jax.random.fold_in(jax.random.key(config.seed), 1),
+      model,
+      template,
+      guide.texts[front],
+      guide.negative,
+      config.first_image,
+    )
+    colors, _ = texture.project(template, first)
+  start = surface_lib.initial_params(surface, colors)
+  return Job(surface, guide, texts, first, start)
+
+
+def _with_words(texts: list[str], values: dict[str, Any]) -> dict[str, Any]:
+  """Replace the rows of the table of texts by the texts themselves."""
+  rows = np.atleast_1d(values['text'])
+  return values | {'text': [texts[row] for row in rows]}
+
+
+def optimize(
+  job: Job,
+  config: ml_collections.ConfigDict,
+  folder: pathlib.Path | None = None,
+  *,
+  show_progress: bool = True,
+) -> loop.Outcome:
+  """Run the loop.
+
+  Args:
+    job: from `prepare`.
+    config: configs/mask.py.
+    folder: where checkpoints and metrics go; None keeps neither.
+    show_progress: whether to draw the progress bar.
+
+  Returns:
+    The last state and why the loop ended.
+  """
+  tx = step_lib.optimizer(config.optimizer)
+  state = step_lib.create_state(job.start, tx)
+  if folder is not None and config.resume:
+    state = checkpoint.restore(folder / 'checkpoints', state)
+  begin = int(state.step)
+  devices = parallel.usable_devices(config.views.count)
+  mapped = parallel.data_parallel(
+    step_lib.make_step(job.surface, tx, config), devices=devices, shared=True
+  )
+  guide = parallel.replicate(job.guide, devices=devices)
+  numbers = np.arange(config.views.count, dtype=np.int32)
+
+  def step_fn(state, rng, batch):
+    return mapped(state, rng, batch, guide)
+
+  log = []
+  if folder is not None:
+    path = folder / 'metrics.jsonl'
+    metrics_lib.truncate(path, begin)
+    log.append(
+      lambda step, values: metrics_lib.append(
+        path, step, _with_words(job.texts, values)
+      )
+    )
+  save = None
+  if folder is not None:
+    save = functools.partial(checkpoint.save, folder / 'checkpoints')
+
+  def is_low(step, values):
+    del step
+    return values['smoothed_loss'] < config.loss_threshold
+
+  with progress.bar(
+    config.steps if show_progress else None, start=begin, name='mask'
+  ) as report:
+    return loop.run(
+      step_fn,
+      parallel.replicate(state, devices=devices),
+      jax.random.key(config.seed),
+      lambda step: numbers,
+      steps=config.steps,
+      seconds=config.seconds or None,
+      stop=is_low if config.loss_threshold else None,
+      log=[*log, *([report] if show_progress else [])],
+      log_every=config.log_every,
+      checkpoint=save,
+      checkpoint_every=config.checkpoint_every,
+    )
+
+
+def finish(
+  job: Job, state: step_lib.MaskState, config: ml_collections.ConfigDict
+) -> tuple[mesh_lib.Mesh, soundness.Soundness]:
+  """Return the mask as a sound mesh, and the report of its soundness."""
+  mesh = surface_lib.assemble(
+    job.surface, state.params, bound=config.optimizer.offset_bound
+  )
+  template = job.surface.template
+  rim = template.rim if config.optimizer.pin_rim else None
+  mesh = repair.unfold(mesh, template)
+  return mesh, soundness.report(mesh, template.mesh, rim)
+
+
+def _extras(config: ml_collections.ConfigDict, steps: int) -> dict[str, Any]:
+  return {
+    'prompt': config.prompt,
+    'seed': config.seed,
+    'steps': steps,
+    'config': json.loads(config.to_json()),
+    'generator': f'maskjax {maskjax.__version__}',
+  }
+
+
+def export(
+  folder: pathlib.Path,
+  job: Job,
+  state: step_lib.MaskState,
+  config: ml_collections.ConfigDict,
+) -> dict[str, Any]:
+  """Write the mask, its pictures and its video; returns their description."""
+  mesh, sound = finish(job, state, config)
+  start = surface_lib.assemble(
+    job.surface, job.start, bound=config.optimizer.offset_bound
+  )
+  extras = _extras(config, int(state.step))
+  written = []
+  for suffix in config.formats:
+    path = folder / f'mask.{suffix}'
+    mesh_io.save_mesh(path, mesh, extras=extras)
+    written.append(path)
+  first = None if job.first is None else job.first.image
+  size = config.preview_size
+  sheet = preview.mask_sheet(config.prompt, start, first, mesh, size=size)
+  preview.save_png(folder / 'preview.png', sheet)
+  preview.save_turntable(
+    folder / 'turntable.mp4',
+    mesh,
+    frames=config.turntable_frames,
+    size=size + size // 2,
+  )
+  return {
+    'files': {path.name: path.stat().st_size for path in written},
+    'soundness': sound._asdict(),
+  }
+
+
+def _remember_start(folder: pathlib.Path, job: Job) -> None:
+  """Keep the first image and the painted colours for later exports."""
+  if job.first is None:
+    return
+  image = np.round(np.asarray(job.first.image) * 255).astype(np.uint8)
+  with files.replacing(folder / 'first_image.png') as temporary:
+    Image.fromarray(image).save(temporary, format='PNG')
+  with files.replacing(folder / 'start.npz') as temporary:
+    np.savez(
+      temporary,
+      image=np.asarray(job.first.image),
+      mask=np.asarray(job.first.mask),
+      colors=np.asarray(job.start.colors),
+    )
+
+
+def _recall_start(folder: pathlib.Path, job: Job) -> Job:
+  """Undo `_remember_start`."""
+  path = folder / 'start.npz'
+  if not path.is_file():
+    raise ValueError(
+      f'{path} is missing, so the run cannot be resumed; begin it anew in '
+      'another workdir'
+    )
+  with np.load(path) as data:
+    return job._replace(
+      first=first_image.FirstImage(
+        jnp.asarray(data['image']), jnp.asarray(data['mask'])
+      ),
+      start=job.start._replace(colors=jnp.asarray(data['colors'])),
+    )
+
+
+def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
+  """Make a mask in a work folder, or continue or take back one that is there.
+
+  Args:
+    config: configs/mask.py.
+    directory: work folder.
+
+  Returns:
+    What is written to report.json.
+
+  Raises:
+    ValueError, FileNotFoundError, FloatingPointError: bad input or a run
+      that failed; one line.
+  """
+  check(config)
+  began = time.monotonic()
+  resume = config.resume or bool(config.back)
+  folder = workdir_lib.prepare(
+    directory,
+    config,
+    resume=resume,
+    may_change=_MAY_CHANGE,
+    ignored=('resume', 'back'),
+  )
+  job = prepare(config, paint=not resume)
+  if resume:
+    job = _recall_start(folder, job)
+  else:
+    _remember_start(folder, job)
+  prepared = time.monotonic()
+  if config.back:
+    tx = step_lib.optimizer(config.optimizer)
+    template = step_lib.create_state(job.start, tx)
+    state = checkpoint.restore(folder / 'checkpoints', template, config.back)
+    reason = 'back'
+  else:
+    outcome = optimize(job, config, folder)
+    state, reason = outcome.state, outcome.reason
+  looped = time.monotonic()
+  if reason == 'interrupted':
+    raise KeyboardInterrupt
+  report = {
+    'prompt': config.prompt,
+    'seed': config.seed,
+    'steps': int(state.step),
+    'ended_by': reason,
+    'smoothed_loss': float(state.smoothed_loss),
+    **export(folder, job, state, config),
+    'seconds': {
+      'prepare': round(prepared - began, 2),
+      'loop': round(looped - prepared, 2),
+      'export': round(time.monotonic() - looped, 2),
+    },
+    'versions': {'maskjax': maskjax.__version__, 'jax': jax.__version__},
+    'device': str(jax.devices()[0].device_kind),
+  }
+  files.write_json(folder / 'report.json', report)
+  return report

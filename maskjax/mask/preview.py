@@ -1,0 +1,220 @@
+"""Pictures of a mask: a contact sheet and a turntable.
+
+Everything is rendered sharply by the same rasterizer that the loop uses, and
+composited on a soft grey; all pictures are sRGB bytes.
+
+Shape legend: `n` pictures, `s` pixels a side.
+"""
+
+import os
+import pathlib
+
+import imageio.v3 as iio
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float, UInt8
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from maskjax.geometry import color
+from maskjax.geometry import mesh as mesh_lib
+from maskjax.mask import views
+from maskjax.render import lights as lights_lib
+from maskjax.render import renderer
+from maskjax.training import files
+
+# The five angles of the contact sheet, and the swing of the turntable: a
+# mask has no back.
+AZIMUTHS = (-70.0, -35.0, 0.0, 35.0, 70.0)
+_SWING = 70.0
+_BACKGROUND = (0.86, 0.87, 0.89)
+_CLAY = (0.62, 0.6, 0.57)
+_INK = (40, 42, 46)
+_PAPER = (250, 250, 251)
+_SUPERSAMPLING = 2
+_FRAMES_PER_SECOND = 24
+
+
+def _shade(vertices, faces, colors, cameras, lights, size):
+  """Render, average down, and return sRGB in [0, 1]."""
+  image = renderer.render(
+    vertices,
+    faces,
+    colors,
+    cameras,
+    lights,
+    size=size * _SUPERSAMPLING,
+    background=_BACKGROUND,
+    sigma=2e-6,
+    gamma=1e-5,
+  ).rgb
+  count, step = image.shape[0], _SUPERSAMPLING
+  image = image.reshape(count, size, step, size, step, 3).mean((2, 4))
+  return color.linear_to_srgb(jnp.clip(image, 0.0, 1.0))
+
+
+_shade_jit = jax.jit(_shade, static_argnames=('size',))
+
+
+def _key_light(count: int) -> lights_lib.Lights:
+  """Soft light from above left, for showing shape."""
+  light = lights_lib.directional(
+    (-0.35, 0.6, 0.75), color=(0.75, 0.75, 0.75), ambient=(0.4, 0.41, 0.43)
+  )
+  return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), light)
+
+
+def photograph(
+  mesh: mesh_lib.Mesh,
+  azimuths: tuple[float, ...],
+  *,
+  size: int,
+  textured: bool = True,
+) -> UInt8[np.ndarray, 'n s s 3']:
+  """Take pictures of a mask.
+
+  Args:
+    mesh: in cm, with vertex colours unless `textured` is False.
+    azimuths: degrees, positive to the viewer's right.
+    size: pixels a side.
+    textured: its own colours, or plain clay.
+  """
+  colors = mesh.colors
+  if colors is None or not textured:
+    colors = jnp.broadcast_to(jnp.array(_CLAY), mesh.vertices.shape)
+  pictures = []
+  for azimuth in azimuths:
+    cameras, _ = views.fixed((azimuth,), elevation=4.0)
+    pictures.append(
+      _shade_jit(
+        mesh.vertices,
+        mesh.faces,
+        colors,
+        cameras,
+        _key_light(1),
+        size=size,
+      )[0]
+    )
+  return np.round(np.asarray(jnp.stack(pictures)) * 255).astype(np.uint8)
+
+
+def _resize(image: np.ndarray, size: int) -> np.ndarray:
+  picture = Image.fromarray(image).resize(
+    (size, size), Image.Resampling.LANCZOS
+  )
+  return np.asarray(picture)
+
+
+def sheet(
+  title: str,
+  rows: list[tuple[str, list[tuple[str, UInt8[np.ndarray, 's s 3']]]]],
+  *,
+  size: int,
+) -> UInt8[np.ndarray, 'h w 3']:
+  """Lay pictures out in titled rows with captions below them.
+
+  Args:
+    title: above everything.
+    rows: a name, and captioned pictures (resized to `size`).
+    size: pixels a picture.
+  """
+  gap, caption, head = (
+    max(size // 20, 4),
+    max(size // 9, 12),
+    max(size // 6, 16),
+  )
+  columns = max(len(pictures) for _, pictures in rows)
+  width = gap + columns * (size + gap)
+  height = head + gap + len(rows) * (head + size + caption + gap)
+  canvas = Image.new('RGB', (width, height), _PAPER)
+  pen = ImageDraw.Draw(canvas)
+  font = ImageFont.load_default
+  pen.text((gap, gap), title, _INK, font(head * 0.62))
+  top = head + gap
+  for name, pictures in rows:
+    pen.text((gap, top + head * 0.3), name, _INK, font(head * 0.45))
+    top += head
+    for column, (words, picture) in enumerate(pictures):
+      left = gap + column * (size + gap)
+      canvas.paste(Image.fromarray(_resize(picture, size)), (left, top))
+      pen.text((left, top + size + 2), words, _INK, font(caption * 0.68))
+    top += size + caption + gap
+  return np.asarray(canvas)
+
+
+def mask_sheet(
+  prompt: str,
+  start: mesh_lib.Mesh,
+  first: Float[Array, 's s 3'] | None,
+  result: mesh_lib.Mesh,
+  *,
+  size: int,
+) -> UInt8[np.ndarray, 'h w 3']:
+  """Return the preview of a run: start, first image, result.
+
+  Args:
+    prompt: the user's words.
+    start: the painted start shape.
+    first: the first image in sRGB [0, 1].
+    result: the finished mask.
+    size: pixels a picture.
+  """
+  begun = [
+    ('start shape', photograph(start, (35.0,), size=size, textured=False)[0])
+  ]
+  if first is not None:
+    image = np.round(np.asarray(first) * 255).astype(np.uint8)
+    begun.append(('first image', image))
+  begun += [
+    (f'painted start, {azimuth:+.0f}°', picture)
+    for azimuth, picture in zip(
+      (-35.0, 0.0, 35.0),
+      photograph(start, (-35.0, 0.0, 35.0), size=size),
+    )
+  ]
+  angles = [f'{azimuth:+.0f}°' for azimuth in AZIMUTHS]
+  colored = photograph(result, AZIMUTHS, size=size)
+  plain = photograph(result, AZIMUTHS, size=size, textured=False)
+  return sheet(
+    prompt,
+    [
+      ('Start', begun),
+      ('Result', list(zip(angles, colored))),
+      ('Result without texture', list(zip(angles, plain))),
+    ],
+    size=size,
+  )
+
+
+def save_png(
+  path: str | os.PathLike, image: UInt8[np.ndarray, 'h w 3']
+) -> None:
+  """Write a PNG, whole or not at all."""
+  with files.replacing(path) as temporary:
+    Image.fromarray(image).save(temporary, format='PNG')
+
+
+def save_turntable(
+  path: str | os.PathLike, mesh: mesh_lib.Mesh, *, frames: int, size: int
+) -> None:
+  """Write a video in which the mask swings from side to side and back.
+
+  Args:
+    path: ends in .mp4.
+    mesh: the mask.
+    frames: length of the loop, at 24 frames a second.
+    size: pixels a side; rounded up to a multiple of 16.
+  """
+  size = -(-size // 16) * 16
+  phases = np.arange(frames) / frames
+  azimuths = tuple(float(_SWING * np.sin(2 * np.pi * p)) for p in phases)
+  pictures = photograph(mesh, azimuths, size=size)
+  with files.replacing(pathlib.Path(path)) as temporary:
+    iio.imwrite(
+      temporary,
+      pictures,
+      plugin='FFMPEG',
+      fps=_FRAMES_PER_SECOND,
+      codec='libx264',
+      quality=8,
+    )

@@ -1,0 +1,248 @@
+"""One step of the loop: render, noise, predict, compare, update.
+
+The mask is rendered from a few cameras under a few lights, the renders are
+noised, the diffusion model predicts the noise from the adjusted words (and
+from height and normals of the render), and the difference becomes a gradient
+on the vertices and colours (patent [0103] to [0110], [0116] to [0118],
+Figs. 9 to 11; claims 1 to 7, 10 to 16, 19, 20).
+
+Shape legend: `b` views, `V` vertices, `s` pixels a side, `n` texts.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float, Int
+import ml_collections
+import optax
+
+from maskjax.data import prior_batches, studio
+from maskjax.diffusion import distill
+from maskjax.diffusion import model as model_lib
+from maskjax.geometry import color
+from maskjax.mask import surface as surface_lib
+from maskjax.mask import views as views_lib
+from maskjax.render import renderer
+from maskjax.training import parallel
+
+# Per step of the smoothed loss, which the stopping rule looks at.
+_SMOOTHING = 0.98
+
+
+class Guide(NamedTuple):
+  """What judges the renders; the same for all views and steps."""
+
+  model: model_lib.DiffusionModel
+  texts: Float[Array, 'n t d']  # rows of `views.adjusted_texts`
+  negative: Float[Array, 't d']
+
+
+@flax.struct.dataclass
+class MaskState:
+  """What a step takes and returns, and what a checkpoint holds.
+
+  Attributes:
+    step: number of finished updates.
+    params: the mask.
+    opt_state: state of the optimiser.
+    smoothed_loss: running mean of the distillation loss.
+  """
+
+  step: Int[Array, '']
+  params: surface_lib.MaskParams
+  opt_state: optax.OptState
+  smoothed_loss: Float[Array, '']
+
+
+def optimizer(
+  config: ml_collections.ConfigDict,
+) -> optax.GradientTransformation:
+  """Adam with a rate of its own for each kind of parameter.
+
+  Args:
+    config: `optimizer` of configs/mask.py; a rate of 0 freezes its part.
+  """
+
+  def adam(rate):
+    if not rate:
+      return optax.set_to_zero()
+    return optax.adam(rate, b1=0.9, b2=0.99, eps=1e-10)
+
+  return optax.multi_transform(
+    {
+      'offsets': adam(config.vertex_rate),
+      'colors': adam(config.color_rate),
+    },
+    surface_lib.MaskParams(offsets='offsets', colors='colors'),
+  )
+
+
+def create_state(
+  params: surface_lib.MaskParams, tx: optax.GradientTransformation
+) -> MaskState:
+  """Start at step 0."""
+  return MaskState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state=tx.init(params),
+    smoothed_loss=jnp.zeros(()),
+  )
+
+
+def render_views(
+  surface: surface_lib.Surface,
+  params: surface_lib.MaskParams,
+  views: views_lib.Views,
+  background: Float[Array, 'b s s 3'],
+  config: ml_collections.ConfigDict,
+  size: int,
+) -> tuple[renderer.Rendering, Float[Array, 'v 3']]:
+  """Render the mask from a batch of views; also returns its vertices."""
+  vertices = surface_lib.positions(
+    surface, params, bound=config.optimizer.offset_bound
+  )
+  rendering = renderer.render(
+    vertices,
+    surface.template.mesh.faces,
+    surface_lib.colors(params),
+    views.camera,
+    views.lights,
+    size=size,
+    background=background,
+    height_range=studio.HEIGHT_RANGE_CM,
+    sigma=config.render.sigma,
+    gamma=config.render.gamma,
+  )
+  return rendering, vertices
+
+
+def _condition(
+  rendering: renderer.Rendering, config: ml_collections.ConfigDict
+) -> Float[Array, 'b s s 5'] | None:
+  """Return what the ControlNet is shown of the render, or None."""
+  if not config.normal_percentage:
+    return None
+
+  def keep(image, shown):
+    return image if shown else jnp.zeros_like(image)
+
+  return jax.lax.stop_gradient(
+    prior_batches.condition_image(
+      keep(rendering.alpha, config.mask),
+      keep(rendering.height, config.height),
+      keep(rendering.normals, config.normals),
+    )
+  )
+
+
+def make_step(
+  surface: surface_lib.Surface,
+  tx: optax.GradientTransformation,
+  config: ml_collections.ConfigDict,
+) -> Callable[..., tuple[MaskState, dict[str, Any]]]:
+  """Build `step(state, rng, batch, shared, axis_name=None)`.
+
+  It returns the new state and metrics. A batch is int32 [b], one number per
+  view. `shared` is a `Guide`: what is the same for all views and steps.
+
+  Args:
+    surface: the start shape.
+    tx: from `optimizer`.
+    config: configs/mask.py.
+  """
+  guide = config.distill
+
+  def losses(params, shared, views, keys, step):
+    model, texts, negative = shared
+    size = model.sample_size
+    background = jax.vmap(studio.background, (0, None))(keys[:, 0], size)
+    rendering, vertices = render_views(
+      surface, params, views, background, config, size
+    )
+    z = model_lib.encode_images(
+      model, 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
+    )
+    condition = _condition(rendering, config.condition)
+
+    def predict(x_t, t):
+      return model_lib.predict_guided(
+        model,
+        x_t,
+        t,
+        texts[views.text],
+        jnp.broadcast_to(negative, (x_t.shape[0], *negative.shape)),
+        guidance_scale=guide.guidance_scale,
+        guidance_rescale=guide.guidance_rescale,
+        condition=condition,
+        conditioning_scale=config.condition.normal_percentage,
+      )
+
+    t = jax.vmap(
+      lambda key: distill.sample_timesteps(
+        key,
+        step,
+        views=1,
+        num_train_timesteps=model.schedule.num_train_timesteps,
+        kind=guide.timesteps,
+        horizon=guide.horizon,
+        t_min=guide.t_min,
+        t_max=guide.t_max,
+        width=guide.width,
+      )[0]
+    )(keys[:, 1])
+    eps = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(keys[:, 2])
+    loss, _ = distill.sds_loss(
+      predict,
+      z,
+      t,
+      eps,
+      schedule=model.schedule,
+      residual=guide.residual,
+      weight=guide.weight,
+      clip_x0=guide.clip_x0 or None,
+    )
+    # Per pixel, so that regularisers weigh the same at any resolution.
+    loss = loss / z[0].size
+    terms = surface_lib.regularize(surface, vertices, config.regularizers)
+    metrics = {'loss': loss, 'timestep': jnp.mean(t.astype(jnp.float32))}
+    return loss + sum(terms.values()), metrics | terms
+
+  def step(state, rng, batch, shared, axis_name=None):
+    keys = parallel.example_keys(rng, batch.shape[0], axis_name)
+    keys = jax.vmap(lambda key: jax.random.split(key, 4))(keys)
+    views = jax.vmap(lambda key: views_lib.draw(key, config.views))(keys[:, 3])
+    grads, metrics = jax.grad(losses, has_aux=True)(
+      state.params, shared, views, keys, state.step
+    )
+    grads = parallel.pmean(grads, axis_name)
+    metrics = parallel.pmean(metrics, axis_name)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    first = state.step == 0
+    smoothed = jnp.where(
+      first,
+      metrics['loss'],
+      _SMOOTHING * state.smoothed_loss + (1 - _SMOOTHING) * metrics['loss'],
+    )
+    metrics |= {
+      'smoothed_loss': smoothed,
+      'offset_cm': surface_lib.HEAD_WIDTH_CM
+      * jnp.max(jnp.linalg.norm(surface.smoothing @ params.offsets, axis=-1)),
+      'vertex_gradient': optax.global_norm(grads.offsets),
+      'color_gradient': optax.global_norm(grads.colors),
+      'text': parallel.gather(views.text, axis_name),
+      'azimuth': parallel.gather(views.azimuth, axis_name),
+      'elevation': parallel.gather(views.elevation, axis_name),
+    }
+    state = MaskState(
+      step=state.step + 1,
+      params=params,
+      opt_state=opt_state,
+      smoothed_loss=smoothed,
+    )
+    return state, metrics
+
+  return step

@@ -1,0 +1,164 @@
+"""Where the mask is looked at from, under what light, and in what words.
+
+Every step draws a few cameras around the front of the face and a light for
+each, and adjusts the user's text to them: "a Bengal tiger, looking from
+above, with uniform white light" (patent [0103], [0104], claims 10 to 13). The
+texts form a finite table, encoded once before the loop, so that the step only
+looks rows up.
+
+Shape legend: `b` views of a step, `n` texts, `t d` tokens and features.
+"""
+
+from typing import NamedTuple
+
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+import ml_collections
+import numpy as np
+
+from maskjax.data import captions, studio
+from maskjax.diffusion import model as model_lib
+from maskjax.geometry import camera as camera_lib
+from maskjax.render import lights as lights_lib
+
+PROMPT_FORMS = ('words', 'numbers', 'plain')
+# Texts are encoded in pieces of this many, to bound memory.
+_CHUNK = 128
+
+
+class Views(NamedTuple):
+  """The views of one step, or one of them."""
+
+  camera: camera_lib.Camera
+  lights: lights_lib.Lights
+  text: Int[Array, '*b']  # row of the table of texts
+  azimuth: Float[Array, '*b']  # degrees
+  elevation: Float[Array, '*b']  # degrees
+
+
+def lightings(config: ml_collections.ConfigDict) -> list[int]:
+  """Return the rows of `studio.LIGHTINGS` that may be drawn.
+
+  Raises:
+    ValueError: a light colour without a name.
+  """
+  for name in config.light_colors:
+    if name not in captions.LIGHT_COLORS:
+      raise ValueError(
+        f'views.light_colors: no light is called {name!r}; use '
+        f'{", ".join(captions.LIGHT_COLORS)}'
+      )
+  return [0] + [
+    index
+    for index, (name, direction) in enumerate(studio.LIGHTINGS)
+    if direction is not None and name in config.light_colors
+  ]
+
+
+def adjusted_texts(prompt: str, form: str) -> list[str]:
+  """Return the prompt in the words of every view and lighting.
+
+  Row `view * len(studio.LIGHTINGS) + lighting`.
+
+  Args:
+    prompt: the user's words.
+    form: 'words' ("looking from above"), 'numbers' ("at position x, y, z"),
+      or 'plain', which leaves the prompt alone.
+
+  Raises:
+    ValueError: unknown form.
+  """
+  if form not in PROMPT_FORMS:
+    raise ValueError(
+      f'views.prompt_form {form!r} is not one of {", ".join(PROMPT_FORMS)}'
+    )
+  describe = captions.view_words
+  if form == 'numbers':
+    describe = captions.view_numbers
+  texts = []
+  for azimuth in studio.AZIMUTHS:
+    for elevation in studio.ELEVATIONS:
+      for light in studio.lighting_names():
+        words = [prompt]
+        if form != 'plain':
+          words += [describe(azimuth, elevation), light]
+        texts.append(', '.join(word for word in words if word))
+  return texts
+
+
+def encode_texts(
+  model: model_lib.DiffusionModel, texts: list[str]
+) -> Float[Array, 'n t d']:
+  """Encode texts once each, however often they repeat."""
+  unique = list(dict.fromkeys(texts))
+  tokens = model_lib.tokenize(model, unique)
+  padded = -(-len(unique) // _CHUNK) * _CHUNK if len(unique) > 1 else 1
+  tokens = np.pad(tokens, ((0, padded - len(unique)), (0, 0)), mode='edge')
+  encode = jax.jit(model_lib.encode_tokens)
+  pieces = [
+    encode(model, jnp.asarray(piece))
+    for piece in np.split(tokens, max(padded // _CHUNK, 1))
+  ]
+  rows = {text: row for row, text in enumerate(unique)}
+  return jnp.concatenate(pieces)[np.array([rows[text] for text in texts])]
+
+
+def draw(rng: PRNGKeyArray, config: ml_collections.ConfigDict) -> Views:
+  """Draw one view.
+
+  Args:
+    rng: typed key.
+    config: `views` of configs/mask.py: ranges in degrees, distances as
+      multiples of the one that shows 32 cm, and how often light is uniform.
+
+  Returns:
+    One view; `vmap` over keys for a batch.
+  """
+  keys = jax.random.split(rng, 7)
+  azimuth = jax.random.uniform(
+    keys[0], (), minval=config.azimuth[0], maxval=config.azimuth[1]
+  )
+  elevation = jax.random.uniform(
+    keys[1], (), minval=config.elevation[0], maxval=config.elevation[1]
+  )
+  scale = jax.random.uniform(
+    keys[2], (), minval=config.distance[0], maxval=config.distance[1]
+  )
+  fovy = jax.random.uniform(
+    keys[3], (), minval=config.fovy[0], maxval=config.fovy[1]
+  )
+  rows = jnp.asarray(lightings(config))
+  lighting = jax.random.choice(keys[4], rows)
+  plain = jax.random.bernoulli(keys[5], config.uniform_light)
+  lighting = jnp.where(plain, 0, lighting)
+  table = jax.tree.map(lambda x: x[lighting], studio.lighting_table())
+  view = studio.view_index(azimuth, elevation)
+  return Views(
+    camera=studio.orbit_camera(azimuth, elevation, scale, fovy),
+    lights=studio.jitter_lights(keys[6], table, config.light_jitter),
+    text=view * len(studio.LIGHTINGS) + lighting,
+    azimuth=azimuth,
+    elevation=elevation,
+  )
+
+
+def fixed(
+  azimuths: tuple[float, ...], elevation: float = 0.0
+) -> tuple[camera_lib.Camera, lights_lib.Lights]:
+  """Return cameras and uniform lights for showing a mask, one per azimuth."""
+  angles = jnp.asarray(azimuths, jnp.float32)
+  cameras = jax.vmap(
+    lambda azimuth: studio.orbit_camera(azimuth, jnp.float32(elevation))
+  )(angles)
+  lights = jax.tree.map(
+    lambda x: jnp.repeat(x[:1], len(azimuths), axis=0),
+    studio.lighting_table(),
+  )
+  return cameras, lights
+
+
+def front_text(texts: list[str]) -> int:
+  """Return the row of `adjusted_texts` for the front under even light."""
+  row = int(studio.view_index(jnp.float32(0.0), jnp.float32(0.0)))
+  return row * (len(texts) // (len(studio.AZIMUTHS) * len(studio.ELEVATIONS)))

@@ -1,0 +1,188 @@
+"""Vertex-lit rendering of a mesh: colour, coverage, normals, height, depth.
+
+Light is computed at the vertices and interpolated with the other attributes,
+so one pass of the rasterizer yields all images. The normal map and the height
+map are those of patent paragraph [0100]: unit normals in the viewer's frame,
+and the distance from a plane at the back of the mask.
+
+Shapes: `B` views, `V` vertices, `F` faces, `H W` pixels.
+"""
+
+from typing import NamedTuple
+
+import jax
+from jax import Array
+import jax.numpy as jnp
+from jaxtyping import Float, Int
+
+from maskjax.geometry import camera as camera_lib
+from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import safe
+from maskjax.render import lights as lights_lib
+from maskjax.render import rasterizer
+
+
+class Rendering(NamedTuple):
+  """Images of one mesh from `B` cameras.
+
+  Attributes:
+    rgb: linear RGB composited over the background.
+    alpha: coverage in [0, 1].
+    normals: unit normals times alpha in the viewer's frame (x right, y up, z
+      toward the viewer), in [-1, 1]; 0 outside.
+    height: (z - z_back) / (z_front - z_back) of world z, times alpha, in
+      [0, 1]; 0 outside.
+    depth: distance along the optical axis in cm; 0 outside.
+  """
+
+  rgb: Float[Array, 'b h w 3']
+  alpha: Float[Array, 'b h w 1']
+  normals: Float[Array, 'b h w 3']
+  height: Float[Array, 'b h w 1']
+  depth: Float[Array, 'b h w 1']
+
+
+def _batched(lights: lights_lib.Lights, views: int) -> lights_lib.Lights:
+  """Gives unbatched lights one copy per view."""
+  if lights.ambient.ndim == 2:
+    return lights
+  return jax.tree.map(lambda x: jnp.broadcast_to(x, (views, *x.shape)), lights)
+
+
+def _check(camera, lights, height_range, samples):
+  """Raises ValueError for shapes and ranges that cannot be rendered."""
+  if camera.cam2world.ndim != 3:
+    raise ValueError(
+      'render takes a batch of cameras, cam2world of shape [B, 4, 4]; got '
+      f'{camera.cam2world.shape}. Add a leading axis for a single view.'
+    )
+  views = camera.cam2world.shape[0]
+  if lights.ambient.shape not in ((3,), (views, 3)):
+    raise ValueError(
+      f'render takes the lights of one scene or one per view ({views}); got '
+      f'ambient of shape {lights.ambient.shape}.'
+    )
+  if not height_range[0] < height_range[1]:
+    raise ValueError(
+      'height_range is (z_back, z_front) with z_back < z_front; got '
+      f'{height_range}.'
+    )
+  if samples < 1:
+    raise ValueError(f'render needs samples >= 1, got {samples}.')
+
+
+def _average(images, samples):
+  """Averages squares of `samples` by `samples` pixels."""
+  if samples == 1:
+    return images
+  views, size, _, channels = images.shape
+  side = size // samples
+  shape = (views, side, samples, side, samples, channels)
+  return jnp.mean(images.reshape(shape), axis=(2, 4))
+
+
+def render(
+  vertices: Float[Array, 'v 3'],
+  faces: Int[Array, 'f 3'],
+  colors: Float[Array, 'v 3'],
+  camera: camera_lib.Camera,
+  lights: lights_lib.Lights,
+  *,
+  size: int,
+  background: Float[Array, '...'] | tuple[float, float, float] = (
+    1.0,
+    1.0,
+    1.0,
+  ),
+  height_range: tuple[float, float] = (-8.0, 16.0),
+  sigma: float = 1e-4,
+  gamma: float = 1e-4,
+  depth_range: tuple[float, float] = (1.0, 100.0),
+  coverage: str = 'sum',
+  cull_backfaces: bool = False,
+  samples: int = 1,
+) -> Rendering:
+  """Renders one mesh from a batch of cameras.
+
+  Args:
+    vertices: world, cm.
+    faces: vertex indices, counter-clockwise seen from outside.
+    colors: albedo, linear RGB in [0, 1].
+    camera: batch of `B` cameras.
+    lights: the lights of one scene, or a batch of `B`.
+    size: image height and width in pixels.
+    background: linear RGB, [3] or [B, H, W, 3].
+    height_range: world z in cm of height 0 and of height 1.
+    sigma: softness of silhouettes, see `rasterizer.rasterize`.
+    gamma: softness of occlusion, see `rasterizer.rasterize`.
+    depth_range: nearest and farthest depth in cm, see `rasterizer.rasterize`.
+    coverage: 'sum' or 'product', see `rasterizer.rasterize`; with 'product'
+      the background shines through the seams of an open mesh.
+    cull_backfaces: whether to leave out faces seen from behind.
+    samples: side of the grid of samples per pixel that are averaged. With a
+      tiny sigma (1e-8), 2 or more give smooth outlines.
+
+  Returns:
+    Rendering.
+
+  Raises:
+    ValueError: for an unbatched camera, lights of another batch size, an
+      empty height range, or what `rasterizer.rasterize` refuses.
+  """
+  _check(camera, lights, height_range, samples)
+  views = camera.cam2world.shape[0]
+  normals = mesh_lib.vertex_normals(vertices, faces)
+  light = jax.vmap(lights_lib.irradiance, (0, None, None))(
+    _batched(lights, views), vertices, normals
+  )
+  toward_viewer = jnp.asarray([1.0, -1.0, -1.0], vertices.dtype)
+  view_normals = (
+    camera_lib.directions_to_camera(camera, normals) * toward_viewer[None, None]
+  )
+  back, front = height_range
+  height = jnp.clip((vertices[:, 2:] - back) / (front - back), 0.0, 1.0)
+  raster = rasterizer.rasterize(
+    camera_lib.world_to_camera(camera, vertices),
+    faces,
+    jnp.concatenate(
+      [
+        light * colors[None],
+        view_normals,
+        jnp.broadcast_to(height, (views, *height.shape)),
+      ],
+      -1,
+    ),
+    camera.intrinsics,
+    size=size * samples,
+    sigma=sigma,
+    gamma=gamma,
+    depth_range=depth_range,
+    coverage=coverage,
+    cull_backfaces=cull_backfaces,
+  )
+  rgb, normal_map, height_map = jnp.split(raster.attributes, [3, 6], -1)
+  # Averages are taken of what is already weighted by coverage.
+  alpha = raster.alpha[..., None]
+  images = jnp.concatenate(
+    [
+      alpha,
+      rgb * alpha,
+      safe.safe_normalize(normal_map) * alpha,
+      height_map * alpha,
+      raster.depth[..., None] * alpha,
+    ],
+    -1,
+  )
+  images = _average(images, samples)
+  alpha, rgb, normal_map, height_map, depth = jnp.split(
+    images, [1, 4, 7, 8], -1
+  )
+  background = jnp.asarray(background, rgb.dtype)
+  background = jnp.broadcast_to(background, rgb.shape)
+  return Rendering(
+    rgb=rgb + background * (1.0 - alpha),
+    alpha=alpha,
+    normals=normal_map,
+    height=height_map,
+    depth=safe.safe_divide(depth, alpha),
+  )

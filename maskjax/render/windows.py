@@ -1,0 +1,206 @@
+"""The list of all windows of all faces, walked in chunks of fixed size.
+
+The dilated bounding box of each visible face is cut into windows of WxW
+pixels. All windows of all faces form one list, which is never stored: only
+the running count per face is, and a window finds its face by bisection. So
+all shapes are static, however large the faces are, and nothing overflows.
+
+Shapes: `N` faces of all views, `R` numbers per face (x, y, z and further
+channels of the three corners), `G` windows of a chunk, `T` = W * W.
+"""
+
+from typing import NamedTuple
+
+from jax import Array, lax
+import jax.numpy as jnp
+from jaxtyping import Bool, Float, Int
+import numpy as np
+
+from maskjax.render import fragments
+
+
+class Grid(NamedTuple):
+  """Sizes (static).
+
+  Attributes:
+    views: number of images.
+    size: side of the square images in pixels.
+    window: side of the windows in pixels.
+    chunk: number of windows that are worked on at once.
+  """
+
+  views: int
+  size: int
+  window: int
+  chunk: int
+
+  @property
+  def pixels(self) -> int:
+    """Number of pixels of all views."""
+    return self.views * self.size**2
+
+
+class Plan(NamedTuple):
+  """Which windows there are.
+
+  Attributes:
+    ends: number of windows up to and including each face.
+    boxes: first column, first row, last column, last row of each face.
+  """
+
+  ends: Int[Array, 'n']
+  boxes: Int[Array, 'n 4']
+
+
+class Place(NamedTuple):
+  """Where the windows of a chunk are, and of which face.
+
+  Attributes:
+    live: false past the end of the list.
+    face: number of the face.
+    left: first column of the window.
+    top: first row.
+    columns: number of the window's last column inside the face's box.
+    rows: number of its last row inside the box.
+    pixel: index of the first pixel among those of all views.
+  """
+
+  live: Bool[Array, 'g']
+  face: Int[Array, 'g']
+  left: Int[Array, 'g']
+  top: Int[Array, 'g']
+  columns: Int[Array, 'g']
+  rows: Int[Array, 'g']
+  pixel: Int[Array, 'g']
+
+
+def plan(
+  corners: Float[Array, 'n r'],
+  visible: Bool[Array, 'n'],
+  grid: Grid,
+  blur: float,
+) -> Plan:
+  """Counts the windows that each visible face needs.
+
+  Args:
+    corners: x of the three corners, y, and so on, screen units.
+    visible: whether to draw a face.
+    grid: sizes.
+    blur: margin around the faces, screen units.
+
+  Returns:
+    Plan.
+  """
+
+  def pixels(values):
+    low, high = jnp.min(values, -1) - blur, jnp.max(values, -1) + blur
+    first = jnp.ceil((low + 1) * (grid.size / 2) - 0.5)
+    last = jnp.floor((high + 1) * (grid.size / 2) - 0.5)
+    first = jnp.clip(first, 0, grid.size)
+    last = jnp.clip(last, -1, grid.size - 1)
+    return first.astype(jnp.int32), last.astype(jnp.int32)
+
+  left, right = pixels(corners[:, 0:3])
+  top, bottom = pixels(corners[:, 3:6])
+  drawn = visible & (right >= left) & (bottom >= top)
+  boxes = jnp.stack([left, top, right, bottom], -1)
+  across, down = _counts(boxes, grid)
+  ends = jnp.cumsum(jnp.where(drawn, across * down, 0), dtype=jnp.int32)
+  return Plan(ends, boxes)
+
+
+def _counts(boxes, grid):
+  """Returns how many windows boxes need across and down."""
+  window = np.int32(grid.window)
+  across = lax.div(boxes[..., 2] - boxes[..., 0], window) + 1
+  return across, lax.div(boxes[..., 3] - boxes[..., 1], window) + 1
+
+
+def _places(windows, start, grid):
+  """Finds the windows from number `start` on."""
+  number = start + jnp.arange(grid.chunk, dtype=jnp.int32)
+  count = windows.ends.shape[0]
+  face = jnp.searchsorted(windows.ends, number, side='right')
+  face = jnp.minimum(face, count - 1).astype(jnp.int32)
+  live = number < windows.ends[-1]
+  box = windows.boxes[face]
+  across, down = _counts(box, grid)
+  local = number - windows.ends[face] + across * down
+  row = lax.div(local, across)
+  left = box[:, 0] + (local - row * across) * grid.window
+  top = box[:, 1] + row * grid.window
+  view = lax.div(face, np.int32(count // grid.views))
+  columns = jnp.where(live, box[:, 2] - left, -1)
+  pixel = (view * grid.size + top) * grid.size + left
+  return Place(live, face, left, top, columns, box[:, 3] - top, pixel)
+
+
+def _chunk(windows, corners, start, grid, run):
+  """Gathers the windows from number `start` on.
+
+  Returns:
+    The fragments' input, the index of each pixel ([T, G], `grid.pixels` for
+    those not counted), and the places.
+  """
+  place = fragments.staged(
+    run, lambda start: _places(windows, start, grid), start
+  )
+  row, column = np.divmod(np.arange(grid.window**2), grid.window)
+  inner = jnp.asarray(row * grid.size + column, jnp.int32)[:, None]
+  step = 2 / grid.size
+  offsets = np.stack([column * step, row * step, np.ones(row.shape)])
+  row, column = (jnp.asarray(x, jnp.int32)[:, None] for x in (row, column))
+  counted = (row <= place.rows[None]) & (column <= place.columns[None])
+  pixel = jnp.where(counted, place.pixel[None] + inner, grid.pixels)
+  table = fragments.staged(run, lambda face: corners[face].T, place.face)
+  table = table.reshape(-1, 3, grid.chunk)
+  x, y = (
+    ((2 * first + 1).astype(corners.dtype) / grid.size - 1)[None]
+    for first in (place.left, place.top)
+  )
+  chunk = fragments.Chunk(
+    x=table[0] - x,
+    y=table[1] - y,
+    z=table[2],
+    channels=jnp.moveaxis(table[2:], 0, 1),
+    counted=counted,
+    offsets=jnp.asarray(offsets, corners.dtype),
+    run=run,
+  )
+  return chunk, pixel, place
+
+
+def sweep(
+  windows: Plan,
+  corners: Float[Array, 'n r'],
+  grid: Grid,
+  state: Float[Array, '...'],
+  step,
+) -> Float[Array, '...']:
+  """Walks once through all windows.
+
+  Args:
+    windows: which windows there are.
+    corners: as `plan`; the depths are also the first channel.
+    grid: sizes.
+    state: what is accumulated.
+    step: maps state, chunk, index of each pixel [T, G] (`grid.pixels` where
+      not counted) and places to the next state.
+
+  Returns:
+    The final state.
+  """
+  total = windows.ends[-1]
+  run = total > 0
+  # Zeros that vary over devices as the data does, which shard_map requires.
+  state = state + (0 * total).astype(state.dtype)
+
+  def body(carry):
+    start, state = carry
+    chunk = _chunk(windows, corners, start, grid, run)
+    return start + grid.chunk, step(state, *chunk)
+
+  _, state = lax.while_loop(
+    lambda carry: carry[0] < total, body, (0 * total, state)
+  )
+  return state

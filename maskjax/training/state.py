@@ -1,0 +1,128 @@
+"""Train state: parameters, optimiser state and their moving average.
+
+The state is a frozen pytree; every function here is pure and can be jitted,
+mapped over devices, donated and written to a checkpoint as it is.
+"""
+
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+import optax
+
+PyTree = Any
+
+
+@flax.struct.dataclass
+class TrainState:
+  """What one training step takes and returns.
+
+  Attributes:
+    step: number of finished updates.
+    params: trained parameters.
+    opt_state: state of the optax transformation.
+    ema_params: exponential moving average of `params`, or None.
+  """
+
+  step: Int[Array, '']
+  params: PyTree
+  opt_state: optax.OptState
+  ema_params: PyTree | None = None
+
+
+def create(
+  params: PyTree,
+  tx: optax.GradientTransformation,
+  *,
+  ema: bool = False,
+) -> TrainState:
+  """Start a state at step 0.
+
+  Args:
+    params: initial parameters; they are copied, so that a donated state never
+      frees the caller's arrays (or the average's).
+    tx: the optimiser.
+    ema: whether to keep a moving average of the parameters.
+
+  Returns:
+    A state whose average, if any, equals `params`.
+  """
+  params = jax.tree.map(lambda x: jnp.array(x, copy=True), params)
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state=tx.init(params),
+    ema_params=jax.tree.map(jnp.copy, params) if ema else None,
+  )
+
+
+def update_average(
+  average: PyTree,
+  params: PyTree,
+  step: Int[Array, ''],
+  *,
+  decay: float,
+) -> PyTree:
+  """Move an exponential average toward the parameters.
+
+  The decay warms up as min(decay, (1 + step) / (10 + step)): without it the
+  random initial values stay in the average for about 1 / (1 - decay) steps.
+
+  Args:
+    average: the current average.
+    params: the new parameters, the same tree as `average`.
+    step: number of updates before this one.
+    decay: weight of the old average, in [0, 1).
+
+  Returns:
+    The new average, in the dtypes of `average`.
+  """
+  step = jnp.asarray(step, jnp.float32)
+  rate = 1.0 - jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+  return jax.tree.map(
+    lambda a, p: (a + rate * (p.astype(jnp.float32) - a)).astype(a.dtype),
+    average,
+    params,
+  )
+
+
+def apply_gradients(
+  state: TrainState,
+  grads: PyTree,
+  tx: optax.GradientTransformation,
+  *,
+  ema_decay: float | None = None,
+) -> TrainState:
+  """Take one optimiser step.
+
+  Args:
+    state: the state before the step.
+    grads: gradients, the same tree as `state.params`.
+    tx: the optimiser that `state` was created with.
+    ema_decay: decay of the moving average, in [0, 1); None leaves the average
+      as it is.
+
+  Returns:
+    The state after the step.
+
+  Raises:
+    ValueError: `ema_decay` is given for a state without an average.
+  """
+  updates, opt_state = tx.update(grads, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  average = state.ema_params
+  if ema_decay is not None:
+    if average is None:
+      raise ValueError(
+        'ema_decay is given but the state keeps no average; '
+        'create the state with ema=True'
+      )
+    average = update_average(average, params, state.step, decay=ema_decay)
+  return TrainState(
+    step=state.step + 1,
+    params=params,
+    opt_state=opt_state,
+    ema_params=average,
+  )

@@ -1,0 +1,210 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from maskjax.diffusion import layers, unet
+from tests.diffusion import torch_peer
+
+VARIANTS = {
+  'sd1': torch_peer.TWO_BLOCKS,
+  'sd2': {
+    **torch_peer.SMALL,
+    'use_linear_projection': True,
+    'attention_head_dim': [2, 3, 8],
+    'upcast_attention': True,
+  },
+  'inpainting': {
+    **torch_peer.TWO_BLOCKS,
+    'in_channels': 9,
+    'flip_sin_to_cos': False,
+    'freq_shift': 1,
+    'norm_eps': 1e-6,
+  },
+  'deep': {
+    **torch_peer.ONE_BLOCK,
+    'layers_per_block': [2],
+    'transformer_layers_per_block': [2],
+  },
+}
+# The third's does not halve evenly.
+SIZES = {
+  'sd1': (16, 16),
+  'sd2': (16, 8),
+  'inpainting': (13, 18),
+  'deep': (4, 4),
+}
+
+
+def inputs(config, *, size=(16, 16), seed=0):
+  rng = np.random.default_rng(seed)
+
+  def normal(*shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+  sample = normal(2, *size, config.in_channels)
+  text = normal(2, 7, config.cross_attention_dim)
+  return sample, np.array([3, 701]), text
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_equals_pytorch(name):
+  torch, diffusers = torch_peer.load('torch'), torch_peer.load('diffusers')
+  peer = torch_peer.build(
+    lambda: diffusers.UNet2DConditionModel(**VARIANTS[name])
+  )
+  config = unet.UNetConfig.from_dict(dict(peer.config))
+  params = torch_peer.params(peer)
+  assert torch_peer.shapes(params) == torch_peer.shapes(
+    unet.parameter_shapes(config)
+  )
+  sample, timesteps, text = inputs(config, size=SIZES[name])
+  with torch.no_grad():
+    theirs = peer(
+      torch_peer.to_torch(sample), torch.tensor(timesteps), torch.tensor(text)
+    ).sample
+  ours = jax.jit(unet.UNet2DConditionModel(config).apply)(
+    {'params': params}, sample, timesteps, text
+  )
+  error = torch_peer.relative_l2(ours, torch_peer.from_torch(theirs))
+  print(f'unet {name}: {error:.2e}')
+  assert error <= torch_peer.RELATIVE_L2
+
+
+def test_gradients_equal_pytorch():
+  torch, diffusers = torch_peer.load('torch'), torch_peer.load('diffusers')
+  peer = torch_peer.build(
+    lambda: diffusers.UNet2DConditionModel(
+      **{**torch_peer.TWO_BLOCKS, 'mid_block_type': None}
+    )
+  )
+  config = unet.UNetConfig.from_dict(dict(peer.config))
+  sample, timesteps, text = inputs(config)
+  weights = inputs(config, seed=1)[0]
+  out = peer(
+    torch_peer.to_torch(sample), torch.tensor(timesteps), torch.tensor(text)
+  ).sample
+  (out * torch_peer.to_torch(weights)).sum().backward()
+  theirs = torch_peer.keymap.from_torch(
+    {name: p.grad.numpy() for name, p in peer.named_parameters()}
+  )
+
+  def loss(params):
+    out = unet.UNet2DConditionModel(config).apply(
+      {'params': params}, sample, timesteps, text
+    )
+    return jnp.sum(out * weights)
+
+  ours = jax.jit(jax.grad(loss))(torch_peer.params(peer))
+  found = dict(torch_peer.keymap.walk(ours))
+  total = np.sqrt(sum(np.sum(np.square(g)) for g in found.values()))
+  for path, gradient in torch_peer.keymap.walk(theirs):
+    # Relative to the tensor itself, or to the whole where it is nearly 0
+    # (biases right before a normalisation).
+    scale = max(np.linalg.norm(gradient), 1e-3 * total)
+    assert np.linalg.norm(found[path] - gradient) <= 2e-5 * scale, path
+
+
+def small_config(**values):
+  return unet.UNetConfig.from_dict({**torch_peer.SMALL, **values})
+
+
+@pytest.fixture(scope='module')
+def network():
+  """A small network, its parameters and a batch."""
+  config = unet.UNetConfig.from_dict(torch_peer.TWO_BLOCKS)
+  params = torch_peer.random_params(unet.parameter_shapes(config))
+  return unet.UNet2DConditionModel(config), {'params': params}, inputs(config)
+
+
+def test_residuals_reach_every_skip_and_the_middle(network):
+  module, variables, (sample, timesteps, text) = network
+  apply = jax.jit(module.apply)
+  plain = apply(variables, sample, timesteps, text)
+  shapes = ((16, 16), (16, 16), (8, 16), (8, 32))
+  zeros = tuple(np.zeros((2, s, s, c), np.float32) for s, c in shapes)
+  middle = np.zeros((2, 8, 8, 32), np.float32)
+
+  def change(down, mid):
+    down = tuple(np.asarray(skip, np.float32) for skip in down)
+    out = apply(variables, sample, timesteps, text, down, mid)
+    return np.abs(out - plain).max()
+
+  assert change(zeros, middle) < 1e-6
+  for i in range(len(zeros)):
+    down = list(zeros)
+    down[i] = np.random.default_rng(i).standard_normal(zeros[i].shape)
+    assert change(down, middle) > 1e-4, i
+  middle[:, 2] = 1
+  assert change(zeros, middle) > 1e-4
+
+
+def test_one_timestep_serves_the_batch(network):
+  module, variables, (sample, _, text) = network
+  apply = jax.jit(module.apply)
+  np.testing.assert_allclose(
+    apply(variables, sample, 5, text),
+    apply(variables, sample, np.array([5, 5]), text),
+    atol=1e-6,
+  )
+
+
+def test_bfloat16_is_near_float32(network):
+  module, variables, batch = network
+  half = unet.UNet2DConditionModel(module.config, jnp.bfloat16)
+  out = jax.jit(half.apply)(variables, *batch)
+  assert out.dtype == jnp.float32
+  error = torch_peer.relative_l2(out, jax.jit(module.apply)(variables, *batch))
+  assert 1e-4 < error < 5e-2
+
+
+def test_fresh_parameters_have_the_shapes_and_the_scale_of_pytorch():
+  diffusers = torch_peer.load('diffusers')
+  config = unet.UNetConfig.from_dict(torch_peer.ONE_BLOCK)
+  module = unet.UNet2DConditionModel(config)
+  params = jax.jit(module.init)(
+    jax.random.key(0), *inputs(config, size=(4, 4))
+  )['params']
+  peer = diffusers.UNet2DConditionModel(**torch_peer.ONE_BLOCK)
+  theirs = dict(torch_peer.keymap.walk(torch_peer.params(peer)))
+  for path, value in torch_peer.keymap.walk(params):
+    assert value.shape == theirs[path].shape
+    if path[-1] == 'kernel' and value.size > 1000:
+      ratio = float(value.std()) / theirs[path].std()
+      assert 0.9 < ratio < 1.1, path
+
+
+def test_config_round_trip_and_hash():
+  config = small_config(attention_head_dim=[2, 3, 8])
+  assert unet.UNetConfig.from_dict(config.to_dict()) == config
+  assert hash(config) == hash(dataclasses.replace(config))
+  assert config.to_dict()['block_out_channels'] == [32, 48, 64]
+
+
+@pytest.mark.parametrize(
+  'values, message',
+  [
+    ({'only_cross_attention': True}, 'only_cross_attention=True'),
+    ({'addition_embed_type': 'text_time'}, "addition_embed_type='text_time'"),
+    ({'class_embed_type': 'projection'}, 'class_embed_type'),
+    ({'wings': 2}, 'wings=2'),
+    ({'act_fn': 'mish'}, "act_fn='mish'"),
+    ({'down_block_types': ['AttnDownBlock2D'] * 3}, 'AttnDownBlock2D'),
+    ({'block_out_channels': [32, 48]}, '2 block_out_channels for 3'),
+    ({'attention_head_dim': [2, 4]}, 'attention_head_dim'),
+    ({'attention_head_dim': 5}, 'attention_head_dim=5'),
+    ({'norm_num_groups': 32}, 'norm_num_groups=32'),
+  ],
+)
+def test_unsupported_config_is_named(values, message):
+  with pytest.raises(ValueError, match=message):
+    small_config(**values)
+
+
+def test_timestep_embedding_of_odd_size_ends_in_zero():
+  out = layers.timestep_embedding(jnp.array([0.0, 10.5]), 7)
+  assert out.shape == (2, 7)
+  np.testing.assert_allclose(out[0], [1, 1, 1, 0, 0, 0, 0])
+  np.testing.assert_allclose(out[1, 0], np.cos(10.5), rtol=1e-5)

@@ -1,0 +1,135 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+_CONFIG = """
+import ml_collections
+
+def get_config(mode=''):
+  if mode not in ('', 'tiny'):
+    raise ValueError(f'no mode {mode!r}')
+  config = ml_collections.ConfigDict()
+  config.prompt = ''
+  config.steps = 5
+  config.resume = False
+  config.rates = ml_collections.ConfigDict({'color': 0.1})
+  config.mode = mode
+  return config
+"""
+
+_EXPERIMENT = """
+import os
+from absl import flags
+from maskjax.training import flags as mj_flags
+
+_CONFIG = mj_flags.define_config('config.py')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Output folder.', required=True)
+
+def main(argv):
+  config = _CONFIG.value
+  if not config.prompt:
+    raise ValueError('the prompt is empty;\\n  give --config.prompt="a lion"')
+  if config.prompt == 'defect':
+    raise KeyError('a defect of ours')
+  if config.prompt == 'stop':
+    raise KeyboardInterrupt
+  import jax
+  print(config.prompt, config.steps, config.rates.color, config.resume,
+        config.mode, _WORKDIR.value, jax.device_count(),
+        os.environ['XLA_FLAGS'])
+
+if __name__ == '__main__':
+  mj_flags.run(main)
+"""
+
+
+@pytest.fixture(scope='module')
+def experiment(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('experiment')
+  (folder / 'config.py').write_text(_CONFIG)
+  (folder / 'experiment.py').write_text(_EXPERIMENT)
+
+  def run(*arguments):
+    environment = os.environ | {'PYTHONPATH': str(_ROOT), 'XLA_FLAGS': ''}
+    return subprocess.run(
+      [sys.executable, 'experiment.py', *arguments],
+      cwd=folder,
+      env=environment,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+
+  return run
+
+
+def test_config_and_overrides(experiment):
+  result = experiment(
+    '--config=config.py:tiny',
+    '--config.prompt=a Bengal tiger',
+    '--config.rates.color=0.5',
+    '--config.resume=true',
+    '--config.steps',
+    '8',
+    '--workdir=out',
+  )
+  assert result.returncode == 0, result.stderr
+  assert result.stdout.startswith('a Bengal tiger 8 0.5 True tiny out 1 ')
+  assert result.stderr == ''
+
+
+_GOOD = ('--workdir=out', '--config.prompt=a lion')
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    (('--workdir=out',), 'the prompt is empty; give --config.prompt="a lion"'),
+    (
+      (*_GOOD, '--config.stepz=8'),
+      "has no field 'stepz'; did you mean 'steps'?",
+    ),
+    ((*_GOOD, '--config.rates.colour=1'), "did you mean 'rates.color'?"),
+    (
+      (*_GOOD, '--config.xyzzy=1'),
+      "no field 'xyzzy'; it has mode, prompt, rates, ",
+    ),
+    ((*_GOOD, '--config.steps.x=1'), "no field 'steps.x'"),
+    ((*_GOOD, '--config.steps=abc'), 'invalid literal for int'),
+    ((*_GOOD, '--config=nope.py'), "no config file 'nope.py'"),
+    ((*_GOOD, '--config=config.py:huge'), "no mode 'huge'"),
+    ((*_GOOD, '--wrkdir=x'), "Unknown command line flag 'wrkdir'"),
+    ((*_GOOD, 'stray'), "unexpected argument 'stray'"),
+    (('--config.prompt=x',), '--workdir'),
+  ],
+)
+def test_bad_input_is_one_line(experiment, arguments, message):
+  result = experiment(*arguments)
+  assert result.returncode == 1
+  assert result.stdout == ''
+  assert result.stderr.startswith('error: ')
+  assert result.stderr.count('\n') == 1
+  assert message in result.stderr
+
+
+def test_debug_brings_the_traceback(experiment):
+  result = experiment('--workdir=out', '--debug')
+  assert result.returncode == 1
+  assert 'Traceback' in result.stderr and 'ValueError' in result.stderr
+
+
+def test_defects_keep_their_traceback(experiment):
+  result = experiment('--workdir=out', '--config.prompt=defect')
+  assert result.returncode == 1
+  assert 'Traceback' in result.stderr and 'KeyError' in result.stderr
+
+
+def test_interrupt(experiment):
+  result = experiment('--workdir=out', '--config.prompt=stop')
+  assert result.returncode == 130
+  assert result.stderr == 'interrupted\n'
