@@ -22,8 +22,11 @@ CONDITION_CHANNELS = 5
 
 # How often a picture is shown with eye and mouth holes, or cut to an oval:
 # the shapes of mask that a first image is asked for.
-_HOLES_RATE = 0.1
-_OVAL_RATE = 0.15
+_HOLES_RATE = 0.2
+_OVAL_RATE = 0.3
+# How many times more often plain light and plain heads are drawn.
+_PLAIN_LIGHT = 2.5
+_PLAIN_HEAD = 1.5
 
 
 class Batch(NamedTuple):
@@ -149,6 +152,16 @@ def _draw_ellipses(
   return ellipses
 
 
+def _weights(images: head_images.HeadImages) -> np.ndarray:
+  """Return how often each picture is drawn, as probabilities.
+
+  Even light and heads without modifiers are what most prompts ask for.
+  """
+  weights = np.where(images.lighting == 0, _PLAIN_LIGHT, 1.0)
+  weights *= np.where(images.modifiers == '', _PLAIN_HEAD, 1.0)
+  return weights / weights.sum()
+
+
 def draw(
   rng: np.random.Generator,
   images: head_images.HeadImages,
@@ -156,8 +169,9 @@ def draw(
   *,
   batch_size: int,
   art: Art | None = None,
-  art_rate: float = 0.1,
+  art_rate: float = 0.05,
   text_dropout: float = 0.1,
+  cut: bool = False,
 ) -> tuple[Batch, list[str]]:
   """Draw a batch of head pictures with new captions.
 
@@ -169,11 +183,14 @@ def draw(
     art: emoji pictures, or None.
     art_rate: fraction of the batch that is drawn from `art`.
     text_dropout: fraction of empty captions, for classifier-free guidance.
+    cut: whether some faces get holes or are cut to an oval, always with the
+      mask as a condition; for training the ControlNet.
 
   Returns:
     The batch, and its captions before dropout.
   """
-  chosen = rng.integers(len(images.kind), size=batch_size)
+  weights = _weights(images)
+  chosen = rng.choice(len(weights), batch_size, p=weights)
   flip = rng.random(batch_size) < 0.5
   fields = {
     name: getattr(images, name)[chosen].copy()
@@ -199,7 +216,9 @@ def draw(
         rng=rng,
       )
     )
-    ellipses.append(_draw_ellipses(rng, about, holes))
+    ellipses.append(
+      _draw_ellipses(rng, about, holes) if cut else np.zeros((4, 4))
+    )
   has_geometry = np.ones(batch_size, bool)
   if art is not None:
     for row in np.flatnonzero(rng.random(batch_size) < art_rate):
@@ -207,15 +226,18 @@ def draw(
       fields['rgb'][row] = art.images[pick, ..., :3]
       fields['alpha'][row] = art.images[pick, ..., 3]
       has_geometry[row] = False
-      ellipses[row] = np.zeros((4, 4), np.float32)
+      ellipses[row] = np.zeros((4, 4))
       texts[row] = str(art.captions[pick])
   dropped = rng.random(batch_size) < text_dropout
   tokens = encode(['' if drop else text for text, drop in zip(texts, dropped)])
+  outlines = np.stack(ellipses).astype(np.float32)
+  condition = rng.random((batch_size, 3)) < (0.8, 0.6, 0.6)
+  condition[:, 0] |= outlines.any((1, 2))
   batch = Batch(
     tokens=tokens,
-    ellipses=np.stack(ellipses),
+    ellipses=outlines,
     has_geometry=has_geometry,
-    condition=rng.random((batch_size, 3)) < (0.8, 0.6, 0.6),
+    condition=condition,
     **fields,
   )
   return batch, texts

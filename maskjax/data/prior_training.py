@@ -26,6 +26,8 @@ from maskjax.training import metrics as metrics_lib
 from maskjax.training import state as state_lib
 from maskjax.training import workdir as workdir_lib
 
+# Captions that the vocabulary is learnt from.
+_VOCABULARY_CAPTIONS = 20_000
 SCHEDULER = {
   '_class_name': 'DDIMScheduler',
   'num_train_timesteps': 1000,
@@ -104,7 +106,8 @@ def _begin(
     for path in (pathlib.Path(config.init) / 'tokenizer').iterdir():
       shutil.copyfile(path, out / path.name)
   else:
-    texts = sample_captions(np.random.default_rng(config.seed), 20_000, art)
+    rng = np.random.default_rng(config.seed)
+    texts = sample_captions(rng, _VOCABULARY_CAPTIONS, art)
     tokenizer = tokenizer_lib.train(
       texts, out, vocab_size=config.vocabulary, max_length=config.tokens
     )
@@ -164,10 +167,8 @@ def _create(
   )
 
 
-def _optimizer(
-  config: ml_collections.ConfigDict,
-) -> optax.GradientTransformation:
-  """AdamW with warm-up, a constant rate, and a linear fall at the end."""
+def learning_rate(config: ml_collections.ConfigDict) -> optax.Schedule:
+  """Return a rate that warms up, stays, and falls linearly at the end."""
   top, warmup = config.learning_rate, config.warmup_steps
   schedules = [optax.linear_schedule(0.0, top, warmup)]
   schedules.append(optax.constant_schedule(top))
@@ -175,10 +176,17 @@ def _optimizer(
   if config.decay_steps:
     schedules.append(optax.linear_schedule(top, 0.0, config.decay_steps))
     boundaries.append(max(config.steps - config.decay_steps, warmup))
-  rate = optax.join_schedules(schedules, boundaries)
+  return optax.join_schedules(schedules, boundaries)
+
+
+def _optimizer(
+  config: ml_collections.ConfigDict,
+) -> optax.GradientTransformation:
   return optax.chain(
     optax.clip_by_global_norm(1.0),
-    optax.adamw(rate, b2=0.99, weight_decay=config.weight_decay),
+    optax.adamw(
+      learning_rate(config), b2=0.99, weight_decay=config.weight_decay
+    ),
   )
 
 
@@ -193,7 +201,12 @@ def _batches(
   def batch(step: int) -> prior_batches.Batch:
     rng = np.random.default_rng([config.seed, step])
     return prior_batches.draw(
-      rng, heads, encode, batch_size=config.batch_size, art=art
+      rng,
+      heads,
+      encode,
+      batch_size=config.batch_size,
+      art=art,
+      cut='controlnet' in config.trained,
     )[0]
 
   return batch

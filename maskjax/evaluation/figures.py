@@ -88,7 +88,15 @@ def save_pairs(
   _pairs(right, before, after, after > before)
   right.set_xlabel("the matcher's probability of the right kind")
   right.set_xlim(-0.03, 1.03)
-  left.legend(fontsize=8, frameon=False, loc='lower right')
+  handles, words = left.get_legend_handles_labels()
+  figure.legend(
+    handles,
+    words,
+    loc='outside lower center',
+    ncols=len(words),
+    fontsize=8,
+    frameon=False,
+  )
   _save(figure, path)
 
 
@@ -132,9 +140,9 @@ def save_ablation(
         color=_BETTER,
         zorder=3,
       )
-    panel.axvline(goal, color=_INK, linestyle='--', linewidth=1, label=label)
+    panel.axvline(goal, color=_INK, linestyle='--', linewidth=1)
+    panel.set_title(f'dashed: {label}', fontsize=8, color=_INK, loc='right')
     panel.set_xlabel(word)
-    panel.legend(fontsize=8, frameon=False, loc='lower right')
   panels[1].set_xlim(0.0, 1.03)
   _label_rows(panels[0], list(named))
   _save(figure, path)

@@ -95,6 +95,12 @@ def vertex_normals(
   return safe.safe_normalize(total)
 
 
+def _half_edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'h 2']:
+  """Lists the three edges of every face, the smaller index first."""
+  faces = np.asarray(faces)
+  return np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+
+
 def edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2']:
   """Lists every edge once.
 
@@ -105,12 +111,6 @@ def edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2']:
     Pairs of vertex indices, the smaller first, sorted.
   """
   return np.unique(_half_edges(faces), axis=0)
-
-
-def _half_edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'h 2']:
-  """Lists the three edges of every face, the smaller index first."""
-  faces = np.asarray(faces)
-  return np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
 
 
 def boundary_edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2']:

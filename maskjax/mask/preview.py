@@ -7,7 +7,7 @@ Shape legend: `n` pictures, `s` pixels a side.
 """
 
 import os
-import pathlib
+import warnings
 
 import imageio.v3 as iio
 import jax
@@ -166,7 +166,7 @@ def mask_sheet(
     image = np.round(np.asarray(first) * 255).astype(np.uint8)
     begun.append(('first image', image))
   begun += [
-    (f'painted start, {azimuth:+.0f}°', picture)
+    (f'painted, {azimuth:+.0f}°', picture)
     for azimuth, picture in zip(
       (-35.0, 0.0, 35.0),
       photograph(start, (-35.0, 0.0, 35.0), size=size),
@@ -209,7 +209,9 @@ def save_turntable(
   phases = np.arange(frames) / frames
   azimuths = tuple(float(_SWING * np.sin(2 * np.pi * p)) for p in phases)
   pictures = photograph(mesh, azimuths, size=size)
-  with files.replacing(pathlib.Path(path)) as temporary:
+  with files.replacing(path) as temporary, warnings.catch_warnings():
+    # ffmpeg is started as a process; jax warns of forks that go on in Python.
+    warnings.filterwarnings('ignore', 'os.fork', RuntimeWarning)
     iio.imwrite(
       temporary,
       pictures,

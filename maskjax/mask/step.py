@@ -231,8 +231,8 @@ def make_step(
       'smoothed_loss': smoothed,
       'offset_cm': surface_lib.HEAD_WIDTH_CM
       * jnp.max(jnp.linalg.norm(surface.smoothing @ params.offsets, axis=-1)),
-      'vertex_gradient': optax.global_norm(grads.offsets),
-      'color_gradient': optax.global_norm(grads.colors),
+      'vertex_gradient': optax.tree.norm(grads.offsets),
+      'color_gradient': optax.tree.norm(grads.colors),
       'text': parallel.gather(views.text, axis_name),
       'azimuth': parallel.gather(views.azimuth, axis_name),
       'elevation': parallel.gather(views.elevation, axis_name),

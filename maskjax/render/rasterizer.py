@@ -197,7 +197,7 @@ def _check(vertices, faces, attributes, intrinsics, options, grid):
   for name, value in options.items():
     if not value > 0:
       raise ValueError(f'rasterize needs {name} > 0, got {value}.')
-  per_face = -((-grid.size // grid.window) ** 2)
+  per_face = math.ceil(grid.size / grid.window) ** 2
   if views * faces.shape[0] * per_face >= 2**31:
     raise ValueError(
       f'{views} views of {faces.shape[0]} faces at {grid.size} pixels may '

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 import ml_collections
 from ml_collections.config_flags import config_flags
 
@@ -147,6 +147,8 @@ def run(main: Callable[[list[str]], None]) -> None:
       raise
 
   def guarded(argv: list[str]) -> None:
+    if not FLAGS['verbosity'].present:  # jax tells what it did not find
+      logging.set_verbosity(logging.WARNING)
     try:
       main(argv)
     except _INPUT_ERRORS as error:

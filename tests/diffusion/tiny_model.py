@@ -1,12 +1,12 @@
 """What the tests of whole models share: a tiny pixel model."""
 
-import dataclasses
 import functools
 
+import flax
 import jax
 import numpy as np
 
-from maskjax.diffusion import clip, pretraining, tokenizer, unet
+from maskjax.diffusion import clip, controlnet, schedulers, tokenizer, unet
 from maskjax.diffusion import model as model_lib
 
 SIZE = 16
@@ -33,52 +33,66 @@ UNET = unet.UNetConfig(
 )
 
 
-def create(folder, *, seed=0, max_length=8):
-  """Make a model with new weights; its tokenizer is left in `folder`."""
-  words = tokenizer.train(
-    CAPTIONS, folder / 'tokenizer', vocab_size=520, max_length=max_length
-  )
-  text = clip.ClipTextConfig(
+CONTROLNET = controlnet.ControlNetConfig.from_unet(
+  UNET,
+  conditioning_channels=CONDITION_CHANNELS,
+  conditioning_embedding_out_channels=(8, 16),
+)
+
+
+def _text_config(words):
+  return clip.ClipTextConfig(
     vocab_size=words.vocab_size,
     hidden_size=16,
     intermediate_size=32,
     num_hidden_layers=1,
     num_attention_heads=2,
-    max_position_embeddings=max_length,
+    max_position_embeddings=words.max_length,
     eos_token_id=words.end_id,
     bos_token_id=words.start_id,
     pad_token_id=words.pad_id,
   )
-  return pretraining.create(
-    jax.random.key(seed),
-    unet_config=UNET,
-    text_config=text,
-    scheduler_config=SCHEDULER,
+
+
+def _random(shapes, seed):
+  """Fill a tree: every number random, for zeros and ones hide mistakes."""
+  rng = np.random.default_rng(seed)
+
+  def fill(path, leaf):
+    values = rng.standard_normal(leaf.shape).astype(np.float32)
+    values /= np.float32(1 + leaf.size / leaf.shape[-1]) ** 0.5
+    return values + ('scale' in jax.tree_util.keystr(path))
+
+  return jax.tree_util.tree_map_with_path(fill, shapes)
+
+
+def create(folder, *, with_controlnet=True, max_length=8):
+  """Make a model of random weights; its tokenizer is left in `folder`."""
+  words = tokenizer.train(
+    CAPTIONS, folder / 'tokenizer', vocab_size=520, max_length=max_length
+  )
+  text = _text_config(words)
+  networks = {
+    'unet': unet.UNet2DConditionModel(UNET),
+    'text_encoder': clip.CLIPTextModel(text),
+    'controlnet': controlnet.ControlNetModel(CONTROLNET),
+  }
+  shapes = {
+    'unet': unet.parameter_shapes(UNET),
+    'text_encoder': clip.parameter_shapes(text),
+    'controlnet': controlnet.parameter_shapes(CONTROLNET),
+  }
+  names = [name for name in networks if with_controlnet or name != 'controlnet']
+  return model_lib.DiffusionModel(
+    params={
+      name: _random(shapes[name], seed) for seed, name in enumerate(names)
+    },
+    schedule=schedulers.from_config(SCHEDULER),
+    networks=flax.core.freeze({name: networks[name] for name in names}),
     tokenizer=words,
     sample_size=SIZE,
     pixel_unshuffle=BLOCK,
   )
-
-
-def add_controlnet(model, *, seed=1):
-  """Give the model a new ControlNet."""
-  return pretraining.add_controlnet(
-    jax.random.key(seed),
-    model,
-    conditioning_channels=CONDITION_CHANNELS,
-    embedding_channels=(8, 16),
-  )
-
-
-def refill(model, *, seed=2):
-  """Move every parameter, as training does: zeros and ones hide mistakes."""
-  rng = np.random.default_rng(seed)
-
-  def move(leaf):
-    noise = rng.standard_normal(leaf.shape).astype(np.float32)
-    return np.asarray(leaf) + 0.1 * noise
-
-  return dataclasses.replace(model, params=jax.tree.map(move, model.params))
 
 
 def inputs(model, *, count=2, seed=3):
@@ -98,20 +112,28 @@ def inputs(model, *, count=2, seed=3):
 
 
 @functools.cache
-def _predictor(networks):
-  """Compile the prediction of any model with these networks."""
+def _evaluator(networks):
+  """Compile everything at once: the parts in common are compiled once."""
 
-  def predict(params, x_t, t, tokens, condition, scale):
+  def evaluate(params, x_t, t, tokens, condition, scale):
     model = model_lib.DiffusionModel(params, None, networks, None, SIZE, BLOCK)
     text = model_lib.encode_tokens(model, tokens)
-    return model_lib.predict(
-      model, x_t, t, text, condition=condition, conditioning_scale=scale
+    down, middle = networks['controlnet'].apply(
+      {'params': params['controlnet']}, x_t, t, text, condition, scale
     )
+    return {
+      'text': text,
+      'plain': model_lib.predict(model, x_t, t, text),
+      'steered': model_lib.predict(
+        model, x_t, t, text, condition=condition, conditioning_scale=scale
+      ),
+      'residuals': [*down, middle],
+    }
 
-  return jax.jit(predict)
+  return jax.jit(evaluate)
 
 
-def predict(model, x_t, t, tokens, condition=None, scale=1.0):
-  """Encode the tokens and predict."""
-  call = _predictor(model.networks)
-  return np.asarray(call(model.params, x_t, t, tokens, condition, scale))
+def evaluate(model, x_t, t, tokens, condition, scale=1.0):
+  """Return text features and predictions without and with the ControlNet."""
+  call = _evaluator(model.networks)
+  return call(model.params, x_t, t, tokens, condition, scale)

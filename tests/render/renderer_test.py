@@ -96,7 +96,7 @@ def test_normals_height_and_depth_of_a_dome():
     images.depth[0, ..., 0][inside], 63.5 - hit[inside][:, 2], atol=0.3
   )
   np.testing.assert_allclose(
-    images.normals[0][inside], hit[inside] / 10, atol=0.05
+    images.normals[0][inside], hit[inside] / 10, atol=0.06
   )
 
 
@@ -150,27 +150,24 @@ def test_gradients_move_the_outline_and_the_colours():
   views = _front(0.0, 30.0)
   scene = lights.directional((0.0, 1.0, 1.0), ambient=(0.2, 0.2, 0.2))
 
-  def loss(vertices, colors):
+  def means(vertices, colors):
     images = _render(
       vertices, faces, colors, views, scene, jnp.zeros(3), sigma=1e-3
     )
-    return jnp.mean(images.alpha), images
+    return jnp.mean(images.alpha), jnp.mean(images.rgb)
 
   colors = jnp.full(vertices.shape, 0.5)
-  step = jax.value_and_grad(loss, has_aux=True)
-  (area, _), gradient = step(vertices, colors)
-  assert np.isfinite(gradient).all()
-  larger, _ = loss(vertices + 0.2 * gradient / jnp.abs(gradient).max(), colors)
+  (area, light), pull = jax.vjp(jax.jit(means), vertices, colors)
+  by_vertices, nothing = pull((jnp.ones(()), jnp.zeros(())))
+  np.testing.assert_array_equal(nothing, 0)
+  assert np.isfinite(by_vertices).all()
+  _, by_colors = pull((jnp.zeros(()), jnp.ones(())))
+  assert np.isfinite(by_colors).all() and by_colors.min() >= 0
+  grown = vertices + 0.2 * by_vertices / jnp.abs(by_vertices).max()
+  larger, brighter = means(grown, colors)[0], means(vertices, colors + 0.1)[1]
   assert larger > area
-
-  def brightness(colors):
-    return jnp.mean(loss(vertices, colors)[1].rgb)
-
-  gradient = jax.grad(brightness)(colors)
-  assert np.isfinite(gradient).all() and gradient.min() >= 0
-  expected = brightness(colors + 0.1) - brightness(colors)
   # Brightness is linear in the colours.
-  np.testing.assert_allclose(0.1 * gradient.sum(), expected, rtol=1e-3)
+  np.testing.assert_allclose(0.1 * by_colors.sum(), brighter - light, rtol=1e-3)
 
 
 def test_bad_arguments_are_refused():

@@ -1,0 +1,44 @@
+"""Figures are written, and the same rows give the same file."""
+
+import numpy as np
+from PIL import Image
+
+from maskjax.evaluation import figures
+
+_KINDS = ('tiger', 'owl')
+
+
+def _rows(**variant):
+  return [
+    {
+      **variant,
+      'kind': kind,
+      'chamfer_start_cm': 2.0,
+      'chamfer_cm': 1.0 + index,
+      'fall_percent': 50.0 - 50.0 * index,
+      'probability_start': 0.2,
+      'probability': 0.6 - 0.5 * index,
+    }
+    for index, kind in enumerate(_KINDS)
+  ]
+
+
+def test_pairs(tmp_path):
+  paths = [tmp_path / name for name in ('a.png', 'b.png')]
+  for path in paths:
+    figures.save_pairs(path, _rows(), fall_percent=40.0)
+  assert paths[0].read_bytes() == paths[1].read_bytes()
+  image = np.asarray(Image.open(paths[0]).convert('RGB')).astype(int)
+  assert image.shape[1] == 1200
+  near = lambda color: (np.abs(image - color).sum(-1) < 20).any()
+  assert near((0x1A, 0x7F, 0x5A))  # better
+  assert near((0xC2, 0x45, 0x2D))  # worse
+
+
+def test_ablation(tmp_path):
+  rows = _rows(**{'distill.residual': 'noise', 'distill.timesteps': 'anneal'})
+  rows += _rows(**{'distill.residual': 'noise', 'distill.timesteps': 'uniform'})
+  path = tmp_path / 'ablation.png'
+  figures.save_ablation(path, rows, fall_percent=40.0)
+  image = Image.open(path)
+  assert image.size[0] == 1200

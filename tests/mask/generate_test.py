@@ -1,0 +1,133 @@
+"""The whole job at a tiny size: files, resuming, going back, bad input."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import trimesh
+
+from configs import mask as mask_config
+from maskjax.geometry import gltf
+from maskjax.mask import generate
+from maskjax.training import metrics
+
+
+def _config(model_folder, **fields):
+  config = mask_config.get_config('tiny')
+  config.diffusion.path = str(model_folder)
+  config.update(fields)
+  return config
+
+
+@pytest.fixture(scope='module')
+def finished(model_folder, tmp_path_factory):
+  """A finished run of three steps, and its report."""
+  workdir = tmp_path_factory.mktemp('run')
+  return workdir, generate.run(_config(model_folder), str(workdir))
+
+
+def test_a_run_leaves_everything_a_user_needs(finished):
+  workdir, report = finished
+  names = {path.name for path in workdir.iterdir()}
+  assert names >= {
+    'mask.glb',
+    'preview.png',
+    'turntable.mp4',
+    'metrics.jsonl',
+    'report.json',
+    'config.json',
+    'first_image.png',
+  }
+  assert json.loads((workdir / 'report.json').read_text()) == report
+  assert report['steps'] == 3
+  assert report['soundness']['rim_displacement'] == 0.0
+  assert report['soundness']['flipped'] == 0
+  scene = trimesh.load(workdir / 'mask.glb')
+  (mesh,) = scene.geometry.values()
+  # Metres: a face is 15 to 20 cm wide.
+  assert 0.12 < np.ptp(mesh.vertices[:, 0]) < 0.4
+  assert gltf.read_extras(workdir / 'mask.glb')['prompt'] == report['prompt']
+
+
+def test_metrics_tell_loss_and_adjusted_words(finished):
+  workdir, _ = finished
+  lines = metrics.read(workdir / 'metrics.jsonl')
+  assert [line['step'] for line in lines] == [1, 2, 3]
+  for line in lines:
+    assert np.isfinite(line['loss'])
+    assert len(line['text']) == 2
+    assert all(text.startswith('a Bengal tiger, ') for text in line['text'])
+  # Something moved, and not the same way twice.
+  assert lines[-1]['offset_cm'] > lines[0]['offset_cm'] > 0.0
+
+
+def test_same_seed_same_bytes_and_more_training_equals_an_unbroken_run(
+  finished, model_folder, tmp_path
+):
+  workdir, _ = finished
+  config = _config(model_folder, steps=2)
+  generate.run(config, str(tmp_path))
+  short = (tmp_path / 'mask.glb').read_bytes()
+  config = _config(model_folder, steps=3, resume=True)
+  generate.run(config, str(tmp_path))
+  unbroken = (workdir / 'mask.glb').read_bytes()
+  assert (tmp_path / 'mask.glb').read_bytes() == unbroken
+  assert short != unbroken
+  # Back to the second step.
+  report = generate.run(_config(model_folder, steps=2, back=2), str(tmp_path))
+  assert report['ended_by'] == 'back'
+  assert (tmp_path / 'mask.glb').read_bytes() == short
+
+
+@pytest.mark.parametrize(
+  'fields, words',
+  [
+    ({'prompt': '  '}, 'prompt is empty'),
+    ({'steps': 0}, 'steps is 0'),
+    ({'seconds': -1.0}, 'seconds is -1'),
+    ({'template': 'nowhere.obj'}, 'nowhere.obj'),
+    ({'template': 'nothing'}, 'neither one of'),
+  ],
+)
+def test_bad_fields_get_one_clear_line(model_folder, tmp_path, fields, words):
+  with pytest.raises((ValueError, FileNotFoundError), match=words) as error:
+    generate.run(_config(model_folder, **fields), str(tmp_path))
+  assert '\n' not in str(error.value)
+
+
+def test_missing_weights_folder_gets_one_clear_line(tmp_path):
+  config = mask_config.get_config('tiny')
+  config.diffusion.path = str(tmp_path / 'none')
+  with pytest.raises(ValueError, match='no diffusion model') as error:
+    generate.run(config, str(tmp_path / 'run'))
+  assert '\n' not in str(error.value)
+
+
+def test_another_config_in_the_workdir_is_refused(finished, model_folder):
+  workdir, _ = finished
+  with pytest.raises(ValueError, match='belongs to another config'):
+    generate.run(_config(model_folder, seed=5), str(workdir))
+
+
+def test_unknown_field_on_the_command_line_names_the_nearest_one(tmp_path):
+  command = [sys.executable, '-m', 'experiments.generate_mask']
+  command += ['--config=configs/mask.py:tiny', f'--workdir={tmp_path}']
+  done = subprocess.run(
+    [*command, '--config.promt=a lion'],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1
+  assert done.stderr.strip().count('\n') == 0
+  assert "'prompt'" in done.stderr
+
+
+def test_stopping_by_a_loss_threshold(model_folder):
+  config = _config(model_folder, steps=50, loss_threshold=1e9)
+  job = generate.prepare(config)
+  outcome = generate.optimize(job, config, show_progress=False)
+  assert outcome.reason == 'stop'
+  assert outcome.step < 50

@@ -1,0 +1,64 @@
+"""Views: what is drawn, and the words that follow it."""
+
+import jax
+import numpy as np
+import pytest
+
+from configs import mask as mask_config
+from maskjax.data import captions, studio
+from maskjax.mask import views
+
+
+def test_words_follow_the_drawn_camera_and_light():
+  config = mask_config.get_config().views
+  texts = views.adjusted_texts('a lion', 'words')
+  keys = jax.random.split(jax.random.key(0), 64)
+  drawn = jax.vmap(lambda key: views.draw(key, config))(keys)
+  lit = set()
+  for row, azimuth, elevation in zip(
+    drawn.text, drawn.azimuth, drawn.elevation
+  ):
+    words = captions.view_words(float(azimuth), float(elevation))
+    assert texts[int(row)].startswith(f'a lion, {words}, ')
+    lit.add(texts[int(row)].split(words + ', ')[1])
+  assert 'with uniform white light' in lit
+  assert len(lit) > 3
+  assert all('red' not in words for words in lit)
+  low, high = config.azimuth
+  assert low <= float(drawn.azimuth.min()) < float(drawn.azimuth.max()) <= high
+
+
+def test_numbers_and_plain_forms():
+  numbers = views.adjusted_texts('a lion', 'numbers')
+  front = views.front_text(numbers)
+  assert numbers[front] == (
+    'a lion, at position 0, 0, 1, with uniform white light'
+  )
+  assert set(views.adjusted_texts('a lion', 'plain')) == {'a lion'}
+  with pytest.raises(ValueError, match='prompt_form'):
+    views.adjusted_texts('a lion', 'verse')
+
+
+def test_front_text_is_the_front_under_even_light():
+  texts = views.adjusted_texts('x', 'words')
+  assert texts[views.front_text(texts)] == (
+    'x, front view, with uniform white light'
+  )
+  assert len(texts) == (
+    len(studio.AZIMUTHS) * len(studio.ELEVATIONS) * len(studio.LIGHTINGS)
+  )
+
+
+def test_unknown_light_colour_is_refused():
+  config = mask_config.get_config().views
+  config.light_colors = ('mauve',)
+  with pytest.raises(ValueError, match='mauve'):
+    views.lightings(config)
+
+
+def test_fixed_cameras_look_at_the_face():
+  cameras, lights = views.fixed((-90.0, 0.0, 90.0))
+  eyes = np.asarray(cameras.cam2world[:, :3, 3])
+  assert eyes[0, 0] < 0 < eyes[2, 0]
+  assert eyes[1, 2] > 50
+  assert lights.ambient.shape == (3, 3)
