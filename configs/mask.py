@@ -48,7 +48,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.views.prompt_form = 'words'  # 'numbers', 'plain'
 
   config.render = ml_collections.ConfigDict()
-  config.render.sigma = 1e-4  # softness of silhouettes, (half image)^2
+  config.render.sigma = 3e-5  # softness of silhouettes, (half image)^2
   config.render.gamma = 1e-4
 
   # What else of the render the denoiser sees (patent [0110]).
@@ -72,14 +72,14 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.distill.clip_x0 = 1.0  # 0 for no clipping
 
   config.optimizer = ml_collections.ConfigDict()
-  config.optimizer.vertex_rate = 6e-3  # head widths a step, before smoothing
+  config.optimizer.vertex_rate = 2e-2  # head widths a step, before smoothing
   config.optimizer.color_rate = 3e-2  # logits a step
-  config.optimizer.smoothing = 12.0  # about its root in edges moves together
+  config.optimizer.smoothing = 5.0  # about its root in edges moves together
   config.optimizer.pin_rim = True
   config.optimizer.offset_bound = 0.8  # head widths
 
   config.regularizers = ml_collections.ConfigDict()
-  config.regularizers.laplacian = 0.5
+  config.regularizers.laplacian = 0.1
   config.regularizers.normal_consistency = 0.02
   config.regularizers.edge_length = 0.01
   config.regularizers.symmetry = 0.1

@@ -3,8 +3,13 @@
 import jax
 import pytest
 
-from maskjax.data import captions, creatures, prior_batches, studio
-from maskjax.data import prior_training
+from maskjax.data import (
+  captions,
+  creatures,
+  prior_batches,
+  prior_training,
+  studio,
+)
 from maskjax.diffusion import clip, pretraining, unet
 from maskjax.diffusion import tokenizer as tokenizer_lib
 

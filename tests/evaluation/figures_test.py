@@ -28,11 +28,11 @@ def test_pairs(tmp_path):
   for path in paths:
     figures.save_pairs(path, _rows(), fall_percent=40.0)
   assert paths[0].read_bytes() == paths[1].read_bytes()
-  image = np.asarray(Image.open(paths[0]).convert('RGB')).astype(int)
+  with Image.open(paths[0]) as file:
+    image = np.asarray(file.convert('RGB')).astype(int)
   assert image.shape[1] == 1200
-  near = lambda color: (np.abs(image - color).sum(-1) < 20).any()
-  assert near((0x1A, 0x7F, 0x5A))  # better
-  assert near((0xC2, 0x45, 0x2D))  # worse
+  for color in ((0x1A, 0x7F, 0x5A), (0xC2, 0x45, 0x2D)):  # better, worse
+    assert (np.abs(image - color).sum(-1) < 20).any()
 
 
 def test_ablation(tmp_path):
@@ -40,5 +40,5 @@ def test_ablation(tmp_path):
   rows += _rows(**{'distill.residual': 'noise', 'distill.timesteps': 'uniform'})
   path = tmp_path / 'ablation.png'
   figures.save_ablation(path, rows, fall_percent=40.0)
-  image = Image.open(path)
-  assert image.size[0] == 1200
+  with Image.open(path) as image:
+    assert image.size[0] == 1200
