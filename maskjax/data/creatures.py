@@ -3,8 +3,9 @@
 `sample_parameters` draws a head of a kind that words describe, `build` turns
 it into a coloured mesh; the same parameters always give the same mesh. Heads
 stand in the frame of the canonical face: centimetres, +x to the viewer's
-right, +y up, +z out of the face, faces about 15 cm wide, open at the back
-(z = -6 cm).
+right, +y up, +z out of the face. They are modelled in the proportions of a
+head 15 cm wide and enlarged by `SCALE`, so that a mask of them covers the
+head of whoever wears it; they are open at the back (z = -7.5 cm).
 """
 
 from collections.abc import Sequence
@@ -41,8 +42,9 @@ _ROOMS = (
 _MODELS = {name: f for room in _ROOMS for name, f in room.MODELS.items()}
 _PALETTES = {name: p for room in _ROOMS for name, p in room.PALETTES.items()}
 KINDS = tuple(_MODELS)
-LOW = np.array([-15.0, -15.0, -8.0], np.float32)
-HIGH = np.array([15.0, 17.0, 16.0], np.float32)
+SCALE = 1.25
+LOW = SCALE * np.array([-15.0, -15.0, -8.0], np.float32)
+HIGH = SCALE * np.array([15.0, 17.0, 16.0], np.float32)
 
 
 def _check_kind(kind: str) -> None:
@@ -86,12 +88,13 @@ def model(params: traits.Traits) -> anatomy.Head:
 
 
 def _stretch(params: traits.Traits) -> np.ndarray:
-  return np.array([params.width, params.height, params.depth], np.float32)
+  factors = [params.width, params.height, params.depth]
+  return SCALE * np.array(factors, np.float32)
 
 
 def _keep_within(points: np.ndarray) -> np.ndarray:
-  """Bend what reaches into the last 3 cm of the box back, smoothly."""
-  knee = 3.0
+  """Bend what reaches into the last 4 cm of the box back, smoothly."""
+  knee = 3.0 * SCALE
   over = np.maximum(points - (HIGH - knee), 0)
   points = points - over + knee * np.tanh(over / knee)
   over = np.maximum((LOW + knee) - points, 0) * np.array([1, 1, 0])

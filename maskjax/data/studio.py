@@ -27,12 +27,12 @@ LIGHTINGS: tuple[tuple[str, str | None], ...] = (
   *itertools.product(captions.LIGHT_COLORS, captions.LIGHT_DIRECTIONS),
 )
 
-# The camera of the bundled prior: 32 cm are visible around the target.
-RADIUS_CM = 59.7
+# The camera of the bundled prior: 40 cm are visible around the target.
+RADIUS_CM = 74.6
 FOVY_DEGREES = 30.0
-TARGET_CM = (0.0, 0.0, 2.0)
+TARGET_CM = (0.0, 0.0, 2.5)
 # The plane at the back of a mask, and the farthest a trunk or beak reaches.
-HEIGHT_RANGE_CM = (-8.0, 14.0)
+HEIGHT_RANGE_CM = (-10.0, 17.5)
 
 # Representative angles, in degrees, of the named azimuths and elevations.
 AZIMUTHS = (-67.0, -45.0, -20.0, 0.0, 20.0, 45.0, 67.0)
@@ -107,7 +107,7 @@ def orbit_camera(
   Args:
     azimuth: positive moves the camera to the viewer's right.
     elevation: positive raises the camera.
-    scale: distance as a multiple of the one that shows 32 cm.
+    scale: distance as a multiple of the one that shows 40 cm.
     fovy: vertical field of view in degrees; the distance follows it, so that
       the face keeps its size in the picture.
   """

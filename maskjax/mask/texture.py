@@ -68,7 +68,7 @@ def project(
   ).depth[0]
   points, distance = camera_lib.project(camera, mesh.vertices)
   points = np.asarray(points)
-  toward = camera.cam2world[:3, 3] - mesh.vertices
+  toward = camera.cam2world[None, :3, 3] - mesh.vertices
   cosine = np.sum(np.asarray(normals * toward), -1) / np.linalg.norm(
     np.asarray(toward), axis=-1
   )

@@ -110,7 +110,7 @@ def draw(rng: PRNGKeyArray, config: ml_collections.ConfigDict) -> Views:
   Args:
     rng: typed key.
     config: `views` of configs/mask.py: ranges in degrees, distances as
-      multiples of the one that shows 32 cm, and how often light is uniform.
+      multiples of the one that shows 40 cm, and how often light is uniform.
 
   Returns:
     One view; `vmap` over keys for a batch.
