@@ -19,12 +19,13 @@ from maskjax.evaluation import figures, masks, matcher
 from maskjax.training import flags as flags_lib
 
 _CONFIG = flags_lib.define_config('configs/mask.py')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the results.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the results.', required=True
+)
 _MATCHER = flags.DEFINE_string('matcher', '', 'Folder; empty: the bundled one.')
 _KINDS = flags.DEFINE_list('kinds', [], 'Kinds; empty: 12 (ablation: 3).')
 _ABLATION = flags.DEFINE_bool('ablation', False, 'Run the sweep of the config.')
 _STEPS = flags.DEFINE_integer('ablation_steps', 120, 'Steps of each run.', 1)
-flags.mark_flag_as_required('workdir')
 
 
 def main(argv: list[str]) -> None:
@@ -32,7 +33,8 @@ def main(argv: list[str]) -> None:
   del argv
   config, ablation = _CONFIG.value, _ABLATION.value
   variants: list[dict[str, Any]] = [{}]
-  kinds, draw = masks.KINDS, figures.save_pairs
+  kinds: tuple[str, ...] = masks.KINDS
+  draw = figures.save_pairs
   if ablation:
     config.steps = config.distill.horizon = _STEPS.value
     variants = []

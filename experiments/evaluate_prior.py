@@ -19,7 +19,9 @@ from maskjax.training import flags as flags_lib
 from maskjax.training import progress
 from maskjax.weights import bundled
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the results.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the results.', required=True
+)
 _PRIOR = flags.DEFINE_string('prior', '', 'Model folder.')
 _MATCHER = flags.DEFINE_string('matcher', '', 'Folder of the matcher.')
 _REAL = flags.DEFINE_string('real', '', 'Folder of head pictures to show.')
@@ -30,7 +32,6 @@ _GUIDANCE = flags.DEFINE_float('guidance', 4.0, 'Classifier-free guidance.')
 _RESCALE = flags.DEFINE_float('rescale', 0.0, 'Guidance rescale.')
 _BATCH = flags.DEFINE_integer('batch', 16, 'Pictures at a time.', 1)
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of words and noise.')
-flags.mark_flag_as_required('workdir')
 
 
 def main(argv: list[str]) -> None:

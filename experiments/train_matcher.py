@@ -10,8 +10,9 @@ from maskjax.evaluation import matcher, matcher_training
 from maskjax.training import flags as flags_lib
 
 _CONFIG = flags_lib.define_config('configs/matcher.py')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
-flags.mark_flag_as_required('workdir')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the run.', required=True
+)
 
 
 def main(argv: list[str]) -> None:

@@ -334,9 +334,9 @@ def evaluate(
       if kind not in jobs:
         model = generate.load_model(config) if model is None else model
         jobs[kind] = generate.prepare(run, model=model)
-        # One start shape for all of them, as one compiled step asks for.
-        surface = surface or jobs[kind].surface
-        jobs[kind] = jobs[kind]._replace(surface=surface)
+      # One start shape for all of them, as one compiled step asks for.
+      surface = surface or jobs[kind].surface
+      jobs[kind] = jobs[kind]._replace(surface=surface)
       step = step or build_step(surface, run)
       rows.append({**changes, **compare(jobs[kind], run, kind, matcher, step)})
       write_rows(folder, rows)

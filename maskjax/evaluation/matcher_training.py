@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
 def _mirrored_lighting() -> np.ndarray:
   """Return the row of `studio.LIGHTINGS` that each becomes in a mirror."""
-  other = {'left': 'right', 'right': 'left'}
+  other: dict[str | None, str | None] = {'left': 'right', 'right': 'left'}
   return np.array(
     [
       studio.LIGHTINGS.index((color, other.get(direction, direction)))
@@ -339,7 +339,9 @@ def train(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
 
   def save(number: int, state: state_lib.TrainState) -> None:
     checkpoint.save(folder / 'checkpoints', number, state, keep=1)
-    averaged = matcher.replace(params=jax.device_get(state.ema_params))
+    averaged = matcher_lib.Matcher(
+      jax.device_get(state.ema_params), matcher.module
+    )
     matcher_lib.save(folder / 'matcher', averaged)
 
   path = folder / 'metrics.jsonl'

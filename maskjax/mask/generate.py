@@ -43,6 +43,9 @@ _MAY_CHANGE = (
   'turntable_frames',
 )
 
+# Fields that say what to do with a run rather than what it is.
+_IGNORED = ('resume', 'back')
+
 
 class Job(NamedTuple):
   """Everything that is ready before the loop begins."""
@@ -226,11 +229,15 @@ def finish(
 
 
 def _extras(config: ml_collections.ConfigDict, steps: int) -> dict[str, Any]:
+  """Say in the mask's file how it was made; a resumed run says the same."""
+  fields = json.loads(config.to_json())
+  for name in _MAY_CHANGE + _IGNORED:
+    fields.pop(name, None)
   return {
     'prompt': config.prompt,
     'seed': config.seed,
     'steps': steps,
-    'config': json.loads(config.to_json()),
+    'config': fields,
     'generator': f'maskjax {maskjax.__version__}',
   }
 
@@ -323,7 +330,7 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
     config,
     resume=resume,
     may_change=_MAY_CHANGE,
-    ignored=('resume', 'back'),
+    ignored=_IGNORED,
   )
   job = prepare(config, paint=not resume)
   if resume:

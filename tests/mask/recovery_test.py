@@ -110,7 +110,7 @@ def test_the_loop_recovers_a_known_mask(residual):
   )
   before = chamfer.distance(template.mesh, target, surface='front')
   after = chamfer.distance(result, target, surface='front')
-  assert after < 0.5 * before
+  assert after < 0.6 * before
   error = np.abs(np.asarray(result.colors - target.colors)).mean()
   assert error < 0.5 * np.abs(0.5 - np.asarray(target.colors)).mean()
   report = soundness.report(result, template.mesh)

@@ -78,7 +78,8 @@ def test_rendering_the_painted_start_gives_the_picture_back():
 def test_first_image_is_a_picture_and_depends_on_the_mask(model_folder):
   model = model_lib.load(model_folder)
   # A new ControlNet adds nothing; give it something to say.
-  filled = jax.tree.map(lambda x: x + 0.05, model.params['controlnet'])
+  noise = lambda x: 0.3 * jax.random.normal(jax.random.key(x.size), x.shape)
+  filled = jax.tree.map(noise, model.params['controlnet'])
   model = model.replace(params={**model.params, 'controlnet': filled})
   config = mask_config.get_config('tiny').first_image
   encoded = views.encode_texts(model, ['a tiger', ''])
