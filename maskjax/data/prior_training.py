@@ -28,6 +28,8 @@ from maskjax.training import workdir as workdir_lib
 
 # Captions that the vocabulary is learnt from.
 _VOCABULARY_CAPTIONS = 20_000
+# Of the parameters in a model folder.
+_SAVED_DTYPE = 'float16'
 SCHEDULER = {
   '_class_name': 'DDIMScheduler',
   'num_train_timesteps': 1000,
@@ -257,8 +259,12 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
   mapped = parallel.data_parallel(
     update, devices=devices, donate=True, shared=True
   )
+  # What stays as it is trains as it will be read again.
   frozen = parallel.replicate(
-    {k: v for k, v in model.params.items() if k not in config.trained},
+    jax.tree.map(
+      lambda x: x.astype(_SAVED_DTYPE).astype(x.dtype),
+      {k: v for k, v in model.params.items() if k not in config.trained},
+    ),
     devices=devices,
   )
 
@@ -272,7 +278,7 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
       folder / 'model',
       dataclasses.replace(model, params=averaged),
       scheduler_config=SCHEDULER,
-      dtype='float32',
+      dtype=_SAVED_DTYPE,
     )
     checkpoint.save(folder / 'checkpoints', number, state, keep=1)
 

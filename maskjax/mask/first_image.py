@@ -41,7 +41,8 @@ def front_mask(
     cameras,
     lights,
     size=size,
-    sigma=1e-5,
+    sigma=1e-8,
+    samples=4,
   ).alpha[0]
 
 

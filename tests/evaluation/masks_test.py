@@ -36,6 +36,7 @@ def _row(kind, fall, before, after, sound=True, **variant):
     'chamfer_start_cm': 2.0,
     'chamfer_cm': 2.0 - fall / 50.0,
     'fall_percent': fall,
+    'fall_by_size_percent': 5.0,
     'probability_start': before,
     'probability': after,
     'seconds': 1.5,
@@ -64,6 +65,15 @@ def test_the_truth_is_nearer_to_itself_than_the_start_is(start, judge):
   assert 0.0 < far.probability < 1.0
 
 
+def test_resizing_is_told_apart_from_shape():
+  truth = creatures.mean_shape('pig')
+  truth = truth.replace(vertices=jnp.asarray(truth.vertices))
+  small = truth.replace(vertices=truth.vertices / 1.25)
+  # Only the noise of the sampling is left after growing by 1.25.
+  assert masks.fall_by_size(small, 'pig') > 70.0
+  assert masks.fall_by_size(truth, 'pig') < 5.0
+
+
 def test_summary_and_table():
   rows = [
     _row('tiger', 50.0, 0.2, 0.6),
@@ -73,6 +83,7 @@ def test_summary_and_table():
   assert total == {
     'masks': 2,
     'fall_percent': 30.0,
+    'fall_by_size_percent': 5.0,
     'probability_start': 0.3,
     'probability': 0.4,
     'fallen_enough': 1,
@@ -84,7 +95,7 @@ def test_summary_and_table():
   assert len(lines) == 3
   assert lines[0].startswith('tiger') and lines[0].endswith('sound')
   assert lines[1].endswith('NOT SOUND')
-  assert '(1 of 2 by 40 % or more)' in lines[2]
+  assert '(1 of 2 by 40 % or more; by size alone 5.0 %)' in lines[2]
   varied = masks.table(
     [_row('owl', 1.0, 0, 0, **{'distill.residual': 'noise'})]
   )

@@ -79,9 +79,7 @@ def test_the_loop_recovers_a_known_mask(residual):
 
     def ideal(x_t, t):
       at = schedulers.level(schedule, t, x_t)
-      return schedulers.to_v(
-        schedule, x0, (x_t - at.alpha * x0) / at.sigma, t
-      )
+      return schedulers.to_v(schedule, x0, (x_t - at.alpha * x0) / at.sigma, t)
 
     loss, _ = distill.sds_loss(
       ideal, z, t, eps, schedule=schedule, residual=residual

@@ -70,8 +70,10 @@ def test_regularizers_are_zero_at_rest_and_finite_on_wild_shapes():
   for name in ('laplacian', 'edge_length', 'symmetry', 'foldover'):
     assert float(terms[name]) < 1e-8
   flat = rest * jnp.array([[1.0, 0.0, 0.0]])
+
   def total(v):
     return sum(surface_lib.regularize(surface, v, weights).values())
+
   assert np.isfinite(total(flat))
   assert np.isfinite(np.asarray(jax.grad(total)(flat))).all()
 

@@ -25,7 +25,7 @@ def test_front_mask_has_holes_only_where_the_template_has():
   assert plain.max() > 0.99
   assert plain[0, 0] == 0.0
   inside = plain > 0.99
-  assert (face[inside] < 0.2).sum() > 20
+  assert (face[inside] < 0.5).sum() > 20
   # An oval is whole: every row is one run of pixels.
   runs = np.abs(np.diff((plain > 0.5).astype(int), axis=1)).sum(1)
   assert set(runs) <= {0, 2}
@@ -77,8 +77,11 @@ def test_rendering_the_painted_start_gives_the_picture_back():
 
 def test_first_image_is_a_picture_and_depends_on_the_mask(model_folder):
   model = model_lib.load(model_folder)
+
   # A new ControlNet adds nothing; give it something to say.
-  noise = lambda x: 0.3 * jax.random.normal(jax.random.key(x.size), x.shape)
+  def noise(x):
+    return 0.3 * jax.random.normal(jax.random.key(x.size), x.shape)
+
   filled = jax.tree.map(noise, model.params['controlnet'])
   model = model.replace(params={**model.params, 'controlnet': filled})
   config = mask_config.get_config('tiny').first_image
