@@ -127,7 +127,7 @@ def _unpremultiply(maps: np.ndarray) -> dict[str, np.ndarray]:
   """Return the uint8 maps of `HeadImages` from premultiplied floats."""
   alpha = maps[..., 3:4]
   straight = maps / np.maximum(alpha, 1e-3)
-  covered = alpha > 1e-3
+  covered = alpha > 0.5 / 255  # what `alpha` below is not 0 for
   rgb = np.asarray(color.linear_to_srgb(jnp.clip(straight[..., :3], 0, 1)))
   normals = straight[..., 4:7]
   normals = normals / np.maximum(

@@ -10,6 +10,8 @@ Models", CVPR 2022, and Ho et al., "Denoising Diffusion Probabilistic Models",
 NeurIPS 2020 (the timestep embedding).
 """
 
+from collections.abc import Callable
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -373,19 +375,15 @@ class SpatialTransformer(nn.Module):
   ) -> Float[Array, 'b h w c']:
     """Return the map with the text's guidance added."""
     channels = x.shape[-1]
+    project: Callable[..., Any] = functools.partial(Conv, channels, 1)
     if self.linear_projection:
-      project = lambda name: Dense(  # noqa: E731
-        channels, dtype=self.dtype, name=name
-      )
-    else:
-      project = lambda name: Conv(  # noqa: E731
-        channels, 1, dtype=self.dtype, name=name
-      )
+      project = functools.partial(Dense, channels)
     hidden = GroupNorm(self.groups, 1e-6, name='norm')(x)
-    hidden = project('proj_in')(hidden)
+    hidden = project(dtype=self.dtype, name='proj_in')(hidden)
     hidden = hidden.reshape(x.shape[0], -1, channels)
     for i in range(self.layers):
       hidden = TransformerBlock(
         self.heads, self.dtype, name=f'transformer_blocks_{i}'
       )(hidden, text)
-    return x + project('proj_out')(hidden.reshape(x.shape))
+    out = project(dtype=self.dtype, name='proj_out')
+    return x + out(hidden.reshape(x.shape))

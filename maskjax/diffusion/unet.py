@@ -173,7 +173,7 @@ class _Block:
 
   features: int
   layers: int
-  heads: int | None  # None: no attention.
+  heads: int
   transformer_layers: int
   groups: int
   eps: float

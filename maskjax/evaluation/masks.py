@@ -18,6 +18,7 @@ Shape legend: `b` views, `s` pixels a side.
 from collections.abc import Callable, Mapping, Sequence
 import copy
 import csv
+import dataclasses
 import io
 import json
 import pathlib
@@ -136,7 +137,7 @@ def fall_by_size(mesh: mesh_lib.Mesh, kind: str) -> float:
   truth = creatures.mean_shape(kind)
   distances = [
     chamfer.distance(
-      mesh.replace(vertices=mesh.vertices * float(factor)),
+      dataclasses.replace(mesh, vertices=mesh.vertices * float(factor)),
       truth,
       count=4000,
       surface='visible',

@@ -194,17 +194,18 @@ def gradients(
     lambda planes: fragments.coverage(chunk, planes, blend), planes
   )
   weights = stage(
-    lambda *a: fragments.weigh(*a, chunk, blend),
+    functools.partial(fragments.weigh, chunk=chunk, blend=blend),
     covered.score,
     planes,
     nearest,
   )
   worth = stage(_worth, upstream[2:], chunk.channels)
   by_weight, by_offset = stage(
-    lambda *a: _pull_to_scores(*a, upstream, blend), weights, worth, covered
+    functools.partial(_pull_to_scores, upstream=upstream, blend=blend),
+    *(weights, worth, covered),
   )
   pulled = stage(
-    lambda *a: _pull_to_pixels(*a, chunk, blend),
+    functools.partial(_pull_to_pixels, chunk=chunk, blend=blend),
     *(by_weight, by_offset, weights, worth, covered, planes),
   )
   side = math.isqrt(pulled.shape[1])

@@ -201,7 +201,7 @@ def test_cuts_are_made_in_frontal_views_only_and_follow_the_eyes(monkeypatch):
   monkeypatch.setattr(prior_batches, '_HOLES_RATE', 1.0)
   monkeypatch.setattr(prior_batches, '_OVAL_RATE', 0.5)
   images = heads()
-  batch, _ = draw()
+  batch, _ = draw(cut=True)
   ovals = []
   for row in range(48):
     flipped = np.array_equal(batch.rgb[row], images.rgb[0][:, ::-1])
@@ -213,6 +213,30 @@ def test_cuts_are_made_in_frontal_views_only_and_follow_the_eyes(monkeypatch):
     assert batch.ellipses[row, :3, 2:].min() > 0.02
     ovals.append(bool(batch.ellipses[row, 3].any()))
   assert len(ovals) > 3 and 0 < sum(ovals) < len(ovals)
+  # Who is cut is told the outline.
+  assert batch.condition[batch.ellipses.any((1, 2)), 0].all()
+  assert not batch.condition[:, 0].all()
+  uncut, _ = draw()
+  assert not uncut.ellipses.any()
+
+
+def test_plain_light_and_plain_heads_are_drawn_more_often():
+  images = heads()
+  rows = np.arange(6)
+  images = images._replace(
+    rgb=np.broadcast_to(rows[:, None, None, None], images.rgb.shape).astype(
+      np.uint8
+    ),
+    modifiers=np.array(['', 'old', '', 'old', 'old', 'old']),
+    lighting=np.array([0, 0, 5, 5, 6, 7], np.int16),
+  )
+  batch, _ = prior_batches.draw(
+    np.random.default_rng(0), images, encode, batch_size=3000
+  )
+  counts = np.bincount(batch.rgb[:, 0, 0, 0], minlength=6)
+  assert counts[3:].min() > 200
+  assert counts[0] > 1.2 * counts[1] > 1.2 * 1.5 * counts[2]
+  assert counts[2] > 1.2 * counts[3:].mean()
 
 
 def test_dropped_captions_are_empty_but_are_returned():

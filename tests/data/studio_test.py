@@ -85,9 +85,9 @@ def test_jitter_moves_and_dims_a_little():
 
 
 @pytest.mark.parametrize('fovy', [15.0, 30.0, 50.0])
-def test_camera_shows_32_cm_from_any_distance(fovy):
+def test_camera_shows_40_cm_from_any_distance(fovy):
   target = np.array(studio.TARGET_CM, np.float32)
-  offsets = np.array([[16, 0, 0], [-16, 0, 0], [0, 16, 0], [0, 0, 0]])
+  offsets = np.array([[20, 0, 0], [-20, 0, 0], [0, 20, 0], [0, 0, 0]])
   camera = studio.orbit_camera(jnp.zeros(()), jnp.zeros(()), fovy=fovy)
   pixels, _ = camera_lib.project(camera, jnp.asarray(target + offsets))
   np.testing.assert_allclose(

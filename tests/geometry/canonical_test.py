@@ -9,6 +9,7 @@ import pytest
 
 from maskjax.geometry import canonical
 from maskjax.geometry import mesh as mesh_lib
+from maskjax.weights import bundled
 
 FOLDER = pathlib.Path(canonical.__file__).parents[2] / 'third_party'
 
@@ -45,6 +46,18 @@ def test_the_loops_are_where_eyes_and_mouth_are():
   np.testing.assert_array_equal(left * [-1, 1, 1], right)
   assert left[:, 0].min() > 1.0 and left[:, 1].min() > 2.0
   assert abs(lips[:, 0].mean()) < 1e-6 and lips[:, 1].max() < -3.0
+
+
+def test_the_face_is_found_in_a_wheel(tmp_path, monkeypatch):
+  folder = tmp_path / 'maskjax' / 'third_party' / 'mediapipe_face'
+  folder.mkdir(parents=True)
+  monkeypatch.setattr(bundled, '_PACKAGE', tmp_path / 'maskjax')
+  read = canonical.load.__wrapped__  # the function that keeps its result
+  with pytest.raises(FileNotFoundError, match='install the package again'):
+    read()
+  data = FOLDER / 'mediapipe_face' / 'canonical_face.npz'
+  (folder / data.name).write_bytes(data.read_bytes())
+  np.testing.assert_array_equal(read().vertices, canonical.load().vertices)
 
 
 def test_rebuild_reads_the_wire_format(rebuild):
