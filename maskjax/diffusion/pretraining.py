@@ -167,7 +167,8 @@ def denoising_loss(
   # is bounded by the same number, as in min-SNR (2303.09556), but nothing is
   # taken from the noisy timesteps, where words decide what is drawn.
   snr = schedulers.snr(schedule, t)
-  weight = jnp.minimum(1.0, (snr_bound + 1.0) / (snr + 1.0))
+  extra = 1.0 if schedule.prediction_type == 'v_prediction' else 0.0
+  weight = jnp.minimum(1.0, (snr_bound + extra) / (snr + extra))
   return jnp.mean(error.mean((1, 2, 3)) * weight)
 
 

@@ -46,6 +46,39 @@ def front_mask(
   ).alpha[0]
 
 
+def _sample(model, rng, text, negative, condition, scale, options):
+  """Sample one picture in [-1, 1]; `options` are the static fields."""
+  steps, sampler, guidance_scale, guidance_rescale = options
+
+  def denoise(x_t, t):
+    return model_lib.predict_guided(
+      model,
+      x_t,
+      t,
+      text[None],
+      negative[None],
+      guidance_scale=guidance_scale,
+      guidance_rescale=guidance_rescale,
+      condition=condition,
+      conditioning_scale=scale,
+    )
+
+  block = model.pixel_unshuffle
+  side = model.sample_size // block
+  z = sampling.sample(
+    denoise,
+    model.schedule,
+    rng,
+    shape=(1, side, side, 3 * block**2),
+    steps=steps,
+    method=sampler,
+  )
+  return model_lib.decode_images(model, z)[0]
+
+
+_sample_jit = jax.jit(_sample, static_argnames=('options',))
+
+
 def generate(
   rng: PRNGKeyArray,
   model: model_lib.DiffusionModel,
@@ -69,35 +102,21 @@ def generate(
   condition = prior_batches.condition_image(
     mask[None], jnp.zeros((1, size, size, 1)), jnp.zeros((1, size, size, 3))
   )
-
-  @jax.jit
-  def run(model, rng):
-    def denoise(x_t, t):
-      return model_lib.predict_guided(
-        model,
-        x_t,
-        t,
-        text[None],
-        negative[None],
-        guidance_scale=config.guidance_scale,
-        guidance_rescale=config.guidance_rescale,
-        condition=condition if config.mask_scale else None,
-        conditioning_scale=config.mask_scale,
-      )
-
-    block = model.pixel_unshuffle
-    shape = (1, size // block, size // block, 3 * block**2)
-    z = sampling.sample(
-      denoise,
-      model.schedule,
-      rng,
-      shape=shape,
-      steps=config.steps,
-      method=config.sampler,
-    )
-    return model_lib.decode_images(model, z)[0]
-
-  return FirstImage(image=0.5 * run(model, rng) + 0.5, mask=mask)
+  image = _sample_jit(
+    model,
+    rng,
+    text,
+    negative,
+    condition if config.mask_scale else None,
+    config.mask_scale,
+    options=(
+      config.steps,
+      config.sampler,
+      config.guidance_scale,
+      config.guidance_rescale,
+    ),
+  )
+  return FirstImage(image=0.5 * image + 0.5, mask=mask)
 
 
 def linear(first: FirstImage) -> Float[Array, 's s 3']:

@@ -106,6 +106,7 @@ def prepare(
   config: ml_collections.ConfigDict,
   *,
   model: model_lib.DiffusionModel | None = None,
+  template: template_lib.Template | None = None,
   paint: bool = True,
 ) -> Job:
   """Build the start shape, the texts and the painted start.
@@ -113,10 +114,11 @@ def prepare(
   Args:
     config: configs/mask.py.
     model: a loaded diffusion model; None loads the config's.
+    template: a loaded start shape; None loads the config's.
     paint: whether to sample the first image; a resumed run needs none.
   """
   model = load_model(config) if model is None else model
-  template = load_template(config)
+  template = load_template(config) if template is None else template
   surface = surface_lib.create(
     template,
     smoothing=config.optimizer.smoothing,
@@ -324,6 +326,8 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
   """
   check(config)
   began = time.monotonic()
+  # What cannot be loaded must not leave a folder behind.
+  model, template = load_model(config), load_template(config)
   resume = config.resume or bool(config.back)
   folder = workdir_lib.prepare(
     directory,
@@ -332,7 +336,7 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
     may_change=_MAY_CHANGE,
     ignored=_IGNORED,
   )
-  job = prepare(config, paint=not resume)
+  job = prepare(config, model=model, template=template, paint=not resume)
   if resume:
     job = _recall_start(folder, job)
   else:
@@ -340,8 +344,8 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
   prepared = time.monotonic()
   if config.back:
     tx = step_lib.optimizer(config.optimizer)
-    template = step_lib.create_state(job.start, tx)
-    state = checkpoint.restore(folder / 'checkpoints', template, config.back)
+    empty = step_lib.create_state(job.start, tx)
+    state = checkpoint.restore(folder / 'checkpoints', empty, config.back)
     reason = 'back'
   else:
     outcome = optimize(job, config, folder)

@@ -44,7 +44,7 @@ def test_sampled_heads_are_sound(kind):
   marks = creatures.landmarks(params)
   for name in ('left_eye', 'right_eye', 'mouth'):
     nearest = np.linalg.norm(vertices - marks[name], axis=1).min()
-    assert nearest < 3.5, name
+    assert nearest < 3.5 * creatures.SCALE, name
   assert marks['left_eye'][0] < 0 < marks['right_eye'][0]
 
 
@@ -72,8 +72,8 @@ def test_mean_shapes_are_symmetric(kind):
   ]
   # Split vertices follow the paint, whose noise and highlights are not
   # mirrored; they still lie on the mirrored surface, within its edges.
-  assert np.max(gaps) < 0.45
-  assert np.mean(gaps) < 0.1
+  assert np.max(gaps) < 0.45 * creatures.SCALE
+  assert np.mean(gaps) < 0.1 * creatures.SCALE
 
 
 def _field(kind, points):

@@ -218,7 +218,8 @@ def test_loss_is_the_weighted_error_of_what_is_drawn(kind, bound):
       {'params': whole.params['unet']}, x_t[None], np.array([t]), text
     )[0]
     snr = (alpha / sigma) ** 2
-    weight = min(1, (bound + 1) / (snr + 1))
+    extra = 1 if kind == 'v_prediction' else 0
+    weight = min(1, (bound + extra) / (snr + extra))
     target = eps
     if kind == 'v_prediction':
       target = alpha * eps - sigma * data.picture[row]
