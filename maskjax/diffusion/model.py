@@ -20,10 +20,10 @@ import flax
 from flax import linen as nn
 import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 import numpy as np
 
-from maskjax.diffusion import component, guidance, schedulers
+from maskjax.diffusion import component, guidance, sampling, schedulers
 from maskjax.diffusion import tokenizer as tokenizer_lib
 from maskjax.training import files
 
@@ -272,6 +272,63 @@ def _check_fit(folder: pathlib.Path, model: DiffusionModel) -> None:
     )
   if problem:
     raise ValueError(f'{folder}: parts do not fit together: {problem}')
+
+
+def sample_images(
+  model: DiffusionModel,
+  rng: PRNGKeyArray,
+  text: Float[Array, 'b t d'],
+  negative: Float[Array, 'b t d'],
+  *,
+  steps: int,
+  sampler: str,
+  guidance_scale: float | Float[Array, ''],
+  guidance_rescale: float = 0.0,
+  condition: Float[Array, 'b s s k'] | None = None,
+  conditioning_scale: float | Float[Array, ''] = 1.0,
+) -> Float[Array, 'b s s 3']:
+  """Sample a picture of each prompt with a pixel-space model.
+
+  Args:
+    model: the model.
+    rng: typed key, of the first noise and of noisy samplers.
+    text: encoded prompts.
+    negative: encoded empty or negative prompts.
+    steps: evaluations of the network.
+    sampler: a name of `sampling.METHODS`.
+    guidance_scale: see `predict_guided`, as the following ones.
+    guidance_rescale: see there.
+    condition: see there.
+    conditioning_scale: see there.
+
+  Returns:
+    sRGB pictures in [0, 1].
+  """
+
+  def denoise(x_t, t):
+    return predict_guided(
+      model,
+      x_t,
+      t,
+      text,
+      negative,
+      guidance_scale=guidance_scale,
+      guidance_rescale=guidance_rescale,
+      condition=condition,
+      conditioning_scale=conditioning_scale,
+    )
+
+  block = model.pixel_unshuffle
+  side = model.sample_size // block
+  z = sampling.sample(
+    denoise,
+    model.schedule,
+    rng,
+    shape=(text.shape[0], side, side, 3 * block**2),
+    steps=steps,
+    method=sampler,
+  )
+  return 0.5 * decode_images(model, z) + 0.5
 
 
 def load(

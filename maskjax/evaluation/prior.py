@@ -22,7 +22,6 @@ import numpy as np
 
 from maskjax.data import captions, creatures, head_images, studio
 from maskjax.diffusion import model as model_lib
-from maskjax.diffusion import sampling
 from maskjax.evaluation import matcher as matcher_lib
 from maskjax.evaluation import matcher_training
 from maskjax.mask import preview
@@ -62,30 +61,16 @@ def _sample(model, rng, tokens, guidance, *, steps, sampler, rescale):
   """Return sRGB pictures in [0, 1]; the last row of tokens is no text."""
   text = model_lib.encode_tokens(model, tokens)
   text, empty = text[:-1], text[-1:]
-  negative = jnp.broadcast_to(empty, text.shape)
-
-  def denoise(x_t, t):
-    return model_lib.predict_guided(
-      model,
-      x_t,
-      t,
-      text,
-      negative,
-      guidance_scale=guidance,
-      guidance_rescale=rescale,
-    )
-
-  block = model.pixel_unshuffle
-  side = model.sample_size // block
-  z = sampling.sample(
-    denoise,
-    model.schedule,
+  return model_lib.sample_images(
+    model,
     rng,
-    shape=(text.shape[0], side, side, 3 * block**2),
+    text,
+    jnp.broadcast_to(empty, text.shape),
     steps=steps,
-    method=sampler,
+    sampler=sampler,
+    guidance_scale=guidance,
+    guidance_rescale=rescale,
   )
-  return 0.5 * model_lib.decode_images(model, z) + 0.5
 
 
 def sample(

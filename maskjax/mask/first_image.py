@@ -14,7 +14,6 @@ import ml_collections
 
 from maskjax.data import prior_batches
 from maskjax.diffusion import model as model_lib
-from maskjax.diffusion import sampling
 from maskjax.geometry import color
 from maskjax.geometry import template as template_lib
 from maskjax.mask import views
@@ -46,37 +45,10 @@ def front_mask(
   ).alpha[0]
 
 
-def _sample(model, rng, text, negative, condition, scale, options):
-  """Sample one picture in [-1, 1]; `options` are the static fields."""
-  steps, sampler, guidance_scale, guidance_rescale = options
-
-  def denoise(x_t, t):
-    return model_lib.predict_guided(
-      model,
-      x_t,
-      t,
-      text[None],
-      negative[None],
-      guidance_scale=guidance_scale,
-      guidance_rescale=guidance_rescale,
-      condition=condition,
-      conditioning_scale=scale,
-    )
-
-  block = model.pixel_unshuffle
-  side = model.sample_size // block
-  z = sampling.sample(
-    denoise,
-    model.schedule,
-    rng,
-    shape=(1, side, side, 3 * block**2),
-    steps=steps,
-    method=sampler,
-  )
-  return model_lib.decode_images(model, z)[0]
-
-
-_sample_jit = jax.jit(_sample, static_argnames=('options',))
+_sample_jit = jax.jit(
+  model_lib.sample_images,
+  static_argnames=('steps', 'sampler', 'guidance_rescale'),
+)
 
 
 def generate(
@@ -102,21 +74,19 @@ def generate(
   condition = prior_batches.condition_image(
     mask[None], jnp.zeros((1, size, size, 1)), jnp.zeros((1, size, size, 3))
   )
-  image = _sample_jit(
+  images = _sample_jit(
     model,
     rng,
-    text,
-    negative,
-    condition if config.mask_scale else None,
-    config.mask_scale,
-    options=(
-      config.steps,
-      config.sampler,
-      config.guidance_scale,
-      config.guidance_rescale,
-    ),
+    text[None],
+    negative[None],
+    steps=config.steps,
+    sampler=config.sampler,
+    guidance_scale=config.guidance_scale,
+    guidance_rescale=config.guidance_rescale,
+    condition=condition if config.mask_scale else None,
+    conditioning_scale=config.mask_scale,
   )
-  return FirstImage(image=0.5 * image + 0.5, mask=mask)
+  return FirstImage(image=images[0], mask=mask)
 
 
 def linear(first: FirstImage) -> Float[Array, 's s 3']:
