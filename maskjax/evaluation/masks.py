@@ -15,7 +15,7 @@ over the front and 45 degrees to either side, in even light before plain grey.
 Shape legend: `b` views, `s` pixels a side.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import copy
 import csv
 import dataclasses
@@ -38,10 +38,9 @@ from maskjax.evaluation import matcher as matcher_lib
 from maskjax.geometry import chamfer, color
 from maskjax.geometry import mesh as mesh_lib
 from maskjax.mask import generate, views
-from maskjax.mask import step as step_lib
 from maskjax.mask import surface as surface_lib
 from maskjax.render import renderer
-from maskjax.training import files, loop, parallel, progress
+from maskjax.training import files
 from maskjax.training import workdir as workdir_lib
 
 KINDS = (
@@ -68,7 +67,6 @@ _SUPERSAMPLING = 2
 RESULTS = 'results.json'
 
 Row = dict[str, Any]
-StepFn = Callable[..., tuple[step_lib.MaskState, dict[str, Any]]]
 
 
 class Measure(NamedTuple):
@@ -147,61 +145,12 @@ def fall_by_size(mesh: mesh_lib.Mesh, kind: str) -> float:
   return 100.0 * (1.0 - min(distances) / distances[0])
 
 
-def build_step(
-  surface: surface_lib.Surface, config: ml_collections.ConfigDict
-) -> StepFn:
-  """Return the compiled step of a config; it serves every prompt."""
-  return parallel.data_parallel(
-    step_lib.make_step(surface, step_lib.optimizer(config.optimizer), config),
-    devices=parallel.usable_devices(config.views.count),
-    shared=True,
-  )
-
-
-def optimize(
-  job: generate.Job,
-  config: ml_collections.ConfigDict,
-  step: StepFn,
-  *,
-  name: str = 'mask',
-) -> step_lib.MaskState:
-  """Run the loop of `generate.optimize`, with a step that is compiled already.
-
-  Args:
-    job: from `generate.prepare`.
-    config: configs/mask.py; all its steps are taken.
-    step: from `build_step`.
-    name: of the progress bar.
-  """
-  devices = parallel.usable_devices(config.views.count)
-  guide = parallel.replicate(job.guide, devices=devices)
-  state = step_lib.create_state(job.start, step_lib.optimizer(config.optimizer))
-  numbers = np.arange(config.views.count, dtype=np.int32)
-
-  def step_fn(state, rng, batch):
-    return step(state, rng, batch, guide)
-
-  with progress.bar(config.steps, name=name) as report:
-    outcome = loop.run(
-      step_fn,
-      parallel.replicate(state, devices=devices),
-      jax.random.key(config.seed),
-      lambda number: numbers,
-      steps=config.steps,
-      log=[report],
-      log_every=config.log_every,
-    )
-  if outcome.reason == 'interrupted':
-    raise KeyboardInterrupt  # half a run is no result
-  return outcome.state
-
-
 def compare(
   job: generate.Job,
   config: ml_collections.ConfigDict,
   kind: str,
   matcher: matcher_lib.Matcher,
-  step: StepFn,
+  step: generate.StepFn,
 ) -> Row:
   """Run the loop for a kind and measure its start and its result.
 
@@ -215,8 +164,10 @@ def compare(
   start = surface_lib.assemble(job.surface, job.start, bound=bound)
   before = measure(start, kind, matcher)
   began = time.monotonic()
-  state = optimize(job, config, step, name=kind)
-  jax.block_until_ready(state)
+  outcome = generate.optimize(job, config, step=step, name=kind)
+  if outcome.reason == 'interrupted':
+    raise KeyboardInterrupt  # half a run is no result
+  state = jax.block_until_ready(outcome.state)
   seconds = time.monotonic() - began
   mesh, sound = generate.finish(job, state, config)
   after = measure(mesh, kind, matcher)
@@ -368,7 +319,7 @@ def evaluate(
       # One start shape for all of them, as one compiled step asks for.
       surface = surface or jobs[kind].surface
       jobs[kind] = jobs[kind]._replace(surface=surface)
-      step = step or build_step(surface, run)
+      step = step or generate.build_step(surface, run)
       rows.append({**changes, **compare(jobs[kind], run, kind, matcher, step)})
       write_rows(folder, rows)
       if len(variants) == 1:

@@ -6,6 +6,7 @@ Every part is a pure function of the config and its seed, so a run can be
 broken off, resumed, continued ("more training") and taken back.
 """
 
+from collections.abc import Callable
 import functools
 import json
 import pathlib
@@ -45,6 +46,9 @@ _MAY_CHANGE = (
 
 # Fields that say what to do with a run rather than what it is.
 _IGNORED = ('resume', 'back')
+
+
+StepFn = Callable[..., tuple[step_lib.MaskState, dict[str, Any]]]
 
 
 class Job(NamedTuple):
@@ -149,11 +153,24 @@ def _with_words(texts: list[str], values: dict[str, Any]) -> dict[str, Any]:
   return values | {'text': [texts[row] for row in rows]}
 
 
+def build_step(
+  surface: surface_lib.Surface, config: ml_collections.ConfigDict
+) -> StepFn:
+  """Return the step of the loop over all devices; it serves every prompt."""
+  return parallel.data_parallel(
+    step_lib.make_step(surface, step_lib.optimizer(config.optimizer), config),
+    devices=parallel.usable_devices(config.views.count),
+    shared=True,
+  )
+
+
 def optimize(
   job: Job,
   config: ml_collections.ConfigDict,
   folder: pathlib.Path | None = None,
   *,
+  step: StepFn | None = None,
+  name: str = 'mask',
   show_progress: bool = True,
 ) -> loop.Outcome:
   """Run the loop.
@@ -162,7 +179,9 @@ def optimize(
     job: from `prepare`.
     config: configs/mask.py.
     folder: where checkpoints and metrics go; None keeps neither.
-    show_progress: whether to draw the progress bar.
+    step: from `build_step`, where several jobs share one; None builds it.
+    name: of the progress bar.
+    show_progress: whether to draw it.
 
   Returns:
     The last state and why the loop ended.
@@ -173,9 +192,7 @@ def optimize(
     state = checkpoint.restore(folder / 'checkpoints', state)
   begin = int(state.step)
   devices = parallel.usable_devices(config.views.count)
-  mapped = parallel.data_parallel(
-    step_lib.make_step(job.surface, tx, config), devices=devices, shared=True
-  )
+  mapped = step or build_step(job.surface, config)
   guide = parallel.replicate(job.guide, devices=devices)
   numbers = np.arange(config.views.count, dtype=np.int32)
 
@@ -200,7 +217,7 @@ def optimize(
     return values['smoothed_loss'] < config.loss_threshold
 
   with progress.bar(
-    config.steps if show_progress else None, start=begin, name='mask'
+    config.steps if show_progress else None, start=begin, name=name
   ) as report:
     return loop.run(
       step_fn,

@@ -124,7 +124,7 @@ class _Counter:
     self.stop_after = stop_after
     monkeypatch.setattr(masks.generate, 'load_model', lambda config: 'model')
     monkeypatch.setattr(masks.generate, 'prepare', self.prepare)
-    monkeypatch.setattr(masks, 'build_step', self.build_step)
+    monkeypatch.setattr(masks.generate, 'build_step', self.build_step)
     monkeypatch.setattr(masks, 'compare', self.compare)
 
   def prepare(self, config, *, model):
