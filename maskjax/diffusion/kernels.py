@@ -7,9 +7,10 @@ with a vector of ones, matrix products see two axes only, and what several
 consumers read ends in a division where it can, because XLA computes those
 once and cheaper operations again for each consumer. The functions take
 reverse-mode derivatives only (`jax.grad`, `jax.vjp`), under `jit` and `vmap`.
+Attention has a module of its own.
 
-Shapes: B batch, N tokens or pixels, T tokens attended to, M rows (all leading
-axes together), C F channels, H heads, D channels of a head.
+Shapes: B batch, N tokens or pixels, M rows (all leading axes together), C F
+channels.
 """
 
 import functools
@@ -192,8 +193,8 @@ def _group_norm_backward(groups, eps, silu, saved, gradient):
   ) / (1 / factor)[:, None]
   return (
     to_x.reshape(x.shape).astype(x.dtype),
-    products.sum(axis=0),
-    sums.sum(axis=0),
+    products.sum(axis=0).astype(scale.dtype),
+    sums.sum(axis=0).astype(bias.dtype),
   )
 
 
@@ -240,8 +241,8 @@ def _layer_norm_backward(eps, saved, gradient):
   )
   return (
     to_x.reshape(shape).astype(dtype),
-    _sum_all(gradient * normal),
-    _sum_all(gradient),
+    _sum_all(gradient * normal).astype(scale.dtype),
+    _sum_all(gradient).astype(scale.dtype),
   )
 
 
@@ -277,97 +278,6 @@ def _geglu_backward(saved, gradient):
 
 
 geglu.defvjp(_geglu_forward, _geglu_backward)
-
-
-def _row_max(x: Float[Array, '... t']) -> Float[Array, '... 1']:
-  """Return the largest of each row; folds first, as that is vectorised."""
-  while x.shape[-1] % 2 == 0 and x.shape[-1] > 16:
-    half = x.shape[-1] // 2
-    x = jnp.maximum(x[..., :half], x[..., half:])
-  return x.max(axis=-1, keepdims=True)
-
-
-def _heads_first(x: Float[Array, 'b n h d']) -> Float[Array, 'b h n d']:
-  return x.transpose(0, 2, 1, 3)
-
-
-def _heads_first_columns(x: Float[Array, 'b n h d']) -> Float[Array, 'b h d n']:
-  return x.transpose(0, 2, 3, 1)
-
-
-def _from_columns(x: Float[Array, 'b h d n']) -> Float[Array, 'b n h d']:
-  return x.transpose(0, 3, 1, 2)
-
-
-def _product(x: Array, y: Array, dtype=None) -> Array:
-  """Multiply matrices of each sample and head, as rows times columns.
-
-  Products of transposed matrices are several times slower on a CPU, so the
-  callers transpose the small operand.
-  """
-  return jnp.matmul(x, y, preferred_element_type=dtype)
-
-
-def _attend(query, key, value, causal):
-  """Return the output, the weights before their division, and their sums."""
-  scores = _product(
-    _heads_first(query * query.shape[-1] ** -0.5),
-    _heads_first_columns(key),
-    jnp.float32,
-  )
-  if causal:
-    mask = np.tril(np.ones(scores.shape[-2:], bool))[None, None]
-    scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
-  weights = jnp.exp(scores - _row_max(scores))
-  sums = weights.sum(axis=-1, keepdims=True)
-  weights = weights.astype(value.dtype)
-  out = _product(weights, _heads_first(value), jnp.float32) / sums
-  return _heads_first(out.astype(value.dtype)), weights, sums
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def attend(
-  query: Float[Array, 'b n h d'],
-  key: Float[Array, 'b t h d'],
-  value: Float[Array, 'b t h d'],
-  causal: bool = False,
-) -> Float[Array, 'b n h d']:
-  """Scaled dot-product attention; the softmax is computed in float32.
-
-  Args:
-    query: queries of each head.
-    key: keys of each head.
-    value: values of each head.
-    causal: let token i see the tokens up to i only.
-  """
-  return _attend(query, key, value, causal)[0]
-
-
-def _attend_forward(query, key, value, causal):
-  out, weights, sums = _attend(query, key, value, causal)
-  return out, (query, key, value, weights, sums, out)
-
-
-def _attend_backward(causal, saved, gradient):
-  del causal  # Masked weights are 0, and so are their gradients.
-  query, key, value, weights, sums, out = saved
-  dtype = query.dtype
-  scale = query.shape[-1] ** -0.5
-  # The softmax's own sum over T, taken over D instead.
-  inner = (gradient * out).astype(jnp.float32).sum(axis=-1, keepdims=True)
-  divided = (gradient / _heads_first(sums)).astype(dtype)
-  to_value = _product(_heads_first_columns(divided), weights)
-  to_weights = _product(
-    _heads_first(divided), _heads_first_columns(value), jnp.float32
-  )
-  to_scores = weights * (to_weights - _heads_first(inner) / sums)
-  to_scores = to_scores.astype(dtype)
-  to_query = _heads_first(_product(to_scores, _heads_first(key)) * scale)
-  to_key = _product(_heads_first_columns(query * scale), to_scores)
-  return to_query, _from_columns(to_key), _from_columns(to_value)
-
-
-attend.defvjp(_attend_forward, _attend_backward)
 
 
 @jax.custom_vjp

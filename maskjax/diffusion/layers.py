@@ -20,10 +20,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 import numpy as np
 
-from maskjax.diffusion import kernels
+from maskjax.diffusion import attention, kernels
 
 # What torch.nn.Linear and Conv2d start from: uniform in +-1/sqrt(fan_in).
 _kernel_init = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
+
+
+def recomputed(module: Any, remat: bool) -> Any:
+  """Return a module class that is computed anew in the backward pass if asked.
+
+  Only its inputs are kept for the gradient, not what it computes in between.
+  """
+  return nn.remat(module) if remat else module
 
 
 def timestep_embedding(
@@ -263,7 +271,7 @@ def attend(
   query, key, value = (
     x.reshape(batch, -1, heads, channels // heads) for x in (query, key, value)
   )
-  out = kernels.attend(query, key, value, causal)
+  out = attention.attend(query, key, value, causal)
   return out.reshape(batch, -1, channels)
 
 
