@@ -18,7 +18,42 @@ from jaxtyping import Array, Float, Int
 from maskjax.diffusion import config as config_lib
 from maskjax.diffusion import layers
 
-_FIXED = {'attention_dropout': 0.0}
+_FIXED = {'attention_dropout': 0.0, 'pruned_heads': {}}
+# Records, and what transformers keeps in every config: about the start of
+# training, the form of outputs, and the generation of text.
+_IGNORED = (
+  'architectures',
+  'chunk_size_feed_forward',
+  'diversity_penalty',
+  'dropout',
+  'dtype',
+  'encoder_no_repeat_ngram_size',
+  'id2label',
+  'initializer_factor',
+  'initializer_range',
+  'label2id',
+  'length_penalty',
+  'max_length',
+  'min_length',
+  'model_type',
+  'no_repeat_ngram_size',
+  'num_beam_groups',
+  'num_beams',
+  'num_return_sequences',
+  'output_attentions',
+  'output_hidden_states',
+  'repetition_penalty',
+  'return_dict',
+  'temperature',
+  'tie_word_embeddings',
+  'tokenizer_class',
+  'top_k',
+  'top_p',
+  'torch_dtype',
+  'transformers_version',
+  'typical_p',
+  'use_cache',
+)
 _ACTIVATIONS = {
   'quick_gelu': lambda x: x * jax.nn.sigmoid(1.702 * x),
   'gelu': lambda x: jax.nn.gelu(x, approximate=False),
@@ -48,7 +83,7 @@ class ClipTextConfig:
   vocab_size: int = 49408
   hidden_size: int = 512
   intermediate_size: int = 2048
-  projection_dim: int = 512
+  projection_dim: int | None = 512
   num_hidden_layers: int = 12
   num_attention_heads: int = 8
   max_position_embeddings: int = 77
@@ -70,15 +105,10 @@ class ClipTextConfig:
   def from_dict(cls, values: Mapping[str, Any]) -> 'ClipTextConfig':
     """Read the content of text_encoder/config.json.
 
-    Keys that this class does not have are left out: the many others that
-    transformers writes are about text generation and training.
-
     Raises:
       ValueError: a key has a value that this network does not support.
     """
-    names = {field.name for field in dataclasses.fields(cls)} | set(_FIXED)
-    known = {key: values[key] for key in values if key in names}
-    return config_lib.parse(cls, known, fixed=_FIXED)
+    return config_lib.parse(cls, values, fixed=_FIXED, ignored=_IGNORED)
 
   def to_dict(self) -> dict[str, Any]:
     """Return the content of text_encoder/config.json."""

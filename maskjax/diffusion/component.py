@@ -51,35 +51,72 @@ def _kind(values: Mapping[str, Any]) -> _Kind:
     name = (values.get('architectures') or [None])[0]
   if name is None and values.get('model_type') == 'clip_text_model':
     name = 'CLIPTextModel'
-  if name not in _KINDS:
+  # Networks trained in Flax and saved for PyTorch keep their first name.
+  kind = _KINDS.get(str(name).removeprefix('Flax'))
+  if kind is None:
     raise ValueError(
       f'config.json names the class {name!r}; only {sorted(_KINDS)} can be '
       'loaded'
     )
-  return _KINDS[name]
+  return kind
 
 
-def load(folder: str | os.PathLike, *, dtype: Any = jnp.float32) -> Component:
-  """Load a network from its folder.
+def _to_device(tree: dict[str, Any]) -> dict[str, Any]:
+  """Put a tree's arrays on the device, letting go of one after the other."""
+  for name, value in tree.items():
+    tree[name] = (
+      _to_device(value) if isinstance(value, dict) else jnp.asarray(value)
+    )
+  return tree
+
+
+def read_config(folder: str | os.PathLike) -> Any:
+  """Read a network's config.json.
+
+  Returns:
+    A UNetConfig, ControlNetConfig, VaeConfig or ClipTextConfig.
+
+  Raises:
+    ValueError: the folder or the file is missing or broken, the network is
+      none of this package's, or a field has a value that is not supported.
+  """
+  values = diffusers_folder.read_config(folder)
+  try:
+    return _kind(values).config.from_dict(values)
+  except ValueError as error:
+    raise ValueError(f'{folder}: {error}') from error
+
+
+def load(
+  folder: str | os.PathLike,
+  *,
+  dtype: Any = jnp.float32,
+  param_dtype: str | None = 'float32',
+  variant: str | None = None,
+) -> Component:
+  """Load a network from its folder, one tensor after the other.
 
   Args:
-    folder: with config.json and a safetensors file, e.g. model/unet.
-    dtype: type the network computes in; its parameters are float32.
+    folder: with config.json and safetensors files, e.g. model/unet.
+    dtype: type the network computes in.
+    param_dtype: type its parameters are kept in: 'float32', 'float16' or
+      'bfloat16'; None for the one they have in the file.
+    variant: of the weights, e.g. 'fp16'; None takes those in full precision,
+      or where there are none those in half precision.
 
   Raises:
     ValueError: the folder is missing or broken, or the network is not one of
       this package's.
   """
-  values = diffusers_folder.read_config(folder)
-  try:
-    kind = _kind(values)
-    config = kind.config.from_dict(values)
-  except ValueError as error:
-    raise ValueError(f'{folder}: {error}') from error
+  config = read_config(folder)
+  kind = next(k for k in _KINDS.values() if isinstance(config, k.config))
   _, params = diffusers_folder.read_component(
-    folder, shapes=lambda _: kind.shapes(config)
+    folder,
+    shapes=lambda _: kind.shapes(config),
+    dtype=param_dtype,
+    variant=variant,
   )
-  return Component(kind.module(config, dtype), params)
+  return Component(kind.module(config, dtype), _to_device(params))
 
 
 def save(
@@ -88,6 +125,7 @@ def save(
   params: Mapping[str, Any],
   *,
   dtype: str = 'float32',
+  max_shard_size: int | str = '10GB',
 ) -> None:
   """Save a network to a folder that PyTorch's `from_pretrained` opens.
 
@@ -95,11 +133,16 @@ def save(
     folder: made where it is missing.
     module: one of this package's networks.
     params: its parameters.
-    dtype: 'float16' or 'float32'.
+    dtype: 'float32', 'float16' or 'bfloat16'.
+    max_shard_size: bytes, or e.g. '5GB'; larger weights are split.
 
   Raises:
     ValueError: another dtype, or a parameter that is not finite in it.
   """
   diffusers_folder.write_component(
-    folder, module.config.to_dict(), params, dtype=dtype
+    folder,
+    module.config.to_dict(),
+    params,
+    dtype=dtype,
+    max_shard_size=max_shard_size,
   )

@@ -8,7 +8,21 @@ package computes, and refused by name at any other.
 
 from collections.abc import Mapping
 import dataclasses
+import types
+import typing
 from typing import Any, ClassVar, Protocol, TypeVar
+
+# What an average of weights leaves in the config that it is saved with.
+_AVERAGE_RECORDS = (
+  'decay',
+  'inv_gamma',
+  'min_decay',
+  'min_value',
+  'optimization_step',
+  'power',
+  'update_after_step',
+  'use_ema_warmup',
+)
 
 
 class _Dataclass(Protocol):
@@ -34,6 +48,27 @@ def _thaw(value: Any) -> Any:
   return value
 
 
+def _fits(value: Any, kind: Any) -> bool:
+  """True if a value is of a field's type; a float may be a whole number."""
+  arguments = typing.get_args(kind)
+  if isinstance(kind, types.UnionType):
+    return any(_fits(value, each) for each in arguments)
+  if typing.get_origin(kind) is tuple:
+    return isinstance(value, tuple) and all(
+      _fits(item, arguments[0]) for item in value
+    )
+  if isinstance(value, bool):
+    return kind is bool
+  return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _is_one(value: Any, only: Any) -> bool:
+  """True if a value means the only one: itself, for each block, or nothing."""
+  if isinstance(value, tuple) and value:
+    return all(_is_one(item, only) for item in value)
+  return value == only or (not value and not only)
+
+
 def parse(
   cls: type[ConfigT],
   values: Mapping[str, Any],
@@ -56,16 +91,18 @@ def parse(
   Raises:
     ValueError: a key has a value that is not supported, or is not known.
   """
-  names = {field.name for field in dataclasses.fields(cls)}
+  fields = typing.get_type_hints(cls)
   kept = {}
   for key, value in values.items():
     value = _freeze(value)
-    if key in names:
+    if key in fields:
+      if not _fits(value, fields[key]):
+        raise ValueError(f'{cls.__name__}: {key}={value!r} is not supported')
       kept[key] = value
-    elif key.startswith('_') or key in ignored:
+    elif key.startswith('_') or key in (*ignored, *_AVERAGE_RECORDS):
       continue
     elif key in fixed:
-      if value != _freeze(fixed[key]):
+      if not _is_one(value, _freeze(fixed[key])):
         raise ValueError(
           f'{cls.__name__}: {key}={value!r} is not supported, only '
           f'{fixed[key]!r} is'

@@ -1,8 +1,7 @@
 """Reads and writes one component folder of a diffusers model.
 
-A component is a folder with config.json and one safetensors file, as PyTorch
-diffusers (diffusion_pytorch_model.safetensors) and transformers
-(model.safetensors) write and open it.
+A component is a folder with config.json and weights in safetensors files, as
+PyTorch diffusers and transformers write and open it (see `shards`).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,16 +10,7 @@ import os
 import pathlib
 from typing import Any
 
-import ml_dtypes  # noqa: F401  (makes NumPy know bfloat16)
-import numpy as np
-import safetensors
-import safetensors.numpy
-
-from maskjax.weights import keymap
-
-_DIFFUSERS_FILE = 'diffusion_pytorch_model.safetensors'
-_TRANSFORMERS_FILE = 'model.safetensors'
-_DTYPES = ('float16', 'float32')
+from maskjax.weights import keymap, shards
 
 
 def read_config(folder: str | os.PathLike) -> dict[str, Any]:
@@ -42,23 +32,6 @@ def read_config(folder: str | os.PathLike) -> dict[str, Any]:
   if not isinstance(config, dict):
     raise ValueError(f'{path}: holds no JSON object')
   return config
-
-
-def _find_weights(folder: pathlib.Path) -> pathlib.Path:
-  """Return the safetensors file of a folder, full precision first."""
-  for name in (_DIFFUSERS_FILE, _TRANSFORMERS_FILE):
-    for path in (
-      folder / name,
-      (folder / name).with_suffix('.fp16.safetensors'),
-    ):
-      if path.is_file():
-        return path
-  hint = ''
-  if list(folder.glob('*.bin')):
-    hint = '; save the .bin file anew with safe_serialization=True'
-  raise ValueError(
-    f'{folder}: no {_DIFFUSERS_FILE} or {_TRANSFORMERS_FILE}{hint}'
-  )
 
 
 def _summary(names: list[str]) -> str:
@@ -105,74 +78,41 @@ def read_component(
   *,
   shapes: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
   dtype: str | None = 'float32',
+  variant: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-  """Read a component folder.
+  """Read a component folder, one tensor after the other.
 
   Args:
-    folder: with config.json and a safetensors file.
+    folder: with config.json and safetensors files.
     shapes: makes the expected parameters' shapes from the config; without
       it the parameters are not checked.
-    dtype: type of the returned floats; None keeps the file's.
+    dtype: 'float32', 'float16' or 'bfloat16', the type of the returned
+      floats; None keeps the file's.
+    variant: of the weights, e.g. 'fp16'; see `shards.locate`.
 
   Returns:
     The content of config.json, and the parameters as NumPy arrays under this
     package's names.
 
   Raises:
-    ValueError: the folder is missing or broken, or the parameters do not fit
-      the config.
+    ValueError: the folder is missing or broken, the parameters do not fit
+      the config, or a number is not finite in the type.
   """
-  folder = pathlib.Path(folder)
   config = read_config(folder)
-  path = _find_weights(folder)
+  weights = shards.locate(folder, variant)
+
+  tensors = (
+    (key, shards.cast(key, value, dtype))
+    for path in weights.paths
+    for key, value in shards.read(path)
+  )
   try:
-    tensors = safetensors.numpy.load_file(path)
-  except (safetensors.SafetensorError, OSError) as error:
-    raise ValueError(
-      f'{path}: not a whole safetensors file ({error}); copy it again'
-    ) from error
-  if dtype is not None:
-    tensors = {
-      key: value if value.dtype.kind in 'iub' else value.astype(dtype)
-      for key, value in tensors.items()
-    }
-  params = keymap.from_torch(tensors)
+    params = keymap.from_torch(tensors)
+  except ValueError as error:
+    raise ValueError(f'{folder}: {error}') from error
   if shapes is not None:
-    check_params(params, shapes(config), str(path))
+    check_params(params, shapes(config), str(folder))
   return config, params
-
-
-def _convert(
-  tensors: Mapping[str, np.ndarray], dtype: str
-) -> dict[str, np.ndarray]:
-  """Cast tensors; refuses what the type cannot hold."""
-  converted = {}
-  for key, value in tensors.items():
-    with np.errstate(over='ignore'):
-      converted[key] = value.astype(dtype)
-    if not np.isfinite(converted[key]).all():
-      raise ValueError(
-        f'{key} is not finite as {dtype}; '
-        + ('write float32' if np.isfinite(value).all() else 'nothing written')
-      )
-  return converted
-
-
-def _replace_files(folder: pathlib.Path, files: Mapping[str, bytes]) -> None:
-  """Write files under temporary names, then renames them all."""
-  folder.mkdir(parents=True, exist_ok=True)
-  temporary = {name: folder / f'.{name}.{os.getpid()}.tmp' for name in files}
-  try:
-    for name, content in files.items():
-      with temporary[name].open('wb') as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    for name, path in temporary.items():
-      path.replace(folder / name)
-  finally:
-    for path in temporary.values():
-      path.unlink(missing_ok=True)
 
 
 def write_component(
@@ -181,30 +121,29 @@ def write_component(
   params: Mapping[str, Any],
   *,
   dtype: str = 'float32',
+  max_shard_size: int | str = '10GB',
 ) -> None:
   """Write a component folder that PyTorch opens with `from_pretrained`.
-
-  A reader sees either the old files or whole new ones.
 
   Args:
     folder: made where it is missing.
     config: content of config.json; `_class_name` in it makes a diffusers
       component, its absence one of transformers.
     params: tree of arrays under this package's names.
-    dtype: 'float16' or 'float32'.
+    dtype: 'float32', 'float16' or 'bfloat16'.
+    max_shard_size: bytes, or e.g. '5GB'; larger weights are split into files
+      of at most this size, with an index.
 
   Raises:
-    ValueError: another dtype, or a parameter that is not finite in it.
+    ValueError: another dtype, or a parameter that is not finite in it; the
+      folder is left as it was.
   """
-  if dtype not in _DTYPES:
-    raise ValueError(f'dtype={dtype!r} is not supported, only {_DTYPES} are')
-  tensors = _convert(keymap.to_torch(params), dtype)
-  name = _DIFFUSERS_FILE if '_class_name' in config else _TRANSFORMERS_FILE
   text = json.dumps(dict(config), indent=2, sort_keys=True) + '\n'
-  _replace_files(
-    pathlib.Path(folder),
-    {
-      name: safetensors.numpy.save(tensors, metadata={'format': 'pt'}),
-      'config.json': text.encode('utf-8'),
-    },
+  shards.write(
+    folder,
+    shards.STEMS['_class_name' not in config],
+    keymap.to_torch(params),
+    texts={'config.json': text},
+    dtype=dtype,
+    max_shard_size=max_shard_size,
   )

@@ -14,7 +14,7 @@ Read as well: the `text_model.` prefix of CLIP checkpoints before transformers
 before mid-2023.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import re
 from typing import Any
 
@@ -73,20 +73,24 @@ def _from_leaf(name: str, value: Any) -> Any:
   return value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
 
 
-def from_torch(tensors: Mapping[str, Any]) -> dict[str, Any]:
+def from_torch(
+  tensors: Mapping[str, Any] | Iterable[tuple[str, Any]],
+) -> dict[str, Any]:
   """Turn a PyTorch state dict into a tree of parameters.
 
   Args:
-    tensors: NumPy arrays under PyTorch's dotted keys.
+    tensors: NumPy arrays under PyTorch's dotted keys, or pairs of both.
 
   Returns:
-    Nested dictionaries of arrays, in the layouts of this package.
+    Nested dictionaries of arrays, in the layouts of this package; views of
+    those given, not copies.
 
   Raises:
     ValueError: two keys are names of one parameter.
   """
   tree: dict[str, Any] = {}
-  for original, value in tensors.items():
+  pairs = tensors.items() if isinstance(tensors, Mapping) else tensors
+  for original, value in pairs:
     key = _current_key(original)
     if key is None:
       continue
@@ -97,7 +101,7 @@ def from_torch(tensors: Mapping[str, Any]) -> dict[str, Any]:
     for part in path:
       node = node.setdefault(part, {})
     if leaf in node:
-      raise ValueError(f'{original} is in the file under two names; keep one')
+      raise ValueError(f'{original} is there under two names; keep one')
     node[leaf] = value
   return tree
 
@@ -129,10 +133,10 @@ def to_torch(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
     params: nested dictionaries of arrays.
 
   Returns:
-    Contiguous arrays under PyTorch's dotted keys.
+    Arrays under PyTorch's dotted keys; where the layout differs, views that
+    are not contiguous.
   """
-  tensors = {}
-  for path, value in walk(params):
-    value = _from_leaf(path[-1], np.asarray(value))
-    tensors[torch_key(path)] = np.ascontiguousarray(value)
-  return tensors
+  return {
+    torch_key(path): _from_leaf(path[-1], np.asarray(value))
+    for path, value in walk(params)
+  }
