@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, UInt8
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from maskjax.data import studio
 from maskjax.geometry import color
 from maskjax.geometry import mesh as mesh_lib
 from maskjax.mask import views
@@ -64,6 +65,14 @@ def _key_light(count: int) -> lights_lib.Lights:
   return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), light)
 
 
+def _distance(mesh: mesh_lib.Mesh) -> float:
+  """Return how far off the camera sees a whole mask, 1 where 40 cm do."""
+  target = np.array(studio.TARGET_CM)
+  reach = np.linalg.norm(np.asarray(mesh.vertices) - target, axis=-1).max()
+  seen = studio.RADIUS_CM * np.sin(np.deg2rad(studio.FOVY_DEGREES / 2))
+  return max(1.0, float(1.02 * reach / seen))
+
+
 def photograph(
   mesh: mesh_lib.Mesh,
   azimuths: tuple[float, ...],
@@ -71,7 +80,7 @@ def photograph(
   size: int,
   textured: bool = True,
 ) -> UInt8[np.ndarray, 'n s s 3']:
-  """Take pictures of a mask.
+  """Take pictures of a mask, from as far off as shows all of it.
 
   Args:
     mesh: in cm, with vertex colours unless `textured` is False.
@@ -82,9 +91,10 @@ def photograph(
   colors = mesh.colors
   if colors is None or not textured:
     colors = jnp.broadcast_to(jnp.array(_CLAY), mesh.vertices.shape)
+  distance = _distance(mesh)
   pictures = []
   for azimuth in azimuths:
-    cameras, _ = views.fixed((azimuth,), elevation=4.0)
+    cameras, _ = views.fixed((azimuth,), elevation=4.0, scale=distance)
     pictures.append(
       _shade_jit(
         mesh.vertices,

@@ -144,12 +144,20 @@ def draw(rng: PRNGKeyArray, config: ml_collections.ConfigDict) -> Views:
 
 
 def fixed(
-  azimuths: tuple[float, ...], elevation: float = 0.0
+  azimuths: tuple[float, ...],
+  elevation: float = 0.0,
+  scale: float | Float[Array, ''] = 1.0,
 ) -> tuple[camera_lib.Camera, lights_lib.Lights]:
-  """Return cameras and uniform lights for showing a mask, one per azimuth."""
+  """Return cameras and uniform lights for showing a mask, one per azimuth.
+
+  Args:
+    azimuths: degrees.
+    elevation: degrees.
+    scale: distance as a multiple of the one that shows 40 cm.
+  """
   angles = jnp.asarray(azimuths, jnp.float32)
   cameras = jax.vmap(
-    lambda azimuth: studio.orbit_camera(azimuth, jnp.float32(elevation))
+    lambda azimuth: studio.orbit_camera(azimuth, jnp.float32(elevation), scale)
   )(angles)
   lights = jax.tree.map(
     lambda x: jnp.repeat(x[:1], len(azimuths), axis=0),

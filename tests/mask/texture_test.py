@@ -104,6 +104,19 @@ def test_first_image_is_a_picture_and_depends_on_the_mask(model_folder):
   assert float(jnp.abs(images[0] - images[1]).max()) > 1e-3
 
 
+def test_large_masks_are_shown_whole():
+  mesh = _template().mesh
+  mesh = mesh.replace(
+    vertices=2.5 * mesh.vertices, colors=jnp.zeros_like(mesh.vertices)
+  )
+  (picture,) = preview.photograph(mesh, (0.0,), size=32)
+  edge = np.concatenate(
+    [picture[0], picture[-1], picture[:, 0], picture[:, -1]]
+  )
+  assert edge.min() > 200  # the pale background
+  assert picture[16, 16].max() < 50
+
+
 def test_sheet_and_photographs():
   template = _template()
   mesh = template.mesh
