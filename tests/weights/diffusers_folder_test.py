@@ -77,12 +77,14 @@ def test_round_trip(tmp_path, name, dtype):
   assert_trees_equal(loaded.params, expected)
 
 
+@pytest.mark.parametrize('size', ['10GB', '60KB'])
 @pytest.mark.parametrize('name', NETWORKS)
-def test_pytorch_opens_what_is_written(tmp_path, name):
+def test_pytorch_opens_what_is_written(tmp_path, name, size):
   library = 'transformers' if name == 'CLIPTextModel' else 'diffusers'
   torch, module = torch_peer.load('torch'), torch_peer.load(library)
   params = random_params(name)
-  component.save(tmp_path, NETWORKS[name], params)
+  component.save(tmp_path, NETWORKS[name], params, max_shard_size=size)
+  assert any(tmp_path.glob('*.index.json')) == (size == '60KB')
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     peer, report = getattr(module, name).from_pretrained(

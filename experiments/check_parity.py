@@ -1,0 +1,55 @@
+r"""Compare a diffusers folder with PyTorch, part by part.
+
+  python -m experiments.check_parity --diffusers=FOLDER \
+    [--parts=unet,vae] [--controlnet=FOLDER] [--tolerance=5e-6]
+
+FOLDER is a whole model, one part of it, or an id of the Hugging Face Hub.
+Prints the relative L2 error of every output; the exit status is 0 only if all
+of them pass. Needs PyTorch: `pip install maskjax[parity]`.
+"""
+
+import sys
+
+from absl import flags
+
+from maskjax.evaluation import parity
+from maskjax.training import flags as flags_lib
+from maskjax.weights import hub
+
+_FOLDER = flags.DEFINE_string(
+  'diffusers', None, 'Folder or id of the model.', required=True
+)
+_CONTROLNETS = flags.DEFINE_list('controlnet', [], 'Further ControlNets.')
+_PARTS = flags.DEFINE_list(
+  'parts', [], f'Parts, of {", ".join(parity.PARTS)}; empty: all there are.'
+)
+_TOLERANCE = flags.DEFINE_float(
+  'tolerance', parity.TOLERANCE, 'Largest relative L2 error of a network.'
+)
+_REVISION = flags.DEFINE_string('revision', None, 'Of an id on the Hub.')
+_VARIANT = flags.DEFINE_string('variant', None, "Of the weights, e.g. 'fp16'.")
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the inputs.')
+
+
+def main(argv: list[str]) -> None:
+  """Print the table; exit with status 1 unless all passes."""
+  del argv
+  rows = []
+  for row in parity.check(
+    hub.resolve(_FOLDER.value, revision=_REVISION.value),
+    controlnets=[hub.resolve(path) for path in _CONTROLNETS.value],
+    parts=_PARTS.value,
+    tolerance=_TOLERANCE.value,
+    variant=_VARIANT.value,
+    seed=_SEED.value,
+  ):
+    print(row, flush=True)
+    rows.append(row)
+  failed = sum(not row.passed for row in rows)
+  print(f'{len(rows) - failed} of {len(rows)} pass')
+  if failed:
+    sys.exit(1)
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)

@@ -1,0 +1,146 @@
+"""Compares our samplers with PyTorch's, on a made-up network.
+
+Both are built from one scheduler_config.json, whatever class it names. Shapes
+and layouts do not matter here: every number is sampled by itself.
+"""
+
+from collections.abc import Callable
+import math
+import pathlib
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from maskjax.diffusion import sampling, schedulers, solvers
+from maskjax.evaluation import torch_peer
+
+STEPS = 10
+
+_SHAPE = (2, 4, 6, 4)
+# Our samplers, PyTorch's class of each, and what it does not do: Karras'
+# spacing, or to clip the predicted samples.
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+  'ddim': ('DDIMScheduler', {'karras': False}),
+  'ddpm': ('DDPMScheduler', {'karras': False}),
+  'dpmpp_2m': ('DPMSolverMultistepScheduler', {'clip_range': None}),
+  'euler': ('EulerDiscreteScheduler', {'clip_range': None}),
+}
+_NAMES = {'karras': "Karras' spacing", 'clip_range': 'clipping'}
+
+
+def _denoise(x: Any, t: Any, tanh: Callable) -> Any:
+  """Stand in for a network, the same here and in PyTorch."""
+  return tanh(0.7 * x + t / 500 - 1)
+
+
+def _open_scheduler(
+  folder: pathlib.Path, schedule: schedulers.NoiseSchedule, name: str
+) -> Any:
+  """Build PyTorch's sampler of a name from the folder's scheduler."""
+  _, diffusers, _ = torch_peer.libraries()
+  sampler = getattr(diffusers, name)
+  own = sampler.load_config(folder).get('_class_name', name)
+  config = getattr(diffusers, own, sampler).from_pretrained(folder).config
+  # Fields that the folder's class does not have; the samplers' defaults for
+  # them contradict each other.
+  fields = {
+    'clip_sample': schedule.clip_range is not None,
+    'set_alpha_to_one': schedule.set_alpha_to_one,
+    **{key: value for key, value in config.items() if key[0] != '_'},
+  }
+  scheduler = sampler.from_config(fields)
+  scheduler.set_timesteps(STEPS)
+  return scheduler
+
+
+def _sample_theirs(scheduler: Any, noise: np.ndarray) -> np.ndarray:
+  """Sample with PyTorch, from standard normal noise to the clean end."""
+  torch = torch_peer.libraries()[0]
+  x = torch.from_numpy(noise) * scheduler.init_noise_sigma
+  for t in scheduler.timesteps:
+    output = _denoise(scheduler.scale_model_input(x, t), t, torch.tanh)
+    options = {}
+    if type(scheduler).__name__ == 'DDPMScheduler':
+      options = {'generator': torch.Generator().manual_seed(int(t))}
+    x = scheduler.step(output, t, x, **options).prev_sample
+  return x.numpy()
+
+
+def _chain(
+  schedule: schedulers.NoiseSchedule, method: str
+) -> tuple[list[tuple[int, int]], str]:
+  """Return each timestep and the next, as PyTorch has them, and a note."""
+  steps = schedulers.timesteps(schedule, STEPS).tolist()
+  after = [*steps[1:], -1]
+  if method == 'ddpm':
+    return list(zip(steps, after)), ''
+  # PyTorch's DDIM goes down by this much, whatever timestep comes next.
+  stride = schedule.num_train_timesteps // STEPS
+  theirs = [max(t - stride, -1) for t in steps]
+  note = '' if theirs == after else 'leaps that do not meet, as in PyTorch'
+  return list(zip(steps, theirs)), note
+
+
+def _walk(
+  schedule: schedulers.NoiseSchedule,
+  noise: np.ndarray,
+  chain: list[tuple[int, int]],
+  method: str,
+) -> np.ndarray:
+  """Sample here by DDIM, or by DDPM with the noise that PyTorch draws."""
+  torch = torch_peer.libraries()[0]
+  x: Any = noise
+  for t, t_prev in chain:
+    output = _denoise(x, t, jnp.tanh)
+    if method == 'ddim':
+      x = solvers.ddim_step(schedule, x, output, t, t_prev)
+      continue
+    generator = torch.Generator().manual_seed(t)
+    fresh = torch.randn(noise.shape, generator=generator).numpy()
+    x = solvers.ddpm_step(schedule, x, output, t, t_prev, noise=fresh)
+  return np.asarray(x)
+
+
+def compare(
+  folder: pathlib.Path, method: str, *, seed: int = 0
+) -> tuple[float, str]:
+  """Sample from random noise here and in PyTorch.
+
+  Args:
+    folder: with scheduler_config.json.
+    method: one of `METHODS`.
+    seed: of the noise.
+
+  Returns:
+    The relative L2 error, and a remark ('' for none).
+
+  Raises:
+    ValueError: the config is missing or not supported.
+  """
+  schedule = schedulers.load(folder)
+  name, lacks = METHODS[method]
+  rng = np.random.default_rng(seed)
+  noise = rng.standard_normal(_SHAPE).astype(np.float32)
+  peer = _open_scheduler(folder, schedule, name)
+  used = schedule.replace(**lacks)
+  without = [key for key in lacks if getattr(schedule, key) != lacks[key]]
+  note = f'without {_NAMES[without[0]]}, as in PyTorch' if without else ''
+  if method in ('ddim', 'ddpm'):
+    chain, gaps = _chain(used, method)
+    note = note or gaps
+    ours = _walk(used, noise, chain, method)
+  else:
+    scale = 1.0
+    if method == 'euler':  # PyTorch's samples are x_t / alpha there.
+      sigma = float(peer.sigmas[0])
+      scale = float(peer.init_noise_sigma) / math.hypot(1.0, sigma)
+    ours = sampling.sample(
+      lambda x, t: _denoise(x, schedulers.like(t, x), jnp.tanh),
+      used,
+      None,
+      noise=jnp.asarray(np.float32(scale) * noise),
+      steps=STEPS,
+      method=method,
+    )
+  return torch_peer.relative_l2(ours, _sample_theirs(peer, noise)), note
