@@ -134,10 +134,14 @@ class ConditionEmbedding(nn.Module):
 
 
 class ControlNetModel(nn.Module):
-  """Computes what a condition image adds to a UNet's skips."""
+  """Computes what a condition image adds to a UNet's skips.
+
+  Attributes are those of `unet.UNet2DConditionModel`.
+  """
 
   config: ControlNetConfig
   dtype: Any = jnp.float32
+  remat: bool = False
 
   def _embed_condition(
     self, condition: Float[Array, 'b p q k'], shape: tuple[int, ...]
@@ -196,7 +200,9 @@ class ControlNetModel(nn.Module):
       config.block_out_channels[0], dtype=self.dtype, name='conv_in'
     )(sample)
     x = x + self._embed_condition(condition, x.shape)
-    x, skips = unet.encode(config, x, embedding, text, self.dtype)
+    x, skips = unet.encode(
+      config, x, embedding, text, self.dtype, remat=self.remat
+    )
 
     def residual(value, name):
       conv = layers.Conv(

@@ -1,34 +1,37 @@
 """A whole diffusion model: its networks, its noise schedule, its words.
 
-The folder layout is that of Stable Diffusion (`unet/`, `text_encoder/`,
-`tokenizer/`, `scheduler/`, and where they exist `controlnet/` and `vae/`),
-with `model_index.json` on top. Two keys of that file are ours:
-`sample_size`, the side of the pictures in pixels, and `pixel_unshuffle`: a
-model without a VAE works on pixels, and folds every r x r block of them into
-channels, so that the UNet runs on a grid r times coarser.
+Models work on the latents of a VAE, as Stable Diffusion, or on pixels, of
+which every r x r block is folded into channels (`pixel_unshuffle`). They may
+have ControlNets, whose contributions are added, and UNets for inpainting,
+which see a mask and a masked picture beside the sample. `model_folder` reads
+and writes them.
 
 Shape legend: `b` samples, `s` pixels a side, `h w c` the UNet's grid, `t d`
-text tokens and their features.
+text tokens and their features, `k` channels of a condition.
 """
 
-import json
+from collections.abc import Callable, Sequence
+import functools
+import operator
 import os
-import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
+from absl import logging
 import flax
-from flax import linen as nn
 import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 import numpy as np
 
-from maskjax.diffusion import component, guidance, sampling, schedulers
+from maskjax.diffusion import (
+  folding,
+  guidance,
+  model_folder,
+  sampling,
+  schedulers,
+)
 from maskjax.diffusion import tokenizer as tokenizer_lib
-from maskjax.training import files
-
-_INDEX = 'model_index.json'
-_NETWORKS = ('unet', 'text_encoder', 'controlnet', 'vae')
+from maskjax.diffusion import vae as vae_lib
 
 
 @flax.struct.dataclass
@@ -37,7 +40,7 @@ class DiffusionModel:
 
   Attributes:
     params: parameters by network: 'unet', 'text_encoder', and where the
-      model has them 'controlnet' and 'vae'.
+      model has them 'vae', 'controlnet', 'controlnet_1', ....
     schedule: the noise schedule.
     networks: linen modules by the same names.
     tokenizer: turns texts into tokens.
@@ -47,7 +50,7 @@ class DiffusionModel:
 
   params: dict[str, Any]
   schedule: schedulers.NoiseSchedule
-  networks: flax.core.FrozenDict[str, nn.Module] = flax.struct.field(
+  networks: flax.core.FrozenDict[str, Any] = flax.struct.field(
     pytree_node=False
   )
   tokenizer: tokenizer_lib.Tokenizer = flax.struct.field(pytree_node=False)
@@ -55,70 +58,111 @@ class DiffusionModel:
   pixel_unshuffle: int = flax.struct.field(pytree_node=False)
 
 
-def unshuffle(
-  images: Float[Array, 'b s s c'], block: int
-) -> Float[Array, 'b h w d']:
-  """Fold each block x block square of pixels into channels.
+# One condition for each ControlNet; a model of one takes it alone, too.
+Conditions = (
+  Float[Array, 'b s s k'] | tuple[Float[Array, 'b s s k'], ...] | None
+)
+Scales = float | Float[Array, ''] | tuple[float | Float[Array, ''], ...]
 
-  The order is PyTorch's `PixelUnshuffle`: channel, row, column.
+
+class Inpainting(NamedTuple):
+  """A picture of which a part is to be painted.
+
+  Attributes:
+    images: sRGB in [-1, 1].
+    mask: 1 where to paint, 0 where the picture stays.
   """
-  count, height, width, channels = images.shape
-  grid = images.reshape(
-    count, height // block, block, width // block, block, channels
-  )
-  return grid.transpose(0, 1, 3, 5, 2, 4).reshape(
-    count, height // block, width // block, channels * block**2
-  )
+
+  images: Float[Array, 'b s s 3']
+  mask: Float[Array, 'b s s 1']
 
 
-def shuffle(
-  folded: Float[Array, 'b h w d'], block: int
-) -> Float[Array, 'b s s c']:
-  """Undo `unshuffle`."""
-  count, height, width, channels = folded.shape
-  grid = folded.reshape(
-    count, height, width, channels // block**2, block, block
-  )
-  return grid.transpose(0, 1, 4, 2, 5, 3).reshape(
-    count, height * block, width * block, channels // block**2
-  )
+def controlnet_configs(model: DiffusionModel) -> list[Any]:
+  """Return the configuration of each ControlNet, in order."""
+  names = model_folder.controlnet_names(model.networks)
+  return [model.networks[name].config for name in names]
 
 
-def _check_works_on_pixels(model: DiffusionModel) -> None:
-  if 'vae' in model.networks:
-    raise ValueError(
-      'this model works on the latents of a VAE, which is not wired in yet; '
-      'use a pixel-space model (one without a vae/ folder)'
-    )
+def is_inpainting(model: DiffusionModel) -> bool:
+  """Whether the UNet takes a mask and a masked picture beside the sample."""
+  config = model.networks['unet'].config
+  return config.in_channels != config.out_channels
+
+
+def grid_shape(model: DiffusionModel) -> tuple[int, int, int]:
+  """Return height, width and channels of a sample that the UNet denoises."""
+  block, channels = model_folder.downscaling(
+    model.networks, model.pixel_unshuffle
+  )
+  side = model.sample_size // block
+  return side, side, channels
+
+
+def _apply_vae(model: DiffusionModel, x: Array, method: str) -> Any:
+  return model.networks['vae'].apply(
+    {'params': model.params['vae']}, x, method=method
+  )
 
 
 def encode_images(
-  model: DiffusionModel, images: Float[Array, 'b s s 3']
+  model: DiffusionModel,
+  images: Float[Array, 'b s s 3'],
+  rng: PRNGKeyArray | None = None,
 ) -> Float[Array, 'b h w c']:
   """Turn sRGB pictures in [-1, 1] into what the UNet denoises.
 
-  Raises:
-    ValueError: the model is not one of pixels.
+  Args:
+    model: the model.
+    images: sRGB in [-1, 1]; gradients reach them.
+    rng: draws from the latents' distribution; None takes its mean. A model of
+      pixels has no use for it.
   """
-  _check_works_on_pixels(model)
-  return unshuffle(images, model.pixel_unshuffle)
+  if 'vae' not in model.networks:
+    return folding.fold(images, model.pixel_unshuffle)
+  vae = model.networks['vae']
+  if vae.remat:
+    # One picture after the other: memory is that of one.
+    one = jax.checkpoint(
+      lambda image: jax.tree.map(
+        lambda x: x[0], _apply_vae(model, image[None], 'encode')
+      )
+    )
+    moments = jax.lax.map(one, images)
+  else:
+    moments = _apply_vae(model, images, 'encode')
+  latents = moments.mean
+  if rng is not None:
+    latents = vae_lib.sample_moments(rng, moments)
+  return vae_lib.scale_latents(vae.config, latents)
 
 
 def decode_images(
   model: DiffusionModel, z: Float[Array, 'b h w c']
 ) -> Float[Array, 'b s s 3']:
-  """Turn clean samples into sRGB pictures, clipped to [-1, 1].
-
-  Raises:
-    ValueError: the model is not one of pixels.
-  """
-  _check_works_on_pixels(model)
-  return jnp.clip(shuffle(z, model.pixel_unshuffle), -1.0, 1.0)
+  """Turn clean samples into sRGB pictures, clipped to [-1, 1]."""
+  if 'vae' not in model.networks:
+    images = folding.unfold(z, model.pixel_unshuffle)
+  else:
+    latents = vae_lib.unscale_latents(model.networks['vae'].config, z)
+    images = _apply_vae(model, latents, 'decode')
+  return jnp.clip(images, -1.0, 1.0)
 
 
 def tokenize(model: DiffusionModel, texts: list[str]) -> Int[np.ndarray, 'b t']:
-  """Return the token ids of texts; words beyond the length are cut."""
-  return tokenizer_lib.encode(model.tokenizer, texts)
+  """Return the token ids of texts; warns of words that have no room."""
+  ids, cut = tokenizer_lib.tokenize(model.tokenizer, texts)
+  lost = list(dict.fromkeys(words for words in cut if words))
+  if lost:
+    logging.warning(
+      '%d of %d texts are longer than the %d tokens that the model reads; '
+      'left out: %s',
+      sum(map(bool, cut)),
+      len(texts),
+      model.tokenizer.max_length - 2,
+      ' | '.join(repr(words) for words in lost[:3])
+      + (' | ...' if lost[3:] else ''),
+    )
+  return ids
 
 
 def encode_tokens(
@@ -130,47 +174,96 @@ def encode_tokens(
   )
 
 
+def _residuals(
+  model: DiffusionModel,
+  x_t: Float[Array, 'b h w c'],
+  t: Num[Array, 'b'],
+  text: Float[Array, 'b t d'],
+  conditions: Conditions,
+  scales: Scales,
+) -> Any:
+  """Add up what the ControlNets contribute to the UNet."""
+  names = model_folder.controlnet_names(model.networks)
+  if not names:
+    raise ValueError(
+      'the diffusion model has no controlnet/ folder, so it takes no mask, '
+      'height or normals; use a model with one, or switch conditions off'
+    )
+  conditions = conditions if isinstance(conditions, tuple) else (conditions,)
+  scales = scales if isinstance(scales, tuple) else (scales,) * len(names)
+  for what, given in (('conditions', conditions), ('scales', scales)):
+    if len(given) != len(names):
+      raise ValueError(
+        f'{len(given)} {what} for {len(names)} ControlNets; give one for each'
+      )
+  found = [
+    model.networks[name].apply(
+      {'params': model.params[name]}, x_t, t, text, condition, scale
+    )
+    for name, condition, scale in zip(names, conditions, scales)
+  ]
+  return functools.reduce(functools.partial(jax.tree.map, operator.add), found)
+
+
+def inpainting_channels(
+  model: DiffusionModel,
+  inpainting: Inpainting,
+  rng: PRNGKeyArray | None = None,
+) -> Float[Array, 'b h w e']:
+  """Return the mask on the UNet's grid, then the masked picture, encoded.
+
+  Args:
+    model: the model.
+    inpainting: picture and mask; more than half counts as to be painted.
+    rng: see `encode_images`.
+  """
+  block = model.sample_size // grid_shape(model)[0]
+  mask = (inpainting.mask >= 0.5).astype(jnp.float32)
+  masked = encode_images(model, inpainting.images * (1 - mask), rng)
+  return jnp.concatenate([mask[:, ::block, ::block], masked], axis=-1)
+
+
 def predict(
   model: DiffusionModel,
   x_t: Float[Array, 'b h w c'],
-  t: Int[Array, 'b'],
+  t: Num[Array, 'b'],
   text: Float[Array, 'b t d'],
   *,
-  condition: Float[Array, 'b s s k'] | None = None,
-  conditioning_scale: float | Float[Array, ''] = 1.0,
+  condition: Conditions = None,
+  conditioning_scale: Scales = 1.0,
+  beside: Float[Array, 'b h w e'] | None = None,
 ) -> Float[Array, 'b h w c']:
-  """Predict the noise (or v) in x_t, with the ControlNet if there is one.
+  """Predict the noise (or v) in x_t, with ControlNets if there are any.
 
   Args:
     model: the model.
     x_t: noised samples.
-    t: timesteps in [0, num_train_timesteps).
+    t: timesteps in [0, num_train_timesteps), whole or not.
     text: encoded prompts.
-    condition: picture-sized condition of the ControlNet; None leaves the
-      ControlNet out.
-    conditioning_scale: strength of the condition, 0 to 1.
+    condition: picture-sized condition of each ControlNet; None leaves the
+      ControlNets out.
+    conditioning_scale: strength of the condition, 0 to 1; a tuple has one
+      for each ControlNet.
+    beside: further channels of a UNet for inpainting, see
+      `inpainting_channels`.
 
   Returns:
     The network's output, in the schedule's prediction type.
 
   Raises:
-    ValueError: a condition is given but the model has no ControlNet.
+    ValueError: conditions or channels that the networks do not take.
   """
   residuals = (None, None)
   if condition is not None:
-    if 'controlnet' not in model.networks:
-      raise ValueError(
-        'the diffusion model has no controlnet/ folder, so it takes no mask, '
-        'height or normals; use a model with one, or switch conditions off'
-      )
-    residuals = model.networks['controlnet'].apply(
-      {'params': model.params['controlnet']},
-      x_t,
-      t,
-      text,
-      condition,
-      conditioning_scale,
+    residuals = _residuals(model, x_t, t, text, condition, conditioning_scale)
+  if is_inpainting(model) != (beside is not None):
+    raise ValueError(
+      'the UNet is made for inpainting: give a picture and a mask'
+      if beside is None
+      else 'the UNet takes no mask and masked picture; use one of inpainting'
     )
+  if beside is not None:
+    x_t = jnp.concatenate([x_t, beside], axis=-1)
   return model.networks['unet'].apply(
     {'params': model.params['unet']}, x_t, t, text, *residuals
   )
@@ -179,14 +272,15 @@ def predict(
 def predict_guided(
   model: DiffusionModel,
   x_t: Float[Array, 'b h w c'],
-  t: Int[Array, 'b'],
+  t: Num[Array, 'b'],
   text: Float[Array, 'b t d'],
   negative: Float[Array, 'b t d'],
   *,
   guidance_scale: float | Float[Array, ''],
   guidance_rescale: float = 0.0,
-  condition: Float[Array, 'b s s k'] | None = None,
-  conditioning_scale: float | Float[Array, ''] = 1.0,
+  condition: Conditions = None,
+  conditioning_scale: Scales = 1.0,
+  beside: Float[Array, 'b h w e'] | None = None,
 ) -> Float[Array, 'b h w c']:
   """Predict with classifier-free guidance, in one batch of 2 b.
 
@@ -200,13 +294,14 @@ def predict_guided(
     guidance_rescale: see `guidance.rescale`; 0 for none.
     condition: see `predict`; both halves of the batch get it.
     conditioning_scale: see `predict`.
+    beside: see `predict`; both halves of the batch get it.
 
   Returns:
     The guided output, in the schedule's prediction type.
   """
 
-  def twice(x):
-    return None if x is None else jnp.concatenate([x, x])
+  def twice(tree):
+    return jax.tree.map(lambda x: jnp.concatenate([x, x]), tree)
 
   outputs = predict(
     model,
@@ -215,63 +310,13 @@ def predict_guided(
     jnp.concatenate([negative, text]),
     condition=twice(condition),
     conditioning_scale=conditioning_scale,
+    beside=twice(beside),
   )
   without, with_text = jnp.split(outputs, 2)
   guided = guidance.classifier_free(without, with_text, guidance_scale)
   if guidance_rescale:
     guided = guidance.rescale(guided, with_text, guidance_rescale)
   return guided
-
-
-def _read_index(folder: pathlib.Path) -> dict[str, Any]:
-  """Read model_index.json."""
-  path = folder / _INDEX
-  if not path.is_file():
-    raise ValueError(
-      f'{folder} is no diffusion model: {_INDEX} is missing; give a folder in '
-      'the layout of diffusers (unet/, text_encoder/, tokenizer/, scheduler/)'
-    )
-  try:
-    index = json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:
-    raise ValueError(f'{path} is not JSON: {error}') from None
-  if not isinstance(index, dict):
-    raise ValueError(f'{path} holds no JSON object')
-  for key in ('sample_size', 'pixel_unshuffle'):
-    if not isinstance(index.get(key, 1), int) or index.get(key, 1) < 1:
-      raise ValueError(f'{path}: {key}={index[key]!r} is no whole number')
-  return index
-
-
-def _check_fit(folder: pathlib.Path, model: DiffusionModel) -> None:
-  """Raise ValueError where parts of a folder are not made for each other."""
-  unet = model.networks['unet'].config
-  text = model.networks['text_encoder'].config
-  words = model.tokenizer
-  problem = None
-  pixels = 3 * model.pixel_unshuffle**2
-  if 'vae' not in model.networks and unet.in_channels != pixels:
-    problem = (
-      f'a UNet of {unet.in_channels} channels without vae/, but pixels folded '
-      f'by pixel_unshuffle={model.pixel_unshuffle} have {pixels}'
-    )
-  elif unet.cross_attention_dim != text.hidden_size:
-    problem = (
-      f'the UNet takes text of cross_attention_dim={unet.cross_attention_dim}, '
-      f'the text encoder has hidden_size={text.hidden_size}'
-    )
-  elif words.vocab_size > text.vocab_size:
-    problem = (
-      f'the tokenizer has {words.vocab_size} tokens, the text encoder only '
-      f'{text.vocab_size}'
-    )
-  elif words.max_length > text.max_position_embeddings:
-    problem = (
-      f'the tokenizer makes {words.max_length} tokens, the text encoder takes '
-      f'{text.max_position_embeddings}'
-    )
-  if problem:
-    raise ValueError(f'{folder}: parts do not fit together: {problem}')
 
 
 def sample_images(
@@ -284,10 +329,12 @@ def sample_images(
   sampler: str,
   guidance_scale: float | Float[Array, ''],
   guidance_rescale: float = 0.0,
-  condition: Float[Array, 'b s s k'] | None = None,
-  conditioning_scale: float | Float[Array, ''] = 1.0,
+  condition: Conditions = None,
+  conditioning_scale: Scales = 1.0,
+  inpainting: Inpainting | None = None,
+  report: Callable[[int], None] | None = None,
 ) -> Float[Array, 'b s s 3']:
-  """Sample a picture of each prompt with a pixel-space model.
+  """Sample a picture of each prompt.
 
   Args:
     model: the model.
@@ -300,10 +347,21 @@ def sample_images(
     guidance_rescale: see there.
     condition: see there.
     conditioning_scale: see there.
+    inpainting: paint the masked part of a picture only. A UNet that is not
+      made for it has the rest of its samples replaced after every step.
+    report: called on the host with the number of finished steps.
 
   Returns:
     sRGB pictures in [0, 1].
   """
+  beside = known = None
+  if inpainting is not None:
+    channels = inpainting_channels(model, inpainting)
+    if is_inpainting(model):
+      beside = channels
+    else:
+      clean = encode_images(model, inpainting.images)
+      known = sampling.Known(clean, channels[..., :1])
 
   def denoise(x_t, t):
     return predict_guided(
@@ -316,57 +374,65 @@ def sample_images(
       guidance_rescale=guidance_rescale,
       condition=condition,
       conditioning_scale=conditioning_scale,
+      beside=beside,
     )
 
-  block = model.pixel_unshuffle
-  side = model.sample_size // block
   z = sampling.sample(
     denoise,
     model.schedule,
     rng,
-    shape=(text.shape[0], side, side, 3 * block**2),
+    shape=(text.shape[0], *grid_shape(model)),
     steps=steps,
     method=sampler,
+    known=known,
+    report=report,
   )
   return 0.5 * decode_images(model, z) + 0.5
 
 
 def load(
-  folder: str | os.PathLike, *, dtype: Any = jnp.float32
+  path: str | os.PathLike,
+  *,
+  controlnets: Sequence[str | os.PathLike] = (),
+  dtype: Any = jnp.float32,
+  param_dtype: str | None = 'float32',
+  remat: bool = False,
 ) -> DiffusionModel:
-  """Read a model folder.
+  """Read a model.
 
   Args:
-    folder: with model_index.json and a folder per part.
+    path: a folder with model_index.json and a folder for each part, or the
+      id of such a one on the Hugging Face Hub.
+    controlnets: folders (or ids) of ControlNets, in place of the model's own.
     dtype: type to compute in.
+    param_dtype: type to keep parameters in; None for that of the files. In
+      'bfloat16' they take half the memory, enough for networks that are not
+      trained.
+    remat: compute the blocks of UNet, ControlNets and VAE anew in backward
+      passes, which saves memory.
 
   Raises:
     ValueError: a part is missing, broken, not supported, or does not fit the
       others; one line.
   """
-  folder = pathlib.Path(folder)
-  index = _read_index(folder)
-  parts = {
-    name: component.load(folder / name, dtype=dtype)
-    for name in _NETWORKS
-    if name in ('unet', 'text_encoder') or (folder / name).is_dir()
-  }
-  block = index.get('pixel_unshuffle', 1)
-  grid = parts['unet'].module.config.sample_size
-  model = DiffusionModel(
-    params=jax.tree.map(
-      jnp.asarray, {name: part.params for name, part in parts.items()}
-    ),
-    schedule=schedulers.load(folder / 'scheduler'),
-    networks=flax.core.freeze(
-      {name: part.module for name, part in parts.items()}
-    ),
-    tokenizer=tokenizer_lib.load(folder / 'tokenizer'),
-    sample_size=index.get('sample_size', block * (grid or 0)),
-    pixel_unshuffle=block,
+  parts = model_folder.read(
+    path,
+    controlnets=controlnets,
+    dtype=dtype,
+    param_dtype=param_dtype,
+    remat=remat,
   )
-  _check_fit(folder, model)
-  return model
+  networks = parts.networks
+  return DiffusionModel(
+    params={name: part.params for name, part in networks.items()},
+    schedule=parts.schedule,
+    networks=flax.core.freeze(
+      {name: part.module for name, part in networks.items()}
+    ),
+    tokenizer=parts.tokenizer,
+    sample_size=parts.sample_size,
+    pixel_unshuffle=parts.pixel_unshuffle,
+  )
 
 
 def save(
@@ -376,19 +442,16 @@ def save(
   scheduler_config: dict[str, Any],
   dtype: str = 'float16',
 ) -> None:
-  """Write the networks, the scheduler and model_index.json of a pixel model.
+  """Write a model; PyTorch diffusers opens it, or its parts if it has no VAE.
 
   The tokenizer's files are expected in `folder/tokenizer` already.
   """
-  folder = pathlib.Path(folder)
-  for name, module in model.networks.items():
-    component.save(folder / name, module, model.params[name], dtype=dtype)
-  schedulers.save(folder / 'scheduler', scheduler_config)
-  files.write_json(
-    folder / _INDEX,
-    {
-      '_class_name': 'DiffusionPipeline',
-      'sample_size': model.sample_size,
-      'pixel_unshuffle': model.pixel_unshuffle,
-    },
+  model_folder.write(
+    folder,
+    model.networks,
+    model.params,
+    scheduler_config,
+    sample_size=model.sample_size,
+    pixel_unshuffle=model.pixel_unshuffle,
+    dtype=dtype,
   )

@@ -4,19 +4,31 @@ Shapes: B samples, any trailing axes. See `solvers` for the steps.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
-import numpy as np
+from jaxtyping import Array, Float, Key, Num
 
 from maskjax.diffusion import schedulers, solvers
 
 METHODS = ('ddim', 'ddpm', 'dpmpp_2m', 'euler')
 
 DenoiseFn = Callable[
-  [Float[Array, 'b ...'], Int[Array, 'b']], Float[Array, 'b ...']
+  [Float[Array, 'b ...'], Num[Array, 'b']], Float[Array, 'b ...']
 ]
+
+
+class Known(NamedTuple):
+  """What is known of the samples, for painting in the rest.
+
+  Attributes:
+    clean: the clean samples.
+    mask: 1 where they are to be painted, 0 where they are known; broadcast.
+  """
+
+  clean: Float[Array, 'b ...']
+  mask: Float[Array, 'b ...']
 
 
 def _initial_noise(
@@ -45,12 +57,15 @@ def sample(
   method: str = 'ddim',
   eta: float = 0.0,
   use_clipped_output: bool = False,
+  known: Known | None = None,
+  report: Callable[[int], None] | None = None,
 ) -> Float[Array, 'b ...']:
   """Denoise from pure noise to a clean sample.
 
   Args:
-    denoise_fn: (x_t [B, ...], t int32 [B]) -> the network's output in the
-      schedule's prediction type, guidance included.
+    denoise_fn: (x_t [B, ...], t [B]) -> the network's output in the
+      schedule's prediction type, guidance included; t is int32, or float32
+      where the schedule's spacing does not lead to whole timesteps.
     schedule: the noise schedule.
     key: random key; may be None where noise is given and the method draws
       none of its own ('ddim' with eta 0, 'euler', 'dpmpp_2m').
@@ -60,6 +75,9 @@ def sample(
     method: 'ddim', 'ddpm', 'dpmpp_2m' or 'euler'.
     eta: noise of 'ddim', 0 (none) to 1.
     use_clipped_output: 'ddim' only; see `solvers.ddim_step`.
+    known: replaces, after every step, what is known by itself, noised as
+      much as the rest.
+    report: called on the host with the number of finished steps.
 
   Returns:
     Samples [B, ...] in the network's range.
@@ -74,12 +92,21 @@ def sample(
     raise ValueError(f'sample: method {method!r} draws noise, give a key')
   start_key, chain_key = (None, None) if key is None else jax.random.split(key)
   start = _initial_noise(start_key, shape, noise)
-  chain = schedulers.timesteps(schedule, steps, endpoint=method != 'dpmpp_2m')
+  chain = jnp.asarray(
+    schedulers.timesteps(
+      schedule,
+      steps,
+      endpoint=method != 'dpmpp_2m',
+      whole=method != 'euler',
+    )
+  )
 
   def body(carry, inputs):
     x_t, x0_last = carry
     t, t_prev, t_last, index = inputs
-    output = denoise_fn(x_t, jnp.full(x_t.shape[:1], t))
+    # DPM-Solver shows the network whole timesteps whatever the spacing.
+    shown = jnp.round(t) if method == 'dpmpp_2m' else t
+    output = denoise_fn(x_t, jnp.full(x_t.shape[:1], shown))
     fresh = None
     if stochastic:
       step_key = jax.random.fold_in(chain_key, index)
@@ -103,13 +130,19 @@ def sample(
         noise=fresh,
         use_clipped_output=use_clipped_output,
       )
+    if known is not None:
+      at = schedulers.level(schedule, t_prev, x_t)
+      noised = at.alpha * known.clean + at.sigma * start
+      x_prev = known.mask * x_prev + (1 - known.mask) * noised
+    if report is not None:
+      jax.debug.callback(report, index + 1)
     return (x_prev, x0_last), None
 
-  end = np.array([-1], np.int32)
+  end = jnp.full((1,), -1, chain.dtype)
   inputs = (
-    jnp.asarray(chain),
-    jnp.asarray(np.concatenate([chain[1:], end])),
-    jnp.asarray(np.concatenate([end, chain[:-1]])),
+    chain,
+    jnp.concatenate([chain[1:], end]),
+    jnp.concatenate([end, chain[:-1]]),
     jnp.arange(steps),
   )
   (x0, _), _ = jax.lax.scan(body, (start, jnp.zeros_like(start)), inputs)

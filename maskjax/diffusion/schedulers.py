@@ -6,11 +6,13 @@ else is a pure function of it. The forward process is
   x_t = alpha[t] x_0 + sigma[t] eps,   alpha[t]^2 + sigma[t]^2 = 1,
 
 with alpha[t]^2 what the papers call alpha_bar. Timesteps are integers in
-[0, T); -1 stands for the clean end of a sampling chain (`solvers`).
+[0, T); -1 stands for the clean end of a sampling chain (`solvers`). A sampler
+may also stop at fractions of a timestep: between two, log(sigma / alpha) is
+linear.
 
 Shapes: B samples, any trailing axes; t is a scalar or [B].
 Sources: DDPM 2006.11239; v 2202.00512; zero terminal SNR and spacings
-2305.08891.
+2305.08891; Karras' spacing 2206.00364.
 """
 
 import json
@@ -20,7 +22,7 @@ from typing import Any, NamedTuple
 
 from flax import struct
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 import numpy as np
 
 PREDICTION_TYPES = ('epsilon', 'v_prediction', 'sample')
@@ -30,6 +32,9 @@ BETA_SCHEDULES = ('linear', 'scaled_linear', 'squaredcos_cap_v2')
 # Smallest alpha that is divided by: with a zero terminal SNR the last alpha
 # is 0, and there noise says nothing about x_0. 2^-24 as alpha_bar.
 MIN_ALPHA = 2.0**-12
+
+# Exponent of Karras' spacing: 2206.00364, table 1.
+_RHO = 7.0
 
 _CLIPPING_CLASSES = ('DDIMScheduler', 'DDPMScheduler')
 _LINSPACE_CLASSES = (
@@ -57,7 +62,6 @@ _NEUTRAL = {
   'use_dynamic_shifting': (False,),
   'use_exponential_sigmas': (False, None),
   'use_flow_sigmas': (False,),
-  'use_karras_sigmas': (False, None),
   'use_lu_lambdas': (False,),
   'variance_type': ('fixed_small', None),
 }
@@ -86,6 +90,8 @@ class NoiseSchedule:
     prediction_type: what the network predicts.
     timestep_spacing: how `timesteps` chooses among the T.
     steps_offset: added to the timesteps of 'leading'.
+    karras: space noise levels by Karras' formula between the ends of
+      `timestep_spacing`.
     set_alpha_to_one: whether DDIM ends at alpha 1 or at alpha[0].
     clip_range: bound of a predicted clean sample; None for no bound.
   """
@@ -97,6 +103,7 @@ class NoiseSchedule:
   prediction_type: str = struct.field(pytree_node=False)
   timestep_spacing: str = struct.field(pytree_node=False)
   steps_offset: int = struct.field(pytree_node=False)
+  karras: bool = struct.field(pytree_node=False)
   set_alpha_to_one: bool = struct.field(pytree_node=False)
   clip_range: float | None = struct.field(pytree_node=False)
 
@@ -176,6 +183,7 @@ def _complete(config: dict[str, Any]) -> dict[str, Any]:
     'clip_sample': kind in _CLIPPING_CLASSES,
     'clip_sample_range': 1.0,
     'rescale_betas_zero_snr': False,
+    'use_karras_sigmas': False,
   }
   given = {k: v for k, v in config.items() if not k.startswith('_')}
   for name, value in given.items():
@@ -225,6 +233,7 @@ def from_config(config: dict[str, Any]) -> NoiseSchedule:
       'timestep_spacing', fields['timestep_spacing'], SPACINGS
     ),
     steps_offset=fields['steps_offset'],
+    karras=bool(fields['use_karras_sigmas']),
     set_alpha_to_one=fields['set_alpha_to_one'],
     clip_range=(
       float(fields['clip_sample_range']) if fields['clip_sample'] else None
@@ -269,9 +278,24 @@ def like(value: Array, x: Array) -> Array:
   return value.reshape(value.shape + (1,) * (x.ndim - value.ndim))
 
 
+def _log_ratio(schedule: NoiseSchedule) -> Float[Array, 't']:
+  """Return log(sigma / alpha) at every timestep, rising."""
+  return jnp.log(schedule.sigma) - schedule.log_alpha
+
+
+def _level_between(schedule: NoiseSchedule, t: Float[Array, '*b']) -> Level:
+  """Look up the noise level at fractions of timesteps, 0 or more."""
+  ratio = _log_ratio(schedule)
+  low = jnp.clip(jnp.floor(t).astype(jnp.int32), 0, len(ratio) - 2)
+  part = t - low
+  log_ratio = (1 - part) * ratio[low] + part * ratio[low + 1]
+  log_alpha = -0.5 * jnp.logaddexp(0.0, 2 * log_ratio)
+  return Level(jnp.exp(log_alpha), jnp.exp(log_ratio + log_alpha), log_alpha)
+
+
 def level(
   schedule: NoiseSchedule,
-  t: Int[Array, '*b'] | int,
+  t: Num[Array, '*b'] | int,
   x: Float[Array, 'b ...'],
   *,
   clean: bool = True,
@@ -280,7 +304,7 @@ def level(
 
   Args:
     schedule: the noise schedule.
-    t: timesteps in [-1, T), a scalar or [B].
+    t: timesteps in [-1, T), a scalar or [B], whole or not.
     x: samples.
     clean: whether t = -1 is free of noise, or repeats t = 0.
 
@@ -290,10 +314,15 @@ def level(
   t = jnp.asarray(t)
   index = jnp.maximum(t, 0)
   at_end = (t < 0) & clean
+  if jnp.issubdtype(t.dtype, jnp.floating):
+    found = _level_between(schedule, index)
+  else:
+    tables = (schedule.alpha, schedule.sigma, schedule.log_alpha)
+    found = Level(*(table[index] for table in tables))
   return Level(
-    like(jnp.where(at_end, 1.0, schedule.alpha[index]), x),
-    like(jnp.where(at_end, 0.0, schedule.sigma[index]), x),
-    like(jnp.where(at_end, 0.0, schedule.log_alpha[index]), x),
+    like(jnp.where(at_end, 1.0, found.alpha), x),
+    like(jnp.where(at_end, 0.0, found.sigma), x),
+    like(jnp.where(at_end, 0.0, found.log_alpha), x),
   )
 
 
@@ -393,19 +422,43 @@ def target(
   return to_v(schedule, x0, eps, t)
 
 
+def _karras(
+  schedule: NoiseSchedule, ends: tuple[float, float], steps: int
+) -> Float[Array, 'n']:
+  """Space timesteps by Karras' formula (2206.00364, eq. 5).
+
+  Args:
+    schedule: the noise schedule.
+    ends: first and last timestep, the noisier one first.
+    steps: how many.
+  """
+  table = _log_ratio(schedule)
+  high, low = jnp.exp(table[jnp.array(ends)] / _RHO)
+  roots = high + jnp.linspace(0.0, 1.0, steps) * (low - high)
+  places = jnp.arange(len(table), dtype=jnp.float32)
+  return jnp.interp(_RHO * jnp.log(roots), table, places)
+
+
 def timesteps(
-  schedule: NoiseSchedule, steps: int, *, endpoint: bool = True
-) -> Int[np.ndarray, 'n']:
+  schedule: NoiseSchedule,
+  steps: int,
+  *,
+  endpoint: bool = True,
+  whole: bool = True,
+) -> Num[np.ndarray, 'n'] | Float[Array, 'n']:
   """Choose the timesteps of a sampler, noisiest first.
 
   Args:
-    schedule: the noise schedule; its timestep_spacing decides.
+    schedule: the noise schedule; its timestep_spacing and karras decide.
     steps: how many, 1..T.
     endpoint: False leaves room for the step to the clean end, as
-      DPM-Solver does, for 'leading' and 'linspace'.
+      DPM-Solver does, for 'leading' and 'linspace'; with Karras' spacing it
+      goes through all noise levels instead of those between the ends.
+    whole: False does not round those of 'linspace', as Euler.
 
   Returns:
-    int32 [steps], strictly falling. Source: 2305.08891, table 2.
+    [steps], strictly falling: int32, or float32 where they are not whole.
+    Source: 2305.08891, table 2.
 
   Raises:
     ValueError: steps out of range.
@@ -418,10 +471,16 @@ def timesteps(
     raise ValueError(f'steps {steps}: expected 1..{total - count + steps}')
   chosen: np.ndarray
   if schedule.timestep_spacing == 'linspace':
-    chosen = np.round(np.linspace(0, total - 1, count))[::-1]
+    chosen = np.linspace(0, total - 1, count)[::-1]
   elif schedule.timestep_spacing == 'leading':
     chosen = np.arange(count)[::-1] * (total // count)
     chosen = chosen + min(schedule.steps_offset, total - 1 - chosen[0])
   else:
     chosen = np.round(total - np.arange(steps) * (total / steps)) - 1
-  return chosen[:steps].astype(np.int32)
+  chosen = chosen[:steps]
+  if schedule.karras:
+    ends = (chosen[0], chosen[-1]) if endpoint else (total - 1, 0)
+    return _karras(schedule, tuple(round(t) for t in ends), steps)
+  if schedule.timestep_spacing == 'linspace' and not whole:
+    return chosen.astype(np.float32)
+  return np.round(chosen).astype(np.int32)

@@ -20,7 +20,7 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
@@ -60,10 +60,10 @@ class Tokenizer:
 
 
 class Tokens(NamedTuple):
-  """Token ids [B, T] and, per text, whether words were cut off at T."""
+  """Token ids [B, T] and, per text, what had no room; '' for nothing."""
 
   ids: Int[np.ndarray, 'b t']
-  truncated: Bool[np.ndarray, 'b']
+  cut: tuple[str, ...]
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -247,14 +247,15 @@ def load(
 
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
-  """Turn texts into padded token ids and say which were cut.
+  """Turn texts into padded token ids and say what was cut.
 
   Args:
     tokenizer: from `load` or `train`.
     texts: B strings; an empty string gives the unconditional row.
 
   Returns:
-    ids int32 [B, T]: start, words, end, padding; truncated bool [B].
+    ids int32 [B, T]: start, words, end, padding; and the end of each text
+    from the first token that had no room.
 
   Raises:
     ValueError: texts is one string or holds something else than strings.
@@ -264,7 +265,7 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
   room = tokenizer.max_length - 2
   shape = (len(texts), tokenizer.max_length)
   ids = np.full(shape, tokenizer.pad_id, np.int32)
-  truncated = np.zeros(len(texts), bool)
+  cut = []
   encodings = tokenizer.backend.encode_batch(
     list(texts), add_special_tokens=False
   )
@@ -275,8 +276,9 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
       *words,
       tokenizer.end_id,
     ]
-    truncated[row] = len(encoding.ids) > room
-  return Tokens(ids, truncated)
+    beyond = encoding.offsets[room:]
+    cut.append(texts[row][beyond[0][0] :] if beyond else '')
+  return Tokens(ids, tuple(cut))
 
 
 def encode(

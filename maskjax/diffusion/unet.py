@@ -178,9 +178,10 @@ class _Block:
   groups: int
   eps: float
   linear_projection: bool
+  remat: bool
 
 
-def _blocks(config: Any) -> tuple[_Block, ...]:
+def _blocks(config: Any, remat: bool) -> tuple[_Block, ...]:
   """Return a description of each resolution, fine to coarse."""
   count = len(config.block_out_channels)
   each = lambda name: config_lib.per_block(  # noqa: E731
@@ -195,6 +196,7 @@ def _blocks(config: Any) -> tuple[_Block, ...]:
       config.norm_num_groups,
       config.norm_eps,
       config.use_linear_projection,
+      remat,
     )
     for features, layers_, heads, depth in zip(
       config.block_out_channels,
@@ -205,16 +207,14 @@ def _blocks(config: Any) -> tuple[_Block, ...]:
   )
 
 
-def _resnet(block: _Block, index: int, dtype: Any) -> layers.ResnetBlock:
-  return layers.ResnetBlock(
+def _resnet(block: _Block, index: int, dtype: Any) -> nn.Module:
+  return layers.recomputed(layers.ResnetBlock, block.remat)(
     block.features, block.groups, block.eps, dtype, name=f'resnets_{index}'
   )
 
 
-def _transformer(
-  block: _Block, index: int, dtype: Any
-) -> layers.SpatialTransformer:
-  return layers.SpatialTransformer(
+def _transformer(block: _Block, index: int, dtype: Any) -> nn.Module:
+  return layers.recomputed(layers.SpatialTransformer, block.remat)(
     block.heads,
     block.transformer_layers,
     block.groups,
@@ -324,6 +324,8 @@ def encode(
   embedding: Float[Array, 'b e'],
   text: Float[Array, 'b t d'],
   dtype: Any,
+  *,
+  remat: bool = False,
 ) -> tuple[Float[Array, 'b i j f'], Skips]:
   """Run the down and middle blocks; to be called inside their module.
 
@@ -333,12 +335,13 @@ def encode(
     embedding: embedded timesteps.
     text: text tokens.
     dtype: type to compute in.
+    remat: see `UNet2DConditionModel`.
 
   Returns:
     The map after the middle block, and the skips, fine to coarse.
   """
   skips = [x]
-  blocks = _blocks(config)
+  blocks = _blocks(config, remat)
   for i, (block, kind) in enumerate(zip(blocks, config.down_block_types)):
     x, more = DownBlock(
       block,
@@ -354,14 +357,22 @@ def encode(
 
 
 class UNet2DConditionModel(nn.Module):
-  """Predicts noise, x0 or v of a noisy sample from a timestep and text."""
+  """Predicts noise, x0 or v of a noisy sample from a timestep and text.
+
+  Attributes:
+    config: of the network.
+    dtype: type it computes in.
+    remat: compute every residual block and transformer anew in the backward
+      pass, which saves the memory of what lies inside them.
+  """
 
   config: UNetConfig
   dtype: Any = jnp.float32
+  remat: bool = False
 
   def _decode(self, x, skips, embedding, text):
     """Run the up blocks."""
-    blocks = _blocks(self.config)[::-1]
+    blocks = _blocks(self.config, self.remat)[::-1]
     skips = list(skips)
     kinds = self.config.up_block_types
     for i, (block, kind) in enumerate(zip(blocks, kinds)):
@@ -401,7 +412,7 @@ class UNet2DConditionModel(nn.Module):
     x = layers.Conv(
       config.block_out_channels[0], dtype=self.dtype, name='conv_in'
     )(sample)
-    x, skips = encode(config, x, embedding, text, self.dtype)
+    x, skips = encode(config, x, embedding, text, self.dtype, remat=self.remat)
     if down_residuals is not None:
       skips = tuple(a + b for a, b in zip(skips, down_residuals, strict=True))
     if mid_residual is not None:

@@ -2,17 +2,19 @@
 
 import dataclasses
 import shutil
+from unittest import mock
 import warnings
 
+from absl import logging
 import flax
 import jax
 from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.diffusion import clip, component, guidance, tokenizer, vae
+from maskjax.diffusion import clip, component, folding, guidance, tokenizer
 from maskjax.diffusion import model as model_lib
-from tests.diffusion import tiny_model, torch_peer, vae_test
+from tests.diffusion import tiny_model, torch_peer
 
 PARTS = ('unet', 'text_encoder', 'tokenizer', 'scheduler', 'model_index.json')
 
@@ -57,24 +59,24 @@ def pictures(*shape, seed=0):
 
 
 @pytest.mark.parametrize('block', [1, 2, 4])
-def test_unshuffle_is_that_of_pytorch(block):
+def test_folding_is_that_of_pytorch(block):
   torch = torch_peer.load('torch')
   images = pictures(2, 8, 12, 3)
-  folded = model_lib.unshuffle(images, block)
+  folded = folding.fold(images, block)
   theirs = torch.nn.PixelUnshuffle(block)(torch_peer.to_torch(images))
   np.testing.assert_array_equal(folded, torch_peer.from_torch(theirs))
   theirs = torch.nn.PixelShuffle(block)(theirs)
   np.testing.assert_array_equal(
-    model_lib.shuffle(folded, block), torch_peer.from_torch(theirs)
+    folding.unfold(folded, block), torch_peer.from_torch(theirs)
   )
 
 
 @pytest.mark.parametrize('block', [1, 2, 4])
-def test_shuffle_undoes_unshuffle(block):
+def test_unfolding_undoes_it(block):
   images = pictures(2, 8, 12, 3)
-  folded = model_lib.unshuffle(images, block)
+  folded = folding.fold(images, block)
   assert folded.shape == (2, 8 // block, 12 // block, 3 * block**2)
-  np.testing.assert_array_equal(model_lib.shuffle(folded, block), images)
+  np.testing.assert_array_equal(folding.unfold(folded, block), images)
 
 
 def test_images_are_encoded_and_decoded_with_clipping(model):
@@ -178,16 +180,6 @@ def test_parts_that_do_not_fit_together_give_one_line(copy, model):
   assert 'cross_attention_dim=16' in one_line(copy)
 
 
-def test_latent_models_are_refused_where_pixels_are_asked_for(model):
-  module = vae.AutoencoderKL(vae.VaeConfig.from_dict(vae_test.SMALL))
-  networks = flax.core.freeze({**model.networks, 'vae': module})
-  latent = dataclasses.replace(model, networks=networks)
-  with pytest.raises(ValueError, match='latents of a VAE'):
-    model_lib.encode_images(latent, pictures(1, 16, 16, 3))
-  with pytest.raises(ValueError, match='latents of a VAE'):
-    model_lib.decode_images(latent, pictures(1, 8, 8, 12))
-
-
 def test_condition_needs_a_controlnet(model):
   x_t, t, _, condition = tiny_model.inputs(model)
   with pytest.raises(ValueError, match='no controlnet/ folder'):
@@ -198,6 +190,18 @@ def test_condition_needs_a_controlnet(model):
       pictures(2, 8, 16),
       condition=condition,
     )
+
+
+def test_words_without_room_are_told(model):
+  long = 'a tiger mask, an old wolf mask'
+  with mock.patch.object(logging, 'warning') as warn:
+    ids = model_lib.tokenize(model, [long, long, 'a frog'])
+  assert ids.shape == (3, 8)
+  (call,) = warn.call_args_list
+  assert call.args[0] % call.args[1:] == (
+    '2 of 3 texts are longer than the 6 tokens that the model reads; left '
+    "out: 'wolf mask'"
+  )
 
 
 def test_condition_counts_by_its_scale(model):
@@ -211,9 +215,9 @@ def test_condition_counts_by_its_scale(model):
   assert np.abs(half['steered'] - off['steered']).max() > 1e-2
 
 
-def stub(model, x_t, t, text, *, condition, conditioning_scale):
+def stub(model, x_t, t, text, *, condition, conditioning_scale, beside):
   """Stand in for `predict`; every argument counts."""
-  del model
+  del model, beside
   at = t[:, None].astype(np.float32)
   return x_t * text + at * condition * conditioning_scale
 

@@ -94,6 +94,35 @@ def test_the_network_gets_one_timestep_per_sample():
   assert x.shape == (3, 2)
 
 
+@pytest.mark.parametrize('method', ['euler', 'dpmpp_2m'])
+def test_karras_spacing_gives_the_data_s_distribution(method):
+  schedule = _schedule(use_karras_sigmas=True)
+  noise = jax.random.normal(jax.random.key(0), (16, 16, 16, 1))
+  x = sampling.sample(
+    _gaussian(schedule), schedule, None, noise=noise, steps=30, method=method
+  )
+  assert abs(x.mean() - MEAN) < 0.06
+  assert abs(x.std() - STD) < 0.05
+
+
+def test_what_is_known_stays_and_the_rest_is_painted():
+  schedule = _schedule()
+  known = sampling.Known(
+    clean=jnp.full((1, 32, 32, 1), 3.0),
+    mask=jnp.zeros((1, 32, 32, 1)).at[:, :16].set(1.0),
+  )
+  x = sampling.sample(
+    _gaussian(schedule),
+    schedule,
+    jax.random.key(0),
+    shape=(1, 32, 32, 1),
+    known=known,
+  )
+  np.testing.assert_allclose(x[:, 16:], 3.0, rtol=1e-6)
+  # 512 values: the mean is known to 0.035.
+  assert abs(x[:, :16].mean() - MEAN) < 0.15
+
+
 def test_the_key_decides():
   schedule = _schedule()
   draw = functools.partial(

@@ -70,6 +70,67 @@ def test_timesteps_equal_diffusers(spacing, steps):
     )
 
 
+@pytest.mark.parametrize('steps', [1, 7, 30])
+@pytest.mark.parametrize('karras', [False, True])
+@pytest.mark.parametrize('zero_snr', [False, True])
+def test_levels_of_euler_equal_diffusers(steps, karras, zero_snr):
+  diffusers = pytest.importorskip('diffusers')
+  pytest.importorskip('torch')
+  config = {
+    'beta_schedule': 'scaled_linear',
+    'rescale_betas_zero_snr': zero_snr,
+    'use_karras_sigmas': karras,
+  }
+  theirs = diffusers.EulerDiscreteScheduler(**config)
+  theirs.set_timesteps(steps)
+  ours = schedulers.from_config(
+    {'_class_name': 'EulerDiscreteScheduler', **config}
+  )
+  t = schedulers.timesteps(ours, steps, whole=False)
+  # diffusers goes between timesteps by sigma, not by its logarithm, and its
+  # float32 tables lose digits of the least sigma when they are rescaled.
+  atol, rtol = (0.1, 2e-3) if zero_snr else (2e-2, 2e-4)
+  np.testing.assert_allclose(t, theirs.timesteps.numpy(), atol=atol)
+  found = schedulers.level(ours, jnp.asarray(t), jnp.zeros(steps))
+  np.testing.assert_allclose(
+    found.sigma / jnp.maximum(found.alpha, schedulers.MIN_ALPHA),
+    theirs.sigmas.numpy()[:-1],
+    rtol=rtol,
+  )
+
+
+def test_levels_of_dpm_solver_with_karras_equal_diffusers():
+  diffusers = pytest.importorskip('diffusers')
+  pytest.importorskip('torch')
+  config = {'beta_schedule': 'scaled_linear', 'use_karras_sigmas': True}
+  theirs = diffusers.DPMSolverMultistepScheduler(**config)
+  theirs.set_timesteps(12)
+  ours = schedulers.from_config(
+    {'_class_name': 'DPMSolverMultistepScheduler', **config}
+  )
+  t = schedulers.timesteps(ours, 12, endpoint=False)
+  np.testing.assert_array_equal(jnp.round(t), theirs.timesteps.numpy())
+  found = schedulers.level(ours, t, jnp.zeros(12))
+  np.testing.assert_allclose(
+    found.sigma / found.alpha, theirs.sigmas.numpy()[:-1], rtol=5e-5
+  )
+
+
+def test_fractions_of_a_timestep_lie_between_whole_ones():
+  schedule = schedulers.from_config(SD15)
+  x = jnp.zeros(1)
+  for t in (0, 500, 999):
+    whole = schedulers.level(schedule, t, x)
+    same = schedulers.level(schedule, jnp.float32(t), x)
+    np.testing.assert_allclose(same, whole, rtol=2e-6)
+  ends = [schedulers.level(schedule, t, x) for t in (500, 501)]
+  between = schedulers.level(schedule, jnp.float32(500.5), x)
+  assert ends[0].sigma < between.sigma < ends[1].sigma
+  np.testing.assert_allclose(between.alpha**2 + between.sigma**2, 1, rtol=1e-6)
+  at_end = schedulers.level(schedule, jnp.float32(-1), x)
+  assert (at_end.alpha, at_end.sigma, at_end.log_alpha) == (1, 0, 0)
+
+
 def test_all_timesteps_stay_in_range():
   schedule = schedulers.from_config(SD15)
   t = schedulers.timesteps(schedule, 1000)
@@ -197,7 +258,7 @@ def test_saved_config_is_read_again(tmp_path):
   'config, message',
   [
     ({'beta_schedul': 'linear'}, "unknown scheduler field 'beta_schedul'"),
-    ({'use_karras_sigmas': True}, 'use_karras_sigmas=True is not supported'),
+    ({'use_lu_lambdas': True}, 'use_lu_lambdas=True is not supported'),
     ({'thresholding': True}, 'thresholding=True'),
     ({'variance_type': 'learned_range'}, 'variance_type'),
     ({'beta_schedule': 'sigmoid'}, "beta_schedule 'sigmoid' is not one of"),

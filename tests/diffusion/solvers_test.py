@@ -35,9 +35,11 @@ def _start():
   return noise.astype(np.float32)
 
 
-def _chain(schedule, steps=STEPS, endpoint=True):
-  t = schedulers.timesteps(schedule, steps, endpoint=endpoint).tolist()
-  return list(zip(t, [*t[1:], -1]))
+def _chain(schedule, steps=STEPS, endpoint=True, whole=True):
+  t = schedulers.timesteps(
+    schedule, steps, endpoint=endpoint, whole=whole
+  ).tolist()
+  return list(zip(t, [*t[1:], type(t[0])(-1)]))
 
 
 @pytest.mark.parametrize(
@@ -104,21 +106,35 @@ def test_ddpm_equals_diffusers(kind, spacing):
 
 
 @pytest.mark.parametrize(
-  'kind, spacing', list(zip(schedulers.PREDICTION_TYPES, schedulers.SPACINGS))
+  'kind, spacing, fields',
+  [
+    ('epsilon', 'leading', {}),
+    ('v_prediction', 'trailing', {}),
+    ('sample', 'linspace', {}),
+    ('epsilon', 'leading', {'use_karras_sigmas': True}),
+    ('v_prediction', 'trailing', {'rescale_betas_zero_snr': True}),
+  ],
 )
-def test_euler_equals_diffusers(kind, spacing):
+def test_euler_equals_diffusers(kind, spacing, fields):
   diffusers = pytest.importorskip('diffusers')
   torch = pytest.importorskip('torch')
-  config = {**BASE, 'prediction_type': kind, 'timestep_spacing': spacing}
+  config = {
+    **BASE,
+    'prediction_type': kind,
+    'timestep_spacing': spacing,
+    **fields,
+  }
   theirs = diffusers.EulerDiscreteScheduler(**config)
   theirs.set_timesteps(STEPS)
   schedule = schedulers.from_config(
     {'_class_name': 'EulerDiscreteScheduler', **config}
   )
-  chain = _chain(schedule)
+  chain = _chain(schedule, whole=False)
   x = jnp.asarray(_start())
   # diffusers' samples are x_t / alpha.
-  y = torch.tensor(_start()) / float(schedule.alpha[chain[0][0]])
+  first = schedulers.level(schedule, chain[0][0], x)
+  y = torch.tensor(_start())
+  y = y / float(jnp.maximum(first.alpha, schedulers.MIN_ALPHA))
   for (t, t_prev), their_t in zip(chain, theirs.timesteps):
     scaled = theirs.scale_model_input(y, their_t)
     y = theirs.step(_model(scaled, t, torch), their_t, y).prev_sample
@@ -127,19 +143,26 @@ def test_euler_equals_diffusers(kind, spacing):
 
 
 @pytest.mark.parametrize(
-  'kind, spacing, steps',
+  'kind, spacing, steps, karras',
   [
-    ('epsilon', 'leading', STEPS),
-    ('epsilon', 'linspace', 1),
-    ('sample', 'linspace', STEPS),
-    ('v_prediction', 'trailing', STEPS),
-    ('v_prediction', 'leading', 20),
+    ('epsilon', 'leading', STEPS, False),
+    ('epsilon', 'linspace', 1, False),
+    ('sample', 'linspace', STEPS, False),
+    ('v_prediction', 'trailing', STEPS, False),
+    ('v_prediction', 'leading', 20, False),
+    ('epsilon', 'linspace', STEPS, True),
+    ('v_prediction', 'leading', 20, True),
   ],
 )
-def test_dpmpp_2m_equals_diffusers(kind, spacing, steps):
+def test_dpmpp_2m_equals_diffusers(kind, spacing, steps, karras):
   diffusers = pytest.importorskip('diffusers')
   torch = pytest.importorskip('torch')
-  config = {**BASE, 'prediction_type': kind, 'timestep_spacing': spacing}
+  config = {
+    **BASE,
+    'prediction_type': kind,
+    'timestep_spacing': spacing,
+    'use_karras_sigmas': karras,
+  }
   theirs = diffusers.DPMSolverMultistepScheduler(**config)
   theirs.set_timesteps(steps)
   schedule = schedulers.from_config(
@@ -148,9 +171,10 @@ def test_dpmpp_2m_equals_diffusers(kind, spacing, steps):
   x, y = jnp.asarray(_start()), torch.tensor(_start())
   x0, t_last = jnp.zeros_like(x), -1
   for t, t_prev in _chain(schedule, steps, endpoint=False):
-    y = theirs.step(_model(y, t, torch), t, y).prev_sample
+    shown = round(t)
+    y = theirs.step(_model(y, shown, torch), shown, y).prev_sample
     x, x0 = solvers.dpmpp_2m_step(
-      schedule, x, _model(x, t, jnp), t, t_prev, x0_last=x0, t_last=t_last
+      schedule, x, _model(x, shown, jnp), t, t_prev, x0_last=x0, t_last=t_last
     )
     t_last = t
   np.testing.assert_allclose(x, y.numpy(), atol=TOLERANCE)

@@ -1,12 +1,13 @@
-"""What the tests of whole models share: a tiny pixel model."""
+"""What the tests of whole models share: tiny models of pixels and latents."""
 
+import dataclasses
 import functools
 
 import flax
 import jax
 import numpy as np
 
-from maskjax.diffusion import clip, controlnet, schedulers, tokenizer, unet
+from maskjax.diffusion import clip, controlnet, schedulers, tokenizer, unet, vae
 from maskjax.diffusion import model as model_lib
 
 SIZE = 16
@@ -93,6 +94,67 @@ def create(folder, *, with_controlnet=True, max_length=8):
     sample_size=SIZE,
     pixel_unshuffle=BLOCK,
   )
+
+
+# As Stable Diffusion: latents half the size of the picture, here of 16 px.
+LATENT_SCHEDULER = {
+  'beta_schedule': 'scaled_linear',
+  'beta_start': 0.00085,
+  'beta_end': 0.012,
+  'clip_sample': False,
+  'set_alpha_to_one': False,
+  'steps_offset': 1,
+}
+LATENT_UNET = dataclasses.replace(UNET, in_channels=4, out_channels=4)
+VAE = vae.VaeConfig(
+  down_block_types=('DownEncoderBlock2D',) * 2,
+  up_block_types=('UpDecoderBlock2D',) * 2,
+  block_out_channels=(8, 16),
+  norm_num_groups=4,
+  sample_size=SIZE,
+)
+
+
+def create_latent(folder, *, inpainting=False, controlnets=0):
+  """Make a latent model of random weights and save it to `folder`."""
+  words = tokenizer.train(
+    CAPTIONS, folder / 'tokenizer', vocab_size=520, max_length=8
+  )
+  text = _text_config(words)
+  base = dataclasses.replace(LATENT_UNET, in_channels=9 if inpainting else 4)
+  control = controlnet.ControlNetConfig.from_unet(
+    LATENT_UNET, conditioning_embedding_out_channels=(8, 16)
+  )
+  made = {
+    'unet': (unet.UNet2DConditionModel(base), unet.parameter_shapes(base)),
+    'text_encoder': (clip.CLIPTextModel(text), clip.parameter_shapes(text)),
+    'vae': (vae.AutoencoderKL(VAE), vae.parameter_shapes(VAE)),
+  }
+  for index in range(controlnets):
+    made[f'controlnet_{index}' if index else 'controlnet'] = (
+      controlnet.ControlNetModel(control),
+      controlnet.parameter_shapes(control),
+    )
+  params = {
+    name: _random(shapes, seed)
+    for seed, (name, (_, shapes)) in enumerate(made.items())
+  }
+  # A narrow distribution of latents, so that draws from it can be compared.
+  narrow = params['vae']['quant_conv']
+  narrow['kernel'][..., 4:] = 0.0
+  narrow['bias'][4:] = -30.0
+  model = model_lib.DiffusionModel(
+    params=params,
+    schedule=schedulers.from_config(LATENT_SCHEDULER),
+    networks=flax.core.freeze({name: made[name][0] for name in made}),
+    tokenizer=words,
+    sample_size=SIZE,
+    pixel_unshuffle=1,
+  )
+  model_lib.save(
+    folder, model, scheduler_config=LATENT_SCHEDULER, dtype='float32'
+  )
+  return model
 
 
 def inputs(model, *, count=2, seed=3):

@@ -1,6 +1,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -58,6 +59,33 @@ def test_equals_pytorch(name):
     error = torch_peer.relative_l2(mine, torch_peer.from_torch(peers))
     print(f'vae {name}: {error:.2e}')
     assert error <= torch_peer.RELATIVE_L2
+
+
+def test_recomputing_keeps_less_and_changes_no_gradient():
+  config = vae.VaeConfig.from_dict(SMALL)
+  params = torch_peer.random_params(vae.parameter_shapes(config))
+  images = jax.random.uniform(torch_peer.quick_key(), (1, 16, 16, 3))
+
+  def loss(images, remat):
+    found = vae.AutoencoderKL(config, remat=remat).apply(
+      {'params': params}, images, method='encode'
+    )
+    return jnp.sum(found.mean**2)
+
+  def kept(remat):
+    """Return the bytes that wait for the backward pass."""
+    saved = jax.eval_shape(
+      lambda images: jax.vjp(functools.partial(loss, remat=remat), images)[1],
+      images,
+    )
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(saved))
+
+  weights = sum(x.nbytes for x in jax.tree.leaves(params['encoder']))
+  assert kept(True) - weights < 0.5 * (kept(False) - weights)
+  gradient = jax.jit(jax.grad(loss), static_argnums=1)
+  np.testing.assert_allclose(
+    gradient(images, True), gradient(images, False), rtol=1e-3, atol=1e-5
+  )
 
 
 def test_scaled_latents_come_back():

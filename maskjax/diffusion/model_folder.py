@@ -1,0 +1,258 @@
+"""The folder of a whole diffusion model, in the layout of diffusers.
+
+`unet/`, `text_encoder/`, `tokenizer/`, `scheduler/`, where they exist `vae/`
+and `controlnet/`, `controlnet_1/`, ..., and `model_index.json` on top. Two
+keys of that file are ours, and stand only where there is no VAE:
+`sample_size`, the side of the pictures in pixels, and `pixel_unshuffle`: every
+r x r block of pixels is folded into channels, so that the UNet runs on a grid
+r times coarser.
+"""
+
+from collections.abc import Mapping, Sequence
+import json
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+from maskjax.diffusion import component, schedulers
+from maskjax.diffusion import tokenizer as tokenizer_lib
+from maskjax.training import files
+from maskjax.weights import hub
+
+_INDEX = 'model_index.json'
+_OWN_KEYS = ('sample_size', 'pixel_unshuffle')
+
+
+class Parts(NamedTuple):
+  """What a folder holds; see `model.DiffusionModel`."""
+
+  networks: dict[str, component.Component]
+  schedule: schedulers.NoiseSchedule
+  tokenizer: tokenizer_lib.Tokenizer
+  sample_size: int
+  pixel_unshuffle: int
+
+
+def controlnet_names(names: Sequence[str] | Mapping[str, Any]) -> list[str]:
+  """Return those of some networks' names that are ControlNets', in order."""
+  found = [name for name in names if name.startswith('controlnet')]
+  return sorted(found, key=lambda name: (len(name), name))
+
+
+def downscaling(
+  networks: Mapping[str, Any], pixel_unshuffle: int
+) -> tuple[int, int]:
+  """Return how the UNet's samples relate to pictures.
+
+  Args:
+    networks: linen modules by name.
+    pixel_unshuffle: of the model.
+
+  Returns:
+    Pixels a side of one place of the sample, and channels of the sample.
+  """
+  if 'vae' not in networks:
+    return pixel_unshuffle, 3 * pixel_unshuffle**2
+  config = networks['vae'].config
+  return 2 ** (len(config.block_out_channels) - 1), config.latent_channels
+
+
+def _read_index(folder: pathlib.Path) -> dict[str, Any]:
+  """Read model_index.json."""
+  path = folder / _INDEX
+  if not path.is_file():
+    raise ValueError(
+      f'{folder} is no diffusion model: {_INDEX} is missing; give a folder in '
+      'the layout of diffusers (unet/, text_encoder/, tokenizer/, scheduler/)'
+    )
+  try:
+    index = json.loads(path.read_text(encoding='utf-8'))
+  except ValueError as error:
+    raise ValueError(f'{path} is not JSON: {error}') from None
+  if not isinstance(index, dict):
+    raise ValueError(f'{path} holds no JSON object')
+  for key in _OWN_KEYS:
+    if not isinstance(index.get(key, 1), int) or index.get(key, 1) < 1:
+      raise ValueError(f'{path}: {key}={index[key]!r} is no whole number')
+  return index
+
+
+def _network_folders(
+  folder: pathlib.Path, controlnets: Sequence[pathlib.Path]
+) -> dict[str, pathlib.Path]:
+  """Return where each network lies; ControlNets given apart come first."""
+  found = {name: folder / name for name in ('unet', 'text_encoder')}
+  if (folder / 'vae').is_dir():
+    found['vae'] = folder / 'vae'
+  own = [path for path in folder.glob('controlnet*') if path.is_dir()]
+  names = controlnet_names([path.name for path in own])
+  paths = list(controlnets) or [folder / name for name in names]
+  for index, path in enumerate(paths):
+    found[f'controlnet_{index}' if index else 'controlnet'] = path
+  return found
+
+
+def _check_controlnet(unet: Any, config: Any, block: int) -> str | None:
+  """Say what keeps a ControlNet from steering a UNet, or nothing."""
+  channels = (unet.out_channels, unet.block_out_channels)
+  own = (config.in_channels, config.block_out_channels)
+  if channels != own or unet.cross_attention_dim != config.cross_attention_dim:
+    return (
+      f'the ControlNet is for a UNet of in_channels={own[0]}, '
+      f'block_out_channels={own[1]}, '
+      f'cross_attention_dim={config.cross_attention_dim}; this one has '
+      f'{channels[0]}, {channels[1]}, {unet.cross_attention_dim}'
+    )
+  halvings = len(config.conditioning_embedding_out_channels) - 1
+  if 2**halvings != block:
+    return (
+      f'the ControlNet takes conditions {2**halvings} times the size of the '
+      f'sample, but pictures are {block} times its size'
+    )
+  return None
+
+
+def _check_fit(folder: pathlib.Path, parts: Parts) -> None:
+  """Raise ValueError where parts of a folder are not made for each other."""
+  networks = {name: part.module for name, part in parts.networks.items()}
+  unet: Any = networks['unet'].config
+  text: Any = networks['text_encoder'].config
+  words = parts.tokenizer
+  block, channels = downscaling(networks, parts.pixel_unshuffle)
+  problem = None
+  if 'vae' not in networks and unet.in_channels != channels:
+    problem = (
+      f'a UNet of {unet.in_channels} channels without vae/, but pixels folded '
+      f'by pixel_unshuffle={block} have {channels}'
+    )
+  elif unet.in_channels not in (channels, 2 * channels + 1):
+    problem = (
+      f'a UNet of in_channels={unet.in_channels} for latents of {channels} '
+      f'channels; {channels} and, for inpainting, {2 * channels + 1} fit'
+    )
+  elif unet.out_channels != channels:
+    problem = (
+      f'the UNet predicts out_channels={unet.out_channels} for samples of '
+      f'{channels} channels'
+    )
+  elif unet.cross_attention_dim != text.hidden_size:
+    problem = (
+      f'the UNet takes text of cross_attention_dim={unet.cross_attention_dim}, '
+      f'the text encoder has hidden_size={text.hidden_size}'
+    )
+  elif words.vocab_size > text.vocab_size:
+    problem = (
+      f'the tokenizer has {words.vocab_size} tokens, the text encoder only '
+      f'{text.vocab_size}'
+    )
+  elif words.max_length > text.max_position_embeddings:
+    problem = (
+      f'the tokenizer makes {words.max_length} tokens, the text encoder takes '
+      f'{text.max_position_embeddings}'
+    )
+  for name in controlnet_names(networks):
+    config: Any = networks[name].config
+    problem = problem or _check_controlnet(unet, config, block)
+  if problem:
+    raise ValueError(f'{folder}: parts do not fit together: {problem}')
+
+
+def _sample_size(
+  folder: pathlib.Path, index: Any, grid: Any, block: int
+) -> int:
+  """Return the side of the pictures in pixels."""
+  if isinstance(grid, tuple):
+    grid = grid[0] if len(set(grid)) == 1 else None
+  size = index.get('sample_size', block * grid if grid else None)
+  if size is None or size % block:
+    raise ValueError(
+      f'{folder}: a picture of {size} pixels a side; write sample_size, a '
+      f'multiple of {block}, into {_INDEX}'
+    )
+  return size
+
+
+def read(
+  path: str | os.PathLike,
+  *,
+  controlnets: Sequence[str | os.PathLike] = (),
+  dtype: Any,
+  param_dtype: str | None,
+  remat: bool,
+) -> Parts:
+  """Read a model folder; see `model.load`."""
+  folder, *apart = (hub.resolve(name) for name in (path, *controlnets))
+  index = _read_index(folder)
+  networks = {}
+  for name, place in _network_folders(folder, apart).items():
+    part = component.load(place, dtype=dtype, param_dtype=param_dtype)
+    if remat and name != 'text_encoder':
+      part = part._replace(module=part.module.clone(remat=True))
+    networks[name] = part
+  modules: dict[str, Any] = {k: part.module for k, part in networks.items()}
+  unshuffle = index.get('pixel_unshuffle', 1)
+  block, _ = downscaling(modules, unshuffle)
+  parts = Parts(
+    networks=networks,
+    schedule=schedulers.load(folder / 'scheduler'),
+    tokenizer=tokenizer_lib.load(folder / 'tokenizer'),
+    sample_size=_sample_size(
+      folder, index, modules['unet'].config.sample_size, block
+    ),
+    pixel_unshuffle=unshuffle,
+  )
+  _check_fit(folder, parts)
+  return parts
+
+
+def _pipeline(networks: Mapping[str, Any], scheduler: str) -> dict[str, Any]:
+  """Return the index by which diffusers finds the parts of a latent model."""
+  controlled = bool(controlnet_names(networks))
+  inpainting = networks['unet'].config.in_channels != (
+    networks['unet'].config.out_channels
+  )
+  kind = ('ControlNet' if controlled else '') + 'Inpaint' * inpainting
+  parts = {
+    'unet': ['diffusers', 'UNet2DConditionModel'],
+    'vae': ['diffusers', 'AutoencoderKL'],
+    'text_encoder': ['transformers', 'CLIPTextModel'],
+    'tokenizer': ['transformers', 'CLIPTokenizer'],
+    'scheduler': ['diffusers', scheduler],
+    'safety_checker': [None, None],
+    'feature_extractor': [None, None],
+    'image_encoder': [None, None],
+  }
+  if controlled:
+    parts['controlnet'] = ['diffusers', 'ControlNetModel']
+  return {
+    '_class_name': f'StableDiffusion{kind}Pipeline',
+    'requires_safety_checker': False,
+    **parts,
+  }
+
+
+def write(
+  folder: str | os.PathLike,
+  networks: Mapping[str, Any],
+  params: Mapping[str, Any],
+  scheduler_config: Mapping[str, Any],
+  *,
+  sample_size: int,
+  pixel_unshuffle: int,
+  dtype: str,
+) -> None:
+  """Write a model folder, all but its tokenizer; see `model.save`."""
+  folder = pathlib.Path(folder)
+  for name, module in networks.items():
+    component.save(folder / name, module, params[name], dtype=dtype)
+  schedulers.save(folder / 'scheduler', dict(scheduler_config))
+  if 'vae' in networks:
+    kind = scheduler_config.get('_class_name', 'DDIMScheduler')
+    index = _pipeline(networks, kind)
+  else:
+    index = {
+      '_class_name': 'DiffusionPipeline',
+      'sample_size': sample_size,
+      'pixel_unshuffle': pixel_unshuffle,
+    }
+  files.write_json(folder / _INDEX, index)
