@@ -6,6 +6,13 @@ r"""A 3D mask from words.
     --config.prompt="a Bengal tiger" --workdir=out/tiger \
     --config.steps=800 --config.resume=true
 
+At full size, with Stable Diffusion and a ControlNet that you have:
+
+  python -m experiments.generate_mask --config=configs/mask.py:sd15 \
+    --config.prompt="a Bengal tiger" --workdir=out/tiger \
+    --config.diffusion.path=/models/sd15 \
+    --config.controlnet.path=/models/controlnet-normal
+
 `configs/mask.py:tiny` is a run of seconds, for tests.
 """
 
@@ -13,9 +20,14 @@ import ml_collections
 
 
 def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
-  """Return the config of a mode: 'default', or 'tiny' (seconds, for tests)."""
-  if mode not in ('default', 'tiny'):
-    raise ValueError(f'mode {mode!r} is not one of default, tiny')
+  """Return the config of a mode.
+
+  Args:
+    mode: 'default', the bundled prior; 'sd15', the latents of Stable
+      Diffusion; 'tiny', seconds, for tests.
+  """
+  if mode not in ('default', 'sd15', 'tiny'):
+    raise ValueError(f'mode {mode!r} is not one of default, sd15, tiny')
   config = ml_collections.ConfigDict()
   config.prompt = 'a Bengal tiger'
   config.seed = 0
@@ -23,10 +35,19 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.template = 'plain'
   config.edge_length = 0.6  # cm; 0.6 gives about 3,000 vertices
 
-  # The judge. An empty path is the bundled prior.
+  # The judge. An empty path is the bundled prior; else a folder in the layout
+  # of diffusers, or the id of one on the Hugging Face Hub.
   config.diffusion = ml_collections.ConfigDict()
   config.diffusion.path = ''
-  config.diffusion.dtype = 'float32'  # 'bfloat16' on GPU and TPU
+  config.diffusion.dtype = 'float32'  # 'bfloat16' on GPU and TPU; 'auto'
+  config.diffusion.remat = False  # less memory, a longer backward pass
+  # ControlNets in place of the model's own: folders, separated by commas.
+  config.controlnet = ml_collections.ConfigDict()
+  config.controlnet.path = ''
+  # What each is shown: 'stack' (mask, height, normals: five channels),
+  # 'normals', 'height', 'mask' (pictures in [0, 1]); empty: by its channels.
+  config.controlnet.shows = ''
+  config.controlnet.scales = (1.0,)  # of all, or one for each
 
   config.first_image = ml_collections.ConfigDict()
   config.first_image.steps = 40
@@ -98,6 +119,25 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.formats = ('glb',)  # 'glb', 'obj', 'ply'
   config.preview_size = 256  # pixels of a picture in preview.png
   config.turntable_frames = 72
+
+  if mode == 'sd15':
+    # Where the literature starts from; weights differ, so expect to tune.
+    config.edge_length = 0.4
+    config.diffusion.dtype = 'auto'
+    config.diffusion.remat = True
+    config.first_image.steps = 30
+    config.first_image.sampler = 'dpmpp_2m'
+    config.first_image.guidance_scale = 7.5
+    config.first_image.guidance_rescale = 0.0
+    config.condition.normal_percentage = 0.8
+    config.distill.weight = 'sigma2'
+    config.distill.t_min = 0.02
+    config.distill.t_max = 0.98
+    config.distill.horizon = 1000
+    config.distill.guidance_scale = 50.0
+    config.distill.negative_prompt = 'shadow, oversaturated, low quality'
+    config.distill.clip_x0 = 0.0  # latents are not bounded by 1
+    config.steps = 1000
 
   if mode == 'tiny':
     config.edge_length = 1.2

@@ -2,7 +2,9 @@
 
 The start shape, seen from the front, gives a 2D mask (an oval, or a face with
 holes for eyes and mouth); the diffusion model, conditioned on that mask,
-paints the prompt into it (patent [0101], [0112], Fig. 7, claim 18).
+paints the prompt into it (patent [0101], [0112], Fig. 7, claim 18). The mask
+is shown to ControlNets where there are any; without, or with a UNet made for
+inpainting, it is the part of a grey canvas that is painted.
 """
 
 from typing import NamedTuple
@@ -12,11 +14,10 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 import ml_collections
 
-from maskjax.data import prior_batches
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import color
 from maskjax.geometry import template as template_lib
-from maskjax.mask import views
+from maskjax.mask import condition, views
 from maskjax.render import renderer
 
 
@@ -27,10 +28,8 @@ class FirstImage(NamedTuple):
   mask: Float[Array, 's s 1']  # coverage of the start shape from the front
 
 
-def front_mask(
-  template: template_lib.Template, size: int
-) -> Float[Array, 's s 1']:
-  """Return the silhouette of a start shape from the front, holes included."""
+def _front(template: template_lib.Template, size: int) -> renderer.Rendering:
+  """Render a start shape from the front, sharply."""
   cameras, lights = views.fixed((0.0,))
   mesh = template.mesh
   return renderer.render(
@@ -42,7 +41,14 @@ def front_mask(
     size=size,
     sigma=1e-8,
     samples=4,
-  ).alpha[0]
+  )
+
+
+def front_mask(
+  template: template_lib.Template, size: int
+) -> Float[Array, 's s 1']:
+  """Return the silhouette of a start shape from the front, holes included."""
+  return _front(template, size).alpha[0]
 
 
 _sample_jit = jax.jit(
@@ -58,22 +64,31 @@ def generate(
   text: Float[Array, 't d'],
   negative: Float[Array, 't d'],
   config: ml_collections.ConfigDict,
+  *,
+  shows: str = '',
 ) -> FirstImage:
   """Sample the first image.
 
   Args:
     rng: typed key.
-    model: a diffusion model with a ControlNet, unless the mask is not used.
+    model: a diffusion model.
     template: the start shape.
     text: encoded prompt, in its front view.
     negative: encoded negative prompt.
     config: `first_image` of configs/mask.py.
+    shows: `controlnet.shows` of configs/mask.py.
   """
   size = model.sample_size
-  mask = front_mask(template, size)
-  condition = prior_batches.condition_image(
-    mask[None], jnp.zeros((1, size, size, 1)), jnp.zeros((1, size, size, 3))
-  )
+  front = _front(template, size)
+  kinds = condition.shown(model, shows)
+  inpainting = conditions = None
+  if kinds and config.mask_scale:
+    conditions = condition.of_rendering(
+      model, kinds, front, height=False, normals=False
+    )
+  if model_lib.is_inpainting(model) or (config.mask_scale and not kinds):
+    canvas = jnp.zeros((1, size, size, 3))
+    inpainting = model_lib.Inpainting(canvas, front.alpha)
   images = _sample_jit(
     model,
     rng,
@@ -83,10 +98,11 @@ def generate(
     sampler=config.sampler,
     guidance_scale=config.guidance_scale,
     guidance_rescale=config.guidance_rescale,
-    condition=condition if config.mask_scale else None,
+    condition=conditions,
     conditioning_scale=config.mask_scale,
+    inpainting=inpainting,
   )
-  return FirstImage(image=images[0], mask=mask)
+  return FirstImage(image=images[0], mask=front.alpha[0])
 
 
 def linear(first: FirstImage) -> Float[Array, 's s 3']:

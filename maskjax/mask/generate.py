@@ -24,7 +24,7 @@ from maskjax.diffusion import model as model_lib
 from maskjax.geometry import mesh as mesh_lib
 from maskjax.geometry import mesh_io, soundness
 from maskjax.geometry import template as template_lib
-from maskjax.mask import first_image, preview, repair, texture, views
+from maskjax.mask import condition, first_image, preview, repair, texture, views
 from maskjax.mask import step as step_lib
 from maskjax.mask import surface as surface_lib
 from maskjax.training import checkpoint, files, loop, parallel, progress
@@ -101,9 +101,32 @@ def load_template(config: ml_collections.ConfigDict) -> template_lib.Template:
 
 
 def load_model(config: ml_collections.ConfigDict) -> model_lib.DiffusionModel:
-  """Return the diffusion model at the config's path, or the bundled one."""
-  path = config.diffusion.path or bundled.bundled_path('prior')
-  return model_lib.load(path, dtype=jnp.dtype(config.diffusion.dtype))
+  """Return the diffusion model at the config's path, or the bundled one.
+
+  It is frozen, so its parameters are kept in the type that it computes in.
+  """
+  dtype = parallel.compute_dtype(config.diffusion.dtype)
+  model = model_lib.load(
+    config.diffusion.path or bundled.bundled_path('prior'),
+    controlnets=[p for p in config.controlnet.path.split(',') if p],
+    dtype=dtype,
+    param_dtype=dtype.name,
+    remat=config.diffusion.remat,
+  )
+  condition.shown(model, config.controlnet.shows)
+  count = len(model_lib.controlnet_configs(model))
+  if len(config.controlnet.scales) not in (1, count):
+    raise ValueError(
+      f'controlnet.scales has {len(config.controlnet.scales)} numbers for '
+      f'{count} ControlNets; give one for all, or one for each'
+    )
+  if config.condition.normal_percentage and not count:
+    raise ValueError(
+      'the diffusion model has no ControlNet to show normals and height to; '
+      'give --config.controlnet.path=FOLDER, or '
+      '--config.condition.normal_percentage=0'
+    )
+  return model
 
 
 def prepare(
@@ -141,6 +164,7 @@ def prepare(
       guide.texts[front],
       guide.negative,
       config.first_image,
+      shows=config.controlnet.shows,
     )
     colors, _ = texture.project(template, first)
   start = surface_lib.initial_params(surface, colors)
@@ -327,6 +351,10 @@ def _recall_start(folder: pathlib.Path, job: Job) -> Job:
     )
 
 
+@parallel.explain_memory(
+  'lower --config.views.count, or set --config.diffusion.remat=true and '
+  '--config.diffusion.dtype=bfloat16'
+)
 def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
   """Make a mask in a work folder, or continue or take back one that is there.
 

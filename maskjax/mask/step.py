@@ -19,10 +19,11 @@ from jaxtyping import Array, Float, Int
 import ml_collections
 import optax
 
-from maskjax.data import prior_batches, studio
+from maskjax.data import studio
 from maskjax.diffusion import distill
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import color
+from maskjax.mask import condition as condition_lib
 from maskjax.mask import surface as surface_lib
 from maskjax.mask import views as views_lib
 from maskjax.render import renderer
@@ -119,23 +120,41 @@ def render_views(
   return rendering, vertices
 
 
-def _condition(
-  rendering: renderer.Rendering, config: ml_collections.ConfigDict
-) -> Float[Array, 'b s s 5'] | None:
-  """Return what the ControlNet is shown of the render, or None."""
-  if not config.normal_percentage:
-    return None
-
-  def keep(image, shown):
-    return image if shown else jnp.zeros_like(image)
-
-  return jax.lax.stop_gradient(
-    prior_batches.condition_image(
-      keep(rendering.alpha, config.mask),
-      keep(rendering.height, config.height),
-      keep(rendering.normals, config.normals),
+def _shown_to_unet(
+  model: model_lib.DiffusionModel,
+  images: Float[Array, 'b s s 3'],
+  rendering: renderer.Rendering,
+  config: ml_collections.ConfigDict,
+) -> dict[str, Any]:
+  """Return what the denoiser sees beside the noised render, and how much."""
+  beside = conditions = None
+  if model_lib.is_inpainting(model):
+    # The mask is to be painted, the background behind it is known.
+    beside = jax.lax.stop_gradient(
+      model_lib.inpainting_channels(
+        model, model_lib.Inpainting(images, rendering.alpha)
+      )
     )
-  )
+  if config.condition.normal_percentage:
+    kinds = condition_lib.shown(model, config.controlnet.shows)
+    conditions = condition_lib.of_rendering(
+      model,
+      kinds,
+      rendering,
+      mask=config.condition.mask,
+      height=config.condition.height,
+      normals=config.condition.normals,
+    )
+  scales = tuple(config.controlnet.scales)
+  if len(scales) == 1:
+    scales *= len(conditions or ())
+  return {
+    'beside': beside,
+    'condition': conditions,
+    'conditioning_scale': tuple(
+      config.condition.normal_percentage * scale for scale in scales
+    ),
+  }
 
 
 def make_step(
@@ -162,10 +181,9 @@ def make_step(
     rendering, vertices = render_views(
       surface, params, views, background, config, size
     )
-    z = model_lib.encode_images(
-      model, 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
-    )
-    condition = _condition(rendering, config.condition)
+    images = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
+    z = model_lib.encode_images(model, images)
+    seen = _shown_to_unet(model, images, rendering, config)
 
     def predict(x_t, t):
       return model_lib.predict_guided(
@@ -176,8 +194,7 @@ def make_step(
         jnp.broadcast_to(negative, (x_t.shape[0], *negative.shape)),
         guidance_scale=guide.guidance_scale,
         guidance_rescale=guide.guidance_rescale,
-        condition=condition,
-        conditioning_scale=config.condition.normal_percentage,
+        **seen,
       )
 
     t = jax.vmap(

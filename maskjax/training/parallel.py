@@ -14,13 +14,15 @@ the gradient with respect to replicated values is summed there already. Adam
 hides such factors, so compare gradients under SGD.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import mmap
 import os
 import pathlib
 from typing import Any
 
 import jax
+from jax import numpy as jnp
 import jaxlib
 import numpy as np
 
@@ -63,6 +65,42 @@ def set_xla_flags(*, host_devices: int | None = None) -> None:
   present = {flag.split('=')[0] for flag in flags}
   flags += [f'{k}={v}' for k, v in wanted.items() if k not in present]
   os.environ['XLA_FLAGS'] = ' '.join(flags)
+
+
+def compute_dtype(name: str) -> np.dtype:
+  """Return the type that frozen networks compute in.
+
+  Args:
+    name: 'float32', 'bfloat16', or 'auto': bfloat16 but on a CPU, which is
+      slower in it.
+
+  Raises:
+    ValueError: another name.
+  """
+  if name == 'auto':
+    name = 'float32' if jax.default_backend() == 'cpu' else 'bfloat16'
+  if name not in ('float32', 'bfloat16'):
+    raise ValueError(f'dtype {name!r} is not one of auto, float32, bfloat16')
+  return jnp.dtype(name)
+
+
+@contextlib.contextmanager
+def explain_memory(advice: str) -> Iterator[None]:
+  """Answer an exhausted device memory with advice instead of XLA's report.
+
+  Args:
+    advice: what to do, e.g. 'lower --count'.
+
+  Raises:
+    ValueError: the block ran out of device memory; one line.
+  """
+  try:
+    yield
+  except jax.errors.JaxRuntimeError as error:
+    if 'RESOURCE_EXHAUSTED' not in str(error):
+      raise
+    device = jax.devices()[0].device_kind
+    raise ValueError(f'the memory of {device} is full; {advice}') from error
 
 
 def pmean(tree: PyTree, axis_name: str | None) -> PyTree:

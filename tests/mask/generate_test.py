@@ -105,7 +105,26 @@ def test_bad_fields_get_one_clear_line(model_folder, tmp_path, fields, words):
 def test_missing_weights_folder_gets_one_clear_line(tmp_path):
   config = mask_config.get_config('tiny')
   config.diffusion.path = str(tmp_path / 'none')
-  with pytest.raises(ValueError, match='no diffusion model') as error:
+  with pytest.raises(ValueError, match='no such folder') as error:
+    generate.run(config, str(tmp_path / 'run'))
+  assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+  'fields, words',
+  [
+    ({'controlnet.shows': 'normals'}, 'takes 5'),
+    ({'controlnet.scales': (1.0, 0.5)}, '2 numbers for 1 ControlNets'),
+    ({'controlnet.path': 'nowhere'}, 'nowhere: no such folder'),
+    ({'diffusion.dtype': 'half'}, "dtype 'half'"),
+  ],
+)
+def test_controlnets_that_do_not_fit_get_one_clear_line(
+  model_folder, tmp_path, fields, words
+):
+  config = _config(model_folder)
+  config.update_from_flattened_dict(fields)
+  with pytest.raises(ValueError, match=words) as error:
     generate.run(config, str(tmp_path / 'run'))
   assert '\n' not in str(error.value)
 

@@ -158,3 +158,27 @@ def test_xla_flags_are_added_once_and_accepted():
   result = run([sys.executable, '-c', code], env=environment, check=False)
   assert result.stdout.strip() == '3', result.stderr
   assert not parallel._xla_knows('xla_there_is_no_such_flag')
+
+
+def test_type_to_compute_in_follows_the_device(monkeypatch):
+  assert parallel.compute_dtype('auto') == np.float32
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  assert parallel.compute_dtype('auto').name == 'bfloat16'
+  assert parallel.compute_dtype('float32').name == 'float32'
+  with pytest.raises(ValueError, match="'float64' is not one of auto"):
+    parallel.compute_dtype('float64')
+
+
+def test_a_full_memory_is_answered_with_advice():
+  full = jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory\n...')
+  with (
+    pytest.raises(ValueError, match=r'is full; lower --count$'),
+    parallel.explain_memory('lower --count'),
+  ):
+    raise full
+  other = jax.errors.JaxRuntimeError('INTERNAL')
+  with (
+    pytest.raises(jax.errors.JaxRuntimeError, match='INTERNAL'),
+    parallel.explain_memory('lower --count'),
+  ):
+    raise other
