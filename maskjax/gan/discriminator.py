@@ -1,0 +1,276 @@
+"""Discriminators: StyleGAN2's, and EG3D's on pairs of images.
+
+One module serves both: EG3D's sees the image and the raw rendering beside it,
+enlarged, as six channels (`pair_images`). With a condition, the logit is the
+projection of the features on the mapped condition.
+
+Shapes: B batch, H W pixels, K image channels, C size of the condition, F
+channels. Follows Karras et al. 2020, figure 7, Karras et al., "Progressive
+Growing of GANs", section 3 (minibatch deviation), and Chan et al.,
+"Efficient Geometry-aware 3D GANs", CVPR 2022, section 4.3 (dual
+discrimination).
+"""
+
+import dataclasses
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from maskjax.gan import fir, layers, resize, stylegan2
+from maskjax.gan import mapping as mapping_lib
+
+_HALF = math.sqrt(0.5)
+_ARCHITECTURES = ('skip', 'resnet', 'orig')
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscriminatorConfig:
+  """Sizes of a discriminator.
+
+  Attributes:
+    image_channels: channels of the input, 6 for a pair of images.
+    c_dim: size of the condition, 0 for none.
+    channels: of the blocks, coarse to fine; the first is the 4x4 end.
+    cmap_dim: size of the mapped condition, None for the channels at 4x4.
+    architecture: 'resnet', 'skip' or 'orig'.
+    clamp: largest magnitude of activations, None for no limit.
+    group_size: samples that minibatch deviation compares, None for all.
+    deviation_channels: channels that it adds, 0 for none.
+    mapping_layers: dense layers for the condition.
+  """
+
+  image_channels: int = 3
+  c_dim: int = 0
+  channels: tuple[int, ...] = stylegan2.channel_schedule(512)
+  cmap_dim: int | None = None
+  architecture: str = 'resnet'
+  clamp: float | None = 256.0
+  group_size: int | None = 4
+  deviation_channels: int = 1
+  mapping_layers: int = 8
+
+  def __post_init__(self):
+    if self.architecture not in _ARCHITECTURES:
+      raise ValueError(
+        f'architecture={self.architecture!r} is not one of {_ARCHITECTURES}'
+      )
+
+  @property
+  def resolution(self) -> int:
+    """Side of the input in pixels."""
+    return 2 << len(self.channels)
+
+  @property
+  def projection(self) -> int:
+    """Size of the mapped condition, 0 without one."""
+    return (self.cmap_dim or self.channels[0]) if self.c_dim else 0
+
+
+def minibatch_deviation(
+  x: Float[Array, 'b h w f'], group_size: int | None = 4, channels: int = 1
+) -> Float[Array, 'b h w g']:
+  """Append how much the samples of a group differ.
+
+  Sample b belongs to group b modulo B / group size.
+
+  Args:
+    x: maps.
+    group_size: samples of a group, at most B; None for all.
+    channels: number of groups of features, one channel is added for each.
+
+  Returns:
+    The maps, and constant channels: the deviation over the group, averaged
+    over pixels and features.
+
+  Raises:
+    ValueError: groups that do not divide the batch or the features.
+  """
+  batch, height, width, features = x.shape
+  size = batch if group_size is None else min(group_size, batch)
+  if batch % size or features % channels:
+    raise ValueError(
+      f'minibatch deviation cannot split {batch} samples into groups of '
+      f'{size}, or {features} features into {channels}'
+    )
+  y = x.reshape(size, -1, height, width, channels, features // channels)
+  y = y - y.mean(0, keepdims=True)
+  y = jnp.sqrt(jnp.square(y).mean(0) + 1e-8).mean((1, 2, 4))
+  y = jnp.tile(y, (size, 1))[:, None, None]
+  y = jnp.broadcast_to(y, (batch, height, width, channels))
+  return jnp.concatenate([x, y], -1)
+
+
+def pair_images(
+  image: Float[Array, 'b h w k'],
+  raw: Float[Array, 'b i j k'],
+  *,
+  raw_weight: float | Float[Array, ''] = 1.0,
+  method: str | float = 'antialiased',
+) -> Float[Array, 'b h w 2k']:
+  """Join images with their raw renderings, enlarged to the same size.
+
+  Args:
+    image: final images.
+    raw: raw renderings.
+    raw_weight: factor on the raw ones, for fading them out.
+    method: see `resize.resize_filtered`.
+
+  Returns:
+    The input of a dual discriminator.
+  """
+  enlarged = resize.resize_filtered(raw, image.shape[1], method=method)
+  return jnp.concatenate([image, enlarged * raw_weight], -1)
+
+
+class DiscriminatorBlock(nn.Module):
+  """The layers of one resolution, which halve it.
+
+  Attributes:
+    in_features: input channels, 0 for the first block, which sees the image
+      alone.
+    hidden: channels at this resolution.
+    features: output channels.
+    architecture: 'resnet', 'skip' or 'orig'.
+    clamp: largest magnitude of activations.
+  """
+
+  in_features: int
+  hidden: int
+  features: int
+  architecture: str = 'resnet'
+  clamp: float | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, 'b h w i'] | None,
+    image: Float[Array, 'b h w k'] | None,
+  ) -> tuple[Float[Array, 'b y x f'], Float[Array, 'b y x k'] | None]:
+    """Return the maps, and the image that the next block sees."""
+    conv = lambda *args, name, **rest: layers.Conv(  # noqa: E731
+      *args, activation='lrelu', clamp=self.clamp, name=name, **rest
+    )
+    if not self.in_features or self.architecture == 'skip':
+      y = conv(self.hidden, 1, name='fromrgb')(image)
+      x = y if x is None else x + y
+      image = (
+        fir.downsample(image, fir.setup_filter(fir.BINOMIAL))
+        if self.architecture == 'skip'
+        else None
+      )
+    residual = self.architecture == 'resnet'
+    gain = _HALF if residual else 1.0
+    y = conv(self.hidden, name='conv0')(x)
+    y = conv(self.features, down=2, name='conv1')(y, gain=gain)
+    if residual:
+      skip = layers.Conv(self.features, 1, down=2, use_bias=False, name='skip')
+      y = skip(x, gain=gain) + y
+    return y, image
+
+
+class Epilogue(nn.Module):
+  """From 4x4 maps to a logit.
+
+  Attributes:
+    features: input channels.
+    projection: size of the mapped condition, 0 for none.
+    architecture: 'resnet', 'skip' or 'orig'.
+    clamp: largest magnitude of activations.
+    group_size: see `minibatch_deviation`.
+    deviation_channels: see `minibatch_deviation`; 0 for none.
+  """
+
+  features: int
+  projection: int = 0
+  architecture: str = 'resnet'
+  clamp: float | None = None
+  group_size: int | None = 4
+  deviation_channels: int = 1
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, 'b 4 4 f'],
+    image: Float[Array, 'b 4 4 k'] | None = None,
+    cmap: Float[Array, 'b p'] | None = None,
+  ) -> Float[Array, 'b 1']:
+    """Return one logit for each sample."""
+    if self.architecture == 'skip':
+      x = x + layers.Conv(self.features, 1, 'lrelu', name='fromrgb')(image)
+    if self.deviation_channels:
+      x = minibatch_deviation(x, self.group_size, self.deviation_channels)
+    x = layers.Conv(
+      self.features, activation='lrelu', clamp=self.clamp, name='conv'
+    )(x)
+    # Channels first: the order in which checkpoints store the next weights.
+    x = x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+    x = layers.Dense(self.features, 'lrelu', name='fc')(x)
+    x = layers.Dense(self.projection or 1, name='out')(x)
+    if not self.projection:
+      return x
+    return (x * cmap).sum(-1, keepdims=True) / math.sqrt(self.projection)
+
+
+class Discriminator(nn.Module):
+  """Judges images, or pairs of images, given a condition or none."""
+
+  config: DiscriminatorConfig
+
+  @nn.compact
+  def __call__(
+    self,
+    image: Float[Array, 'b h w k'],
+    c: Float[Array, 'b c'] | None = None,
+  ) -> Float[Array, 'b 1']:
+    """Judge images.
+
+    Args:
+      image: about [-1, 1]; of `pair_images` for a dual discriminator.
+      c: conditions, ignored without a size.
+
+    Returns:
+      Logits, positive for real.
+
+    Raises:
+      ValueError: images of another size or number of channels.
+    """
+    config = self.config
+    side = config.resolution
+    if image.shape[1:] != (side, side, config.image_channels):
+      raise ValueError(
+        f'the discriminator takes images of {side}x{side} with '
+        f'{config.image_channels} channels, got {image.shape[1:]}'
+      )
+    x, inputs = None, 0
+    for i in range(len(config.channels) - 1, 0, -1):
+      hidden, features = config.channels[i], config.channels[i - 1]
+      x, image = DiscriminatorBlock(
+        inputs,
+        hidden,
+        features,
+        config.architecture,
+        config.clamp,
+        name=f'b{4 << i}',
+      )(x, image)
+      inputs = features
+    cmap = None
+    if config.projection:
+      cmap = mapping_lib.Mapping(
+        0,
+        config.c_dim,
+        config.projection,
+        None,
+        config.mapping_layers,
+        name='mapping',
+      )(None, c)
+    return Epilogue(
+      config.channels[0],
+      config.projection,
+      config.architecture,
+      config.clamp,
+      config.group_size,
+      config.deviation_channels,
+      name='b4',
+    )(x, image, cmap)

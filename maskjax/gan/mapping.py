@@ -1,0 +1,122 @@
+"""The mapping network: from latents and conditions to intermediate latents w.
+
+Shapes: B batch, Z C W sizes of latent, condition and intermediate latent, N
+copies of w that a synthesis network takes. Follows Karras et al., "A
+Style-Based Generator Architecture", CVPR 2019, section 2 and appendix B
+(truncation), and StyleGAN2-ADA for the condition.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from maskjax.gan import layers
+
+# Learning rate of the layers with respect to the other networks'.
+_LR_MULTIPLIER = 0.01
+
+
+def truncate(
+  ws: Float[Array, 'b n w'],
+  w_avg: Float[Array, 'w'],
+  psi: float | Float[Array, ''],
+  cutoff: int | None = None,
+) -> Float[Array, 'b n w']:
+  """Pull latents toward the mean latent.
+
+  Args:
+    ws: latents.
+    w_avg: mean latent.
+    psi: 1 leaves the latents, 0 gives the mean.
+    cutoff: number of the first copies that are pulled; None for all.
+
+  Returns:
+    w_avg + psi (w - w_avg).
+  """
+  mean = w_avg[None, None]
+  pulled = mean + psi * (ws - mean)
+  if cutoff is None:
+    return pulled
+  return jnp.concatenate([pulled[:, :cutoff], ws[:, cutoff:]], 1)
+
+
+def update_average(
+  w_avg: Float[Array, 'w'], w: Float[Array, 'b w'], decay: float
+) -> Float[Array, 'w']:
+  """Move the mean latent toward the mean of a batch.
+
+  Args:
+    w_avg: mean latent.
+    w: latents of a batch, before truncation.
+    decay: part of the old mean that is kept, 0.998 for EG3D and 0.995 for
+      StyleGAN2-ADA.
+
+  Returns:
+    The new mean latent, without gradient.
+  """
+  mean = jax.lax.stop_gradient(w).mean(0)
+  return mean + decay * (w_avg - mean)
+
+
+class Mapping(nn.Module):
+  """Latent and condition to w; a discriminator maps its condition alone.
+
+  Attributes:
+    z_dim: size of the latent, 0 for none.
+    c_dim: size of the condition, 0 for none.
+    w_dim: size of w.
+    num_ws: copies of w to return; None for one without an axis of copies, and
+      without a mean latent.
+    num_layers: dense layers after the embedding of the condition.
+    embed_features: size of the embedded condition; None for w_dim.
+    layer_features: size of the hidden layers; None for w_dim.
+  """
+
+  z_dim: int
+  c_dim: int
+  w_dim: int
+  num_ws: int | None
+  num_layers: int = 8
+  embed_features: int | None = None
+  layer_features: int | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    z: Float[Array, 'b z'] | None,
+    c: Float[Array, 'b c'] | None = None,
+    *,
+    truncation_psi: float | None = None,
+    truncation_cutoff: int | None = None,
+  ) -> Float[Array, 'b n w'] | Float[Array, 'b w']:
+    """Map latents.
+
+    Args:
+      z: latents, standard normal; ignored without a size.
+      c: conditions; ignored without a size.
+      truncation_psi: see `truncate`; None for no truncation.
+      truncation_cutoff: see `truncate`.
+
+    Returns:
+      `num_ws` copies of w, truncated; or one w as it is.
+    """
+    parts = []
+    if self.z_dim:
+      parts.append(layers.normalize_second_moment(z))
+    if self.c_dim:
+      size = self.embed_features or self.w_dim
+      embedded = layers.Dense(size, name='embed')(c)
+      parts.append(layers.normalize_second_moment(embedded))
+    x = jnp.concatenate(parts, -1)
+    hidden = self.layer_features or self.w_dim
+    for i in range(self.num_layers):
+      size = self.w_dim if i == self.num_layers - 1 else hidden
+      x = layers.Dense(size, 'lrelu', _LR_MULTIPLIER, name=f'fc{i}')(x)
+    if self.num_ws is None:
+      return x
+    w_avg = self.variable('buffers', 'w_avg', jnp.zeros, (self.w_dim,))
+    ws = jnp.repeat(x[:, None], self.num_ws, 1)
+    if truncation_psi is None:
+      return ws
+    return truncate(ws, w_avg.value, truncation_psi, truncation_cutoff)
