@@ -1,0 +1,77 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from maskjax.gan import stylegan2, synthesis
+
+CONFIG = stylegan2.StyleGAN2Config(
+  z_dim=4, w_dim=6, channels=(5, 4), mapping_layers=1
+)
+MODEL = stylegan2.Generator(CONFIG)
+
+
+@pytest.fixture(scope='module')
+def variables():
+  init = jax.jit(MODEL.init)
+  variables = init(jax.random.key(0), jnp.ones((1, 4)), jnp.ones((1, 0)))
+  strong = lambda path, x: (  # noqa: E731
+    jnp.ones_like(x) if path[-1].key == 'noise_strength' else x
+  )
+  return jax.tree_util.tree_map_with_path(strong, variables)
+
+
+def synthesize(variables, ws, **options):
+  rngs = options.pop('rngs', None)
+  run = lambda ws, shifts: MODEL.apply(  # noqa: E731
+    variables, ws, shifts=shifts, method='synthesize', rngs=rngs, **options
+  )
+  return jax.jit(run)
+
+
+def test_shifts_are_offsets_of_affine_biases(variables):
+  ws = jax.random.normal(jax.random.key(1), (2, CONFIG.num_ws, 6))
+  shift = jnp.linspace(-1.0, 1.0, 5)
+  run = synthesize(variables, ws)
+  plain, moved = run(ws, None), run(ws, {'b8': {'conv0': shift}})
+  biased = jax.tree.map(lambda x: x, variables)
+  affine = biased['params']['synthesis']['b8']['conv0']['affine']
+  affine['bias'] = affine['bias'] + shift
+  baked = synthesize(biased, ws)(ws, None)
+  np.testing.assert_allclose(moved.image, baked.image, atol=1e-5)
+  np.testing.assert_allclose(
+    moved.styles['b8']['conv0'],
+    plain.styles['b8']['conv0'] + shift[None],
+    atol=1e-6,
+  )
+  assert np.abs(moved.image - plain.image).max() > 1e-2
+
+
+def test_noise_modes(variables):
+  ws = jax.random.normal(jax.random.key(1), (1, CONFIG.num_ws, 6))
+  images = [
+    synthesize(variables, ws, noise=noise, rngs=rngs)(ws, None).image
+    for noise, rngs in (
+      ('const', None),
+      ('none', None),
+      ('random', {'noise': jax.random.key(2)}),
+      ('random', {'noise': jax.random.key(3)}),
+    )
+  ]
+  for i, a in enumerate(images):
+    for b in images[:i]:
+      assert np.abs(a - b).max() > 1e-2
+
+
+def test_shift_of_an_unknown_layer_is_an_error():
+  with pytest.raises(ValueError, match='no styles named'):
+    synthesis.shift({'b4': {}}, {'b64': {}})
+
+
+def test_channel_schedule():
+  assert stylegan2.channel_schedule(256) == (512,) * 5 + (256, 128)
+  assert stylegan2.StyleGAN2Config().num_ws == 14
+  with pytest.raises(ValueError, match='power of two'):
+    stylegan2.channel_schedule(48)
+  with pytest.raises(ValueError, match='architecture'):
+    stylegan2.StyleGAN2Config(architecture='dense')

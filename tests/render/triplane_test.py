@@ -1,0 +1,47 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from maskjax.render import triplane
+
+
+def test_linear_features_are_read_exactly():
+  # Plane values are 10 column + row; between pixel centres they are linear.
+  side = 8
+  row, column = np.meshgrid(np.arange(side), np.arange(side), indexing='ij')
+  plane = (10 * column + row).astype(np.float32)
+  planes = jnp.asarray(
+    np.broadcast_to(plane[None, None, :, :, None], (1, 3, 8, 8, 1))
+  )
+  points = jnp.array([[[0.1, -0.2, 0.3], [0.0, 0.25, -0.4]]])
+  for name, pairs in triplane.PLANE_AXES.items():
+    ours = triplane.sample(planes, points, plane_axes=name)
+    for i, (first, second) in enumerate(pairs):
+      at = lambda axis: (2 * points[0, :, axis] + 1) * side / 2 - 0.5  # noqa: E731
+      expected = 10 * at(first) + at(second)
+      np.testing.assert_allclose(ours[0, i, :, 0], expected, atol=1e-4)
+
+
+def test_outside_is_zero_with_zero_gradient():
+  planes = jnp.ones((1, 3, 4, 4, 2))
+  points = jnp.array([[[0.9, 0.9, 0.9]]])
+  total = lambda p: triplane.sample(planes, p).sum()  # noqa: E731
+  value, slope = jax.value_and_grad(total)(points)
+  assert float(value) == 0
+  np.testing.assert_array_equal(slope, jnp.zeros_like(points))
+
+
+def test_height_enters_the_released_layout_by_the_front_plane_alone():
+  planes = jax.random.normal(jax.random.key(0), (1, 3, 8, 8, 2))
+  points = jnp.array([[[0.12, 0.07, -0.21]]])
+  slope = lambda name: jax.jacfwd(  # noqa: E731
+    lambda p: triplane.sample(planes, p, plane_axes=name)
+  )(points)[0, :, 0, :, 0, 0, 1]
+  assert np.abs(slope('eg3d')[1:]).max() == 0
+  assert np.abs(slope('fixed')[2]).max() > 0
+
+
+def test_unknown_axes_are_an_error():
+  with pytest.raises(ValueError, match='plane_axes'):
+    triplane.project(jnp.zeros((1, 1, 3)), 'zyx')
