@@ -7,6 +7,7 @@ what is computed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+import dataclasses
 import itertools
 import re
 from typing import Any
@@ -365,7 +366,7 @@ def _compute(golden: Golden, cases: list[str]) -> dict[str, np.ndarray]:
   }
 
   def run(arrays):
-    own = golden._replace(arrays={**golden.arrays, **arrays})
+    own = dataclasses.replace(golden, arrays={**golden.arrays, **arrays})
     return {
       f'{case}/{name}': value
       for case in cases

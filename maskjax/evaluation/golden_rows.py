@@ -7,6 +7,7 @@ measured.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+import dataclasses
 import json
 import math
 import os
@@ -77,7 +78,8 @@ def tolerance_of(noise: float | None, scale: float) -> float:
   return min(max(NOISE_FACTOR * noise, _ROUNDINGS * scale), loosest)
 
 
-class Golden(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Golden:
   """One golden file.
 
   Attributes:
@@ -88,11 +90,11 @@ class Golden(NamedTuple):
   """
 
   name: str
-  arrays: Mapping[str, np.ndarray]
+  arrays: Mapping[str, Any]
   meta: Mapping[str, Any]
   noise: Mapping[str, Any]
 
-  def __getitem__(self, name: Any) -> Any:
+  def __getitem__(self, name: str) -> Any:
     """Return an array.
 
     Raises:

@@ -15,12 +15,16 @@ import jax
 from jax import Array
 import jax.numpy as jnp
 from jaxtyping import Float
+import numpy as np
 
 from maskjax.geometry import safe
 
 # Keeps the vertical angle from the poles, where there is no "up".
 _MARGIN = 1e-5
 _UP = (0.0, 1.0, 0.0)
+# Pi is not a float32: the nearest one, and what is missing.
+_PI = float(np.float32(math.pi))
+_PI_REST = math.pi - _PI
 
 
 def aim(
@@ -63,14 +67,17 @@ def look_at(
   Returns:
     cam2world.
   """
-  vertical = jnp.clip(vertical, _MARGIN, math.pi - _MARGIN)
-  polar = jnp.arccos(1 - 2 * (vertical / math.pi))
+  # From the top and from the bottom, in turn accurate near the poles.
+  above = jnp.clip(vertical, _MARGIN, math.pi - _MARGIN)
+  below = jnp.maximum((_PI - vertical) + _PI_REST, _MARGIN)
+  sine = 2 / math.pi * jnp.sqrt(above * below)
+  cosine = (below - above) / math.pi
   turned = math.pi - horizontal
   origin = radius * jnp.stack(
     [
-      jnp.sin(polar) * jnp.cos(turned),
-      jnp.cos(polar),
-      jnp.sin(polar) * jnp.sin(turned),
+      sine * jnp.cos(turned),
+      cosine,
+      sine * jnp.sin(turned),
     ],
     -1,
   )

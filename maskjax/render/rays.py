@@ -52,7 +52,8 @@ def draw_uniforms(
 ) -> Uniforms:
   """Draw the random numbers of a rendering.
 
-  Every image has a key of its own, so it does not depend on the batch.
+  Every ray has a key of its own, by the number of its image and its own, so
+  what it sees does not depend on the rays that are rendered with it.
 
   Args:
     rng: key.
@@ -62,14 +63,17 @@ def draw_uniforms(
     fine: samples of the second pass.
   """
 
-  def draw(index):
-    for_jitter, for_fine = jax.random.split(jax.random.fold_in(rng, index))
+  def draw(image, ray):
+    own = jax.random.fold_in(jax.random.fold_in(rng, image), ray)
+    for_jitter, for_fine = jax.random.split(own)
     return Uniforms(
-      jax.random.uniform(for_jitter, (rays, coarse)),
-      jax.random.uniform(for_fine, (rays, fine)),
+      jax.random.uniform(for_jitter, (coarse,)),
+      jax.random.uniform(for_fine, (fine,)),
     )
 
-  return jax.vmap(draw)(jnp.arange(batch))
+  over_rays = jax.vmap(draw, (None, 0))
+  over_images = jax.vmap(over_rays, (0, None))
+  return over_images(jnp.arange(batch), jnp.arange(rays))
 
 
 def centred_uniforms(batch: int, rays: int, coarse: int, fine: int) -> Uniforms:

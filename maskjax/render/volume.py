@@ -44,9 +44,9 @@ class VolumeConfig:
     box: side of the cube around the origin that holds the scene.
     disparity: space coarse samples evenly in 1 / depth.
     white_background: white where nothing is, rather than black.
-    mode: 'parity' computes what the reference does; 'clean' does not let the
-      depth of one ray depend on other rays. Both differ only where a ray
-      meets nothing, or leaves the box out.
+    mode: 'parity' computes what the reference does; 'clean' keeps rays apart:
+      neither the depth of a ray that meets nothing nor the limits of one that
+      misses the box depend on other rays.
   """
 
   coarse: int = 48
@@ -110,21 +110,32 @@ class Rendering(NamedTuple):
 
 
 def march(
-  depths: Float[Array, 'b r s'], densities: Float[Array, 'b r s']
+  depths: Float[Array, 'b r s'],
+  densities: Float[Array, 'b r s'],
+  *,
+  mode: Mode = 'parity',
 ) -> Float[Array, 'b r t']:
   """Return the share of light from each interval between samples.
 
   Args:
     depths: increasing along a ray.
     densities: raw; the density of an interval is softplus(mean - 1).
+    mode: 'parity' rounds like the reference, which loses digits of the thin
+      and adds 1e-10 to what passes an interval; 'clean' does neither.
 
   Returns:
     (1 - exp(-x_i)) exp(-sum of x_j for j < i), x being optical depths.
   """
   middle = (densities[..., :-1] + densities[..., 1:]) / 2
   optical = jax.nn.softplus(middle - 1) * (depths[..., 1:] - depths[..., :-1])
-  passed = jnp.cumsum(optical, -1) - optical
-  return -jnp.expm1(-optical) * jnp.exp(-passed)
+  if mode == 'clean':
+    share, log_kept = -jnp.expm1(-optical), -optical
+  else:
+    share = 1 - jnp.exp(-optical)
+    log_kept = jnp.log(1 - share + 1e-10)
+  before = jnp.cumsum(log_kept, -1)[..., :-1]
+  before = jnp.concatenate([jnp.zeros_like(optical[..., :1]), before], -1)
+  return share * jnp.exp(before)
 
 
 def mean_depth(
@@ -195,7 +206,7 @@ def integrate(
   Returns:
     Features, depth and weights, as in `Rendering`.
   """
-  weights = march(samples.depths, samples.densities)
+  weights = march(samples.depths, samples.densities, mode=mode)
   features = composite(_of_samples(weights), samples.features)
   depth = mean_depth(samples.depths, weights, mode=mode)
   return _finish(features, weights, white_background), depth, weights
@@ -224,7 +235,7 @@ def _integrate_both(
   densities = jnp.concatenate([first.densities, second.densities], -1)
   order = jnp.argsort(depths, -1)
   depths = jnp.take_along_axis(depths, order, -1)
-  weights = march(depths, jnp.take_along_axis(densities, order, -1))
+  weights = march(depths, jnp.take_along_axis(densities, order, -1), mode=mode)
   own = jnp.take_along_axis(_of_samples(weights), jnp.argsort(order, -1), -1)
   count = first.depths.shape[-1]
   features = composite(own[..., :count], first.features)
@@ -300,7 +311,7 @@ def render(
   if not config.fine:
     features, depth, weights = integrate(coarse, **options)
     return Rendering(features, depth, weights, coarse, weights, None)
-  coarse_weights = march(depths, coarse.densities)
+  coarse_weights = march(depths, coarse.densities, mode=config.mode)
   fine = _sample(
     field,
     rays,

@@ -72,7 +72,7 @@ def from_state(state: Mapping[str, Any]) -> dict[str, Any]:
     if name == _FILTER:
       _check_filter(key, value)
       continue
-    collection, leaf, value = _to_leaf(name, np.asarray(value))
+    collection, leaf, value = _to_leaf(name, value)
     node = variables.setdefault(collection, {})
     for part in filter(None, _INDEX.sub(r'_\1', module).split('.')):
       node = node.setdefault(part, {})
