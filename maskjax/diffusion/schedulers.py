@@ -29,9 +29,9 @@ PREDICTION_TYPES = ('epsilon', 'v_prediction', 'sample')
 SPACINGS = ('leading', 'trailing', 'linspace')
 BETA_SCHEDULES = ('linear', 'scaled_linear', 'squaredcos_cap_v2')
 
-# Smallest alpha that is divided by: with a zero terminal SNR the last alpha
-# is 0, and there noise says nothing about x_0. 2^-24 as alpha_bar.
-MIN_ALPHA = 2.0**-12
+# Stands for alpha = 0 where it would be divided by: with a zero terminal SNR
+# noise says nothing about x_0 at the last timestep. 2^-24 as alpha_bar.
+_ZERO_ALPHA = 2.0**-12
 
 # Exponent of Karras' spacing: 2206.00364, table 1.
 _RHO = 7.0
@@ -224,7 +224,9 @@ def from_config(config: dict[str, Any]) -> NoiseSchedule:
   return NoiseSchedule(
     alpha=jnp.asarray(alpha, jnp.float32),
     sigma=jnp.asarray(np.sqrt(1 - alpha**2), jnp.float32),
-    log_alpha=jnp.asarray(np.log(np.maximum(alpha, MIN_ALPHA)), jnp.float32),
+    log_alpha=jnp.asarray(
+      np.log(np.where(alpha > 0, alpha, _ZERO_ALPHA)), jnp.float32
+    ),
     num_train_timesteps=count,
     prediction_type=_choice(
       'prediction_type', fields['prediction_type'], PREDICTION_TYPES
@@ -326,6 +328,11 @@ def level(
   )
 
 
+def divisor(at: Level) -> Float[Array, '...']:
+  """Return alpha, or where it is 0 the small number that stands for it."""
+  return jnp.where(at.alpha > 0, at.alpha, _ZERO_ALPHA)
+
+
 def snr(schedule: NoiseSchedule, t: Int[Array, '*b']) -> Float[Array, '*b']:
   """Signal-to-noise ratio alpha^2 / sigma^2 at timesteps t."""
   return (schedule.alpha[t] / schedule.sigma[t]) ** 2
@@ -372,7 +379,7 @@ def to_x0(
     return output
   if kind == 'v_prediction':
     return at.alpha * x_t - at.sigma * output
-  return (x_t - at.sigma * output) / jnp.maximum(at.alpha, MIN_ALPHA)
+  return (x_t - at.sigma * output) / divisor(at)
 
 
 def to_epsilon(

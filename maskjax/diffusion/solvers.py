@@ -116,7 +116,7 @@ def euler_step(
   """
   now = schedulers.level(schedule, t, x_t)
   prev = schedulers.level(schedule, t_prev, x_t)
-  alpha = jnp.maximum(now.alpha, schedulers.MIN_ALPHA)
+  alpha = schedulers.divisor(now)
   x0 = _clip(schedule, schedulers.to_x0(schedule, output, x_t, t))
   s, s_prev = now.sigma / alpha, prev.sigma / prev.alpha
   slope = (x_t / alpha - x0) / s

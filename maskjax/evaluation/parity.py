@@ -43,8 +43,8 @@ PARTS = (
 )
 TOLERANCE = 5e-6
 # PyTorch's samplers look their noise levels up in tables that are summed up
-# in float32. Ten steps are mostly within 1e-6 nevertheless, but not where
-# next to nothing is left of the picture (zero terminal SNR, cosine schedules).
+# in float32. Ten steps are within 3e-6 nevertheless, but where nothing is left
+# of the picture at the first of them: zero terminal SNR gives 1.3e-5.
 SCHEDULER_TOLERANCE = 5e-5
 
 _BATCH = 2
@@ -327,11 +327,11 @@ def _check_controlnet(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
 
 def _check_scheduler(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
   """Compare the samplers."""
-  tolerance = max(options.tolerance, SCHEDULER_TOLERANCE)
   for method in sampler_parity.METHODS:
-    error, note = sampler_parity.compare(folder, method, seed=options.seed)
+    found = sampler_parity.compare(folder, method, seed=options.seed)
+    tolerance = max(options.tolerance, SCHEDULER_TOLERANCE, found.rounding)
     case = f'{method}, {sampler_parity.STEPS} steps'
-    yield Row('scheduler', case, error, tolerance, note)
+    yield Row('scheduler', case, found.error, tolerance, found.note)
 
 
 _CHECKS: dict[str, Callable[[pathlib.Path, _Options], Iterator[Row]]] = {

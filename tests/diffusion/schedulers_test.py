@@ -93,7 +93,7 @@ def test_levels_of_euler_equal_diffusers(steps, karras, zero_snr):
   np.testing.assert_allclose(t, theirs.timesteps.numpy(), atol=atol)
   found = schedulers.level(ours, jnp.asarray(t), jnp.zeros(steps))
   np.testing.assert_allclose(
-    found.sigma / jnp.maximum(found.alpha, schedulers.MIN_ALPHA),
+    found.sigma / schedulers.divisor(found),
     theirs.sigmas.numpy()[:-1],
     rtol=rtol,
   )
@@ -111,8 +111,10 @@ def test_levels_of_dpm_solver_with_karras_equal_diffusers():
   t = schedulers.timesteps(ours, 12, endpoint=False)
   np.testing.assert_array_equal(jnp.round(t), theirs.timesteps.numpy())
   found = schedulers.level(ours, t, jnp.zeros(12))
+  # 1 - alpha_bar is 1e-4 at the clean end, of which float32 leaves diffusers
+  # three to four digits.
   np.testing.assert_allclose(
-    found.sigma / found.alpha, theirs.sigmas.numpy()[:-1], rtol=5e-5
+    found.sigma / found.alpha, theirs.sigmas.numpy()[:-1], rtol=2e-4
   )
 
 

@@ -134,7 +134,7 @@ def test_euler_equals_diffusers(kind, spacing, fields):
   # diffusers' samples are x_t / alpha.
   first = schedulers.level(schedule, chain[0][0], x)
   y = torch.tensor(_start())
-  y = y / float(jnp.maximum(first.alpha, schedulers.MIN_ALPHA))
+  y = y / float(schedulers.divisor(first))
   for (t, t_prev), their_t in zip(chain, theirs.timesteps):
     scaled = theirs.scale_model_input(y, their_t)
     y = theirs.step(_model(scaled, t, torch), their_t, y).prev_sample

@@ -190,6 +190,14 @@ def test_a_small_mistake_fails(folder, monkeypatch):
       {'timestep_spacing': 'trailing', 'prediction_type': 'sample'},
     ),
     ('DPMSolverMultistepScheduler', {'num_train_timesteps': 500}),
+    (  # Almost nothing is left of the picture at its last timestep.
+      'DDIMScheduler',
+      {'beta_schedule': 'squaredcos_cap_v2', 'timestep_spacing': 'trailing'},
+    ),
+    (
+      'EulerDiscreteScheduler',
+      {'rescale_betas_zero_snr': True, 'timestep_spacing': 'trailing'},
+    ),
   ],
 )
 def test_schedulers_of_single_folders(tmp_path, kind, fields):
