@@ -3,7 +3,7 @@ r"""The matcher: a small judge of kinds, views and lights.
 It learns from heads of its own, drawn with another seed than the prior's:
 
   python -m experiments.build_prior_data --config=configs/prior.py \
-    --config.seed=1 --config.heads.shards=20 --workdir=out/matcher_heads
+    --config.seed=1 --config.heads.shards=15 --workdir=out/matcher_heads
   python -m experiments.train_matcher --config=configs/matcher.py \
     --workdir=out/matcher
 """

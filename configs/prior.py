@@ -30,7 +30,7 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
   # Data: folder of experiments.build_prior_data, pictures of 64 px.
   config.data = 'out/heads'
   config.heads = ml_collections.ConfigDict()
-  config.heads.shards = 60  # one head of each kind in a shard
+  config.heads.shards = 27  # one head of each kind in a shard
   config.heads.views = 10  # pictures of each head
   config.heads.size = 64
 
@@ -49,12 +49,12 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
   # Training.
   config.trained = ('unet', 'text_encoder')
   config.downscale = 1
-  config.steps = 8000
+  config.steps = 5400
   config.batch_size = 16
   config.learning_rate = 5e-4
   config.warmup_steps = 200
   # The rate falls to zero over the last steps.
-  config.decay_steps = 1500
+  config.decay_steps = 1300
   config.weight_decay = 0.01
   config.ema_decay = 0.999
   config.checkpoint_every = 500
@@ -65,13 +65,15 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
     # 32 px: words, colours and layout are learnt at a quarter of the cost.
     config.downscale = 2
     config.batch_size = 32
-    config.steps = 3000
+    config.steps = 8600
     config.decay_steps = 0
     config.learning_rate = 8e-4
   if stage == 'controlnet':
     config.trained = ('controlnet',)
-    config.steps = 1500
-    config.decay_steps = 300
+    config.steps = 600
+    config.warmup_steps = 50
+    config.decay_steps = 200
+    config.ema_decay = 0.99
   if stage == 'tiny':
     config.heads.shards = 1
     config.heads.views = 1
