@@ -154,7 +154,7 @@ def _our_calls(sizes: Sizes, dtype: Any) -> dict[str, Callable[[], Any]]:
     jax.grad(lambda images, params: jnp.sum(encode(params, images)))
   )
   t = jnp.array([500, 500])
-  calls = {
+  calls: dict[str, Callable[[], Any]] = {
     f'UNet, 2 x {n}x{n}': functools.partial(
       evaluate_jit, params, jnp.asarray(_normal(2, n, n, 4)), t
     )
@@ -167,10 +167,11 @@ def _our_calls(sizes: Sizes, dtype: Any) -> dict[str, Callable[[], Any]]:
   calls[f'distillation step, {pixels} px'] = lambda: distillation_jit(
     params, images
   )
-  return {
-    name: lambda call=call: jax.block_until_ready(call())
-    for name, call in calls.items()
-  }
+
+  def finished(call: Callable[[], Any]) -> Callable[[], Any]:
+    return lambda: jax.block_until_ready(call())
+
+  return {name: finished(call) for name, call in calls.items()}
 
 
 def _their_calls(sizes: Sizes, dtype: str) -> list[Callable[[], Any]] | None:
@@ -186,8 +187,11 @@ def _their_calls(sizes: Sizes, dtype: str) -> list[Callable[[], Any]] | None:
   def tensor(*shape):
     return torch.tensor(_normal(*shape)).to(place, kind)
 
-  denoiser = diffusers.UNet2DConditionModel(**sizes.unet).to(place, kind).eval()
-  autoencoder = diffusers.AutoencoderKL(**sizes.vae).to(place, kind).eval()
+  # Their types are those of the parts that work without torch.
+  denoiser: Any = diffusers.UNet2DConditionModel(**sizes.unet)
+  autoencoder: Any = diffusers.AutoencoderKL(**sizes.vae)
+  denoiser = denoiser.to(place, kind).eval()
+  autoencoder = autoencoder.to(place, kind).eval()
   denoiser.requires_grad_(False)
   autoencoder.requires_grad_(False)
   text = tensor(2, 77, sizes.unet['cross_attention_dim'])
@@ -209,7 +213,7 @@ def _their_calls(sizes: Sizes, dtype: str) -> list[Callable[[], Any]] | None:
     without, with_text = evaluate(torch.cat([x_t, x_t])).chunk(2)
     z.backward(without + _GUIDANCE * (with_text - without) - eps)
 
-  calls = [
+  calls: list[Callable[[], Any]] = [
     functools.partial(evaluate, tensor(2, 4, n, n)) for n in sizes.latents
   ]
   calls += [lambda: encode().sum().backward(), distillation]

@@ -487,7 +487,7 @@ def timesteps(
   chosen = chosen[:steps]
   if schedule.karras:
     ends = (chosen[0], chosen[-1]) if endpoint else (total - 1, 0)
-    return _karras(schedule, tuple(round(t) for t in ends), steps)
+    return _karras(schedule, (round(ends[0]), round(ends[1])), steps)
   if schedule.timestep_spacing == 'linspace' and not whole:
     return chosen.astype(np.float32)
   return np.round(chosen).astype(np.int32)

@@ -38,7 +38,7 @@ def tolerance(case: str) -> float | None:
   return _POLE if case.startswith(('lookat', 'origin_pose')) else None
 
 
-def _axes(case: str) -> str:
+def _axes(case: str) -> triplane.PlaneAxes:
   """Return the name here of a case's plane axes."""
   return 'fixed' if case.split('/')[1].startswith('fixed') else 'eg3d'
 
@@ -140,14 +140,15 @@ def _importance(golden: Golden, case: str, options: Options) -> Results:
 
 
 def _stratified(golden: Golden, case: str, options: Options) -> Results:
-  limits = [
+  start, end = (
     jnp.asarray(golden[f'{case}/{name}'])[..., 0]
     if f'{case}/{name}' in golden
     else options[f'ray_{name}']
     for name in ('start', 'end')
-  ]
+  )
   y = rays.stratified_depths(
-    *limits,
+    start,
+    end,
     jnp.asarray(golden[f'{case}/jitter'])[..., 0],
     disparity=case.endswith('disparity'),
   )

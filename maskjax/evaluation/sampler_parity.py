@@ -5,6 +5,7 @@ and layouts do not matter here: every number is sampled by itself.
 """
 
 from collections.abc import Callable
+import dataclasses
 import math
 import pathlib
 from typing import Any, NamedTuple
@@ -132,7 +133,7 @@ def compare(folder: pathlib.Path, method: str, *, seed: int = 0) -> Comparison:
   rng = np.random.default_rng(seed)
   noise = rng.standard_normal(_SHAPE).astype(np.float32)
   peer = _open_scheduler(folder, schedule, name)
-  used = schedule.replace(**lacks)
+  used = dataclasses.replace(schedule, **lacks)
   without = [key for key in lacks if getattr(schedule, key) != lacks[key]]
   note = f'without {_NAMES[without[0]]}, as in PyTorch' if without else ''
   rounding = 0.0

@@ -145,7 +145,8 @@ def modulated_conv(
     Maps of `up` times the size.
   """
   y = x * styles[:, None, None]
-  y = conv(y, kernel) if up == 1 else up_conv(y, kernel, taps)
+  # `up` is 2 only where there are taps.
+  y = conv(y, kernel) if up == 1 else up_conv(y, kernel, taps)  # type: ignore[arg-type]
   if not demodulate:
     return y
   power = jnp.square(styles) @ jnp.square(kernel).sum((0, 1))

@@ -12,6 +12,7 @@ discrimination).
 """
 
 import dataclasses
+import functools
 import math
 
 import flax.linen as nn
@@ -149,9 +150,7 @@ class DiscriminatorBlock(nn.Module):
     image: Float[Array, 'b h w k'] | None,
   ) -> tuple[Float[Array, 'b y x f'], Float[Array, 'b y x k'] | None]:
     """Return the maps, and the image that the next block sees."""
-    conv = lambda *args, name, **rest: layers.Conv(  # noqa: E731
-      *args, activation='lrelu', clamp=self.clamp, name=name, **rest
-    )
+    conv = functools.partial(layers.Conv, activation='lrelu', clamp=self.clamp)
     if not self.in_features or self.architecture == 'skip':
       y = conv(self.hidden, 1, name='fromrgb')(image)
       x = y if x is None else x + y

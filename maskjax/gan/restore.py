@@ -10,7 +10,7 @@ Raises one-line ValueErrors that name the key that is wrong.
 from collections.abc import Mapping
 import dataclasses
 import re
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -103,7 +103,7 @@ def _stylegan2_config(
   embedded, c_dim = 0, 0
   if f'{mapping}embed.weight' in state:
     embedded, c_dim = _shape(state, f'{mapping}embed.weight')
-  architecture = 'orig'
+  architecture: Literal['skip', 'resnet', 'orig'] = 'orig'
   if f'{blocks[0]}torgb.weight' in state:
     architecture = 'skip'
   elif f'{blocks[-1]}skip.weight' in state:
@@ -142,7 +142,10 @@ def _superresolution_config(
   return dataclasses.replace(
     config,
     input_resolution=side // 2 if config.enlarges else side,
-    channels=tuple(_shape(state, block.format(i))[0] for i in (0, 1)),
+    channels=(
+      _shape(state, block.format(0))[0],
+      _shape(state, block.format(1))[0],
+    ),
   )
 
 
@@ -292,13 +295,12 @@ def build(config: Any) -> nn.Module:
   Raises:
     TypeError: not a config of this package.
   """
-  for kind, module in (
-    (eg3d.EG3DConfig, eg3d.EG3D),
-    (stylegan2.StyleGAN2Config, stylegan2.Generator),
-    (discriminator.DiscriminatorConfig, discriminator.Discriminator),
-  ):
-    if isinstance(config, kind):
-      return module(config)
+  if isinstance(config, eg3d.EG3DConfig):
+    return eg3d.EG3D(config)
+  if isinstance(config, stylegan2.StyleGAN2Config):
+    return stylegan2.Generator(config)
+  if isinstance(config, discriminator.DiscriminatorConfig):
+    return discriminator.Discriminator(config)
   raise TypeError(f'{type(config).__name__} is not the config of a network')
 
 

@@ -186,7 +186,7 @@ class SynthesisBlock(nn.Module):
   def setup(self):
     """Create the layers."""
     rest = (self.resolution,)
-    options = {'clamp': self.clamp, 'use_noise': self.use_noise}
+    options: dict[str, Any] = {'clamp': self.clamp, 'use_noise': self.use_noise}
     if self.in_features:
       self.conv0 = StyledConv(
         self.in_features, self.features, *rest, up=self.up, **options

@@ -90,9 +90,9 @@ def check(request: Request) -> None:
 
 def _read(path: str, size: int, mode: str) -> Float[np.ndarray, '1 s s c']:
   """Read a picture, cropped to a square, in [0, 1]."""
-  with Image.open(path) as image:
+  with Image.open(path) as file:
     image = ImageOps.fit(
-      ImageOps.exif_transpose(image).convert(mode),
+      ImageOps.exif_transpose(file).convert(mode),
       (size, size),
       Image.Resampling.LANCZOS,
     )

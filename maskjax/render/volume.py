@@ -14,7 +14,7 @@ Rendering", 1995, for the quadrature.
 
 from collections.abc import Callable
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 from jax import Array, lax
@@ -307,7 +307,10 @@ def render(
     start, end, uniforms.jitter, disparity=config.disparity
   )
   coarse = _sample(field, rays, depths)
-  options = {'white_background': config.white_background, 'mode': config.mode}
+  options: dict[str, Any] = {
+    'white_background': config.white_background,
+    'mode': config.mode,
+  }
   if not config.fine:
     features, depth, weights = integrate(coarse, **options)
     return Rendering(features, depth, weights, coarse, weights, None)
