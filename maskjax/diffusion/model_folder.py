@@ -21,6 +21,8 @@ from maskjax.weights import hub
 
 _INDEX = 'model_index.json'
 _OWN_KEYS = ('sample_size', 'pixel_unshuffle')
+# Whose layout is written; pipelines of inpainting do not open without it.
+_DIFFUSERS_VERSION = '0.36.0'
 
 
 class Parts(NamedTuple):
@@ -226,6 +228,7 @@ def _pipeline(networks: Mapping[str, Any], scheduler: str) -> dict[str, Any]:
     parts['controlnet'] = ['diffusers', 'ControlNetModel']
   return {
     '_class_name': f'StableDiffusion{kind}Pipeline',
+    '_diffusers_version': _DIFFUSERS_VERSION,
     'requires_safety_checker': False,
     **parts,
   }

@@ -200,7 +200,7 @@ def test_words_without_room_are_told(model):
   (call,) = warn.call_args_list
   assert call.args[0] % call.args[1:] == (
     '2 of 3 texts are longer than the 6 tokens that the model reads; left '
-    "out: 'wolf mask'"
+    "out: 'mask, an old wolf mask'"
   )
 
 
@@ -215,7 +215,7 @@ def test_condition_counts_by_its_scale(model):
   assert np.abs(half['steered'] - off['steered']).max() > 1e-2
 
 
-def stub(model, x_t, t, text, *, condition, conditioning_scale, beside):
+def stub(model, x_t, t, text, *, condition, conditioning_scale, beside=None):
   """Stand in for `predict`; every argument counts."""
   del model, beside
   at = t[:, None].astype(np.float32)

@@ -6,6 +6,7 @@ networks; prior_training_test trains real ones.
 
 import dataclasses
 import functools
+import types
 from typing import NamedTuple
 
 import flax
@@ -36,6 +37,8 @@ class Text(nn.Module):
 
 class Denoiser(nn.Module):
   """One mixing of the sample with the time and the text."""
+
+  config = types.SimpleNamespace(in_channels=3, out_channels=3)
 
   @nn.compact
   def __call__(self, x_t, t, text, down=None, middle=None):

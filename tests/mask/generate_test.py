@@ -115,7 +115,7 @@ def test_missing_weights_folder_gets_one_clear_line(tmp_path):
   [
     ({'controlnet.shows': 'normals'}, 'takes 5'),
     ({'controlnet.scales': (1.0, 0.5)}, '2 numbers for 1 ControlNets'),
-    ({'controlnet.path': 'nowhere'}, 'nowhere: no such folder'),
+    ({'controlnet.path': 'nowhere'}, 'no such folder'),
     ({'diffusion.dtype': 'half'}, "dtype 'half'"),
   ],
 )
