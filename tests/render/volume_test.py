@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +28,8 @@ def straight(count):
 def test_constant_fog_has_a_closed_form(mode):
   depths = jnp.linspace(1.0, 3.0, 7)[None, None]
   raw = 0.4
-  weights = volume.march(depths, jnp.full_like(depths, raw), mode=mode)
+  march = jax.jit(functools.partial(volume.march, mode=mode))
+  weights = march(depths, jnp.full_like(depths, raw))
   passed = np.exp(-np.log1p(np.exp(raw - 1)) * (np.asarray(depths) - 1))[0, 0]
   np.testing.assert_allclose(weights[0, 0], -np.diff(passed), atol=1e-6)
 
@@ -58,10 +61,13 @@ def test_merged_samples_and_unmoved_features_agree():
       )
     )
   for mode in ('parity', 'clean'):
-    merged = volume.integrate(
-      volume.merge(*passes), white_background=True, mode=mode
-    )
-    own = volume._integrate_both(*passes, white_background=True, mode=mode)
+    options = {'white_background': True, 'mode': mode}
+    merged, own = jax.jit(
+      lambda *x, options=options: (
+        volume.integrate(volume.merge(*x), **options),
+        volume._integrate_both(*x, **options),
+      )
+    )(*passes)
     for ours, theirs in zip(own, merged):
       np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
