@@ -243,6 +243,9 @@ def test_parts_that_are_not_there_are_named(folder, tmp_path):
 
 
 def test_without_pytorch_the_extra_is_named(monkeypatch, tmp_path):
+  # They remember from their first import whether there is a torch.
+  for name in ('diffusers', 'transformers'):
+    pytest.importorskip(name)
   monkeypatch.setitem(sys.modules, 'torch', None)
   with pytest.raises(ValueError, match=r'torch.*not installed.*\[parity\]'):
     list(parity.check(tmp_path))
