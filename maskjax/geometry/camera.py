@@ -1,11 +1,13 @@
-"""Pinhole cameras: one convention inside, conversions at the border.
+"""Cameras: one convention inside, conversions at the border.
 
 Inside, a camera is an OpenCV `cam2world` pose (+x right, +y down, +z forward,
 columns are the camera's axes and position in the world) and normalised
 intrinsics (focal lengths and principal point divided by the image's width and
-height). The world is right handed, +y up, in centimetres. Image coordinates
-run from (0, 0) at the top left corner to (1, 1) at the bottom right one; the
-centre of pixel (row i, column j) lies at ((j + 0.5) / W, (i + 0.5) / H).
+height; an orthographic camera has image widths and heights per cm in place of
+focal lengths). The world is right handed, +y up, in centimetres. Image
+coordinates run from (0, 0) at the top left corner to (1, 1) at the bottom
+right one; the centre of pixel (row i, column j) lies at ((j + 0.5) / W,
+(i + 0.5) / H).
 
 Shapes: `...` batch, `V` points. Functions take single cameras or batches
 alike.
@@ -24,16 +26,26 @@ _MIN_DEPTH = 1e-6
 
 @flax.struct.dataclass
 class Camera:
-  """A pinhole camera, or a batch of them.
+  """A camera, or a batch of them.
 
   Attributes:
     cam2world: camera to world pose, OpenCV axes, centimetres.
     intrinsics: [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], fx and cx in image
-      widths, fy and cy in image heights.
+      widths, fy and cy in image heights; fx and fy per cm if orthographic.
+    projection: 'perspective' or 'orthographic' (static).
   """
 
   cam2world: Float[Array, '... 4 4']
   intrinsics: Float[Array, '... 3 3']
+  projection: str = flax.struct.field(pytree_node=False, default='perspective')
+
+
+def _centred(focal: Float[Array, '...']) -> Float[Array, '... 3 3']:
+  """Builds intrinsics whose principal point is the centre of the image."""
+  zero, one = jnp.zeros_like(focal), jnp.ones_like(focal)
+  half = one / 2
+  rows = [[focal, zero, half], [zero, focal, half], [zero, zero, one]]
+  return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
 
 
 def intrinsics_from_fov(
@@ -47,11 +59,23 @@ def intrinsics_from_fov(
   Returns:
     Normalised intrinsics.
   """
-  focal = 0.5 / jnp.tan(jnp.deg2rad(jnp.asarray(fovy, float)) / 2)
-  zero, one = jnp.zeros_like(focal), jnp.ones_like(focal)
-  half = one / 2
-  rows = [[focal, zero, half], [zero, focal, half], [zero, zero, one]]
-  return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
+  return _centred(0.5 / jnp.tan(jnp.deg2rad(jnp.asarray(fovy, float)) / 2))
+
+
+def orthographic_intrinsics(
+  height: float | Float[Array, '...'],
+) -> Float[Array, '... 3 3']:
+  """Builds the intrinsics of an orthographic camera with a square image.
+
+  Use them with `Camera(..., projection='orthographic')`.
+
+  Args:
+    height: what the image spans from top to bottom, cm.
+
+  Returns:
+    Intrinsics per cm, principal point in the centre.
+  """
+  return _centred(1.0 / jnp.asarray(height, float))
 
 
 def _pose(
@@ -203,13 +227,17 @@ def directions_to_camera(
 
 
 def project_camera_points(
-  intrinsics: Float[Array, '... 3 3'], points: Float[Array, '... v 3']
+  intrinsics: Float[Array, '... 3 3'],
+  points: Float[Array, '... v 3'],
+  *,
+  projection: str = 'perspective',
 ) -> tuple[Float[Array, '... v 2'], Float[Array, '... v']]:
   """Projects points given in the camera's frame.
 
   Args:
     intrinsics: normalised intrinsics with batch shape `...`.
     points: camera's frame, cm.
+    projection: 'perspective' or 'orthographic'.
 
   Returns:
     Image coordinates, in [0, 1] inside the image, x right and y down; and
@@ -217,9 +245,12 @@ def project_camera_points(
     meaningless coordinates: test the depth.
   """
   depth = points[..., 2]
-  in_front = depth > _MIN_DEPTH
-  inverse = 1.0 / jnp.where(in_front, depth, 1.0)
-  rays = points[..., :2] * inverse[..., None]
+  if projection == 'perspective':
+    in_front = depth > _MIN_DEPTH
+    inverse = 1.0 / jnp.where(in_front, depth, 1.0)
+    rays = points[..., :2] * inverse[..., None]
+  else:
+    rays = points[..., :2]
   focal = jnp.stack([intrinsics[..., 0, 0], intrinsics[..., 1, 1]], -1)
   centre = intrinsics[..., :2, 2]
   skewed = rays[..., 1] * intrinsics[..., 0, 1][..., None]
@@ -240,7 +271,9 @@ def project(
     Image coordinates and depths, as `project_camera_points`.
   """
   return project_camera_points(
-    camera.intrinsics, world_to_camera(camera, points)
+    camera.intrinsics,
+    world_to_camera(camera, points),
+    projection=camera.projection,
   )
 
 
@@ -277,7 +310,15 @@ def to_vector25(camera: Camera) -> Float[Array, '... 25']:
 
   Returns:
     cam2world (16 numbers, row by row), then the intrinsics (9 numbers).
+
+  Raises:
+    ValueError: for an orthographic camera, which EG3D does not know.
   """
+  if camera.projection != 'perspective':
+    raise ValueError(
+      'Only perspective cameras have 25 numbers; this one is '
+      f'{camera.projection}.'
+    )
   batch = camera.cam2world.shape[:-2]
   return jnp.concatenate(
     [

@@ -187,7 +187,10 @@ def gradients(
   """
   stage = functools.partial(fragments.staged, chunk.run)
   planes, planes_vjp = jax.vjp(
-    fragments.barycentric_planes, chunk.x, chunk.y, chunk.z
+    functools.partial(
+      fragments.barycentric_planes, perspective=blend.perspective
+    ),
+    *(chunk.x, chunk.y, chunk.z),
   )
   planes = stage(lambda planes: planes, planes)
   covered = stage(

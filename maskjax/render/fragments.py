@@ -19,6 +19,7 @@ Shapes: `T` pixels of a window, `G` windows, `C` channels. Screen coordinates
 are x right, y down, the image height spanning [-1, 1].
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -40,12 +41,14 @@ class Blend(NamedTuple):
       1 / cm.
     product: whether a pixel's coverage sums up -log(1 - probability) rather
       than the probability itself.
+    perspective: whether distant things look smaller.
   """
 
   sigma: float
   blur: float
   depth_rate: float
   product: bool
+  perspective: bool = True
 
 
 class Chunk(NamedTuple):
@@ -115,7 +118,11 @@ def staged(run: Bool[Array, ''], function, *args):
 
 
 def barycentric_planes(
-  x: Float[Array, '3 g'], y: Float[Array, '3 g'], z: Float[Array, '3 g']
+  x: Float[Array, '3 g'],
+  y: Float[Array, '3 g'],
+  z: Float[Array, '3 g'],
+  *,
+  perspective: bool = True,
 ) -> Float[Array, '3 3 g']:
   """Finds the planes of the barycentric coordinates over depth.
 
@@ -123,11 +130,14 @@ def barycentric_planes(
     x: see `Chunk`.
     y: see `Chunk`.
     z: see `Chunk`.
+    perspective: see `Blend`; without, all depths count as 1.
 
   Returns:
     Slope in x, slope in y and constant of (barycentric coordinate i) / z_i,
     which is linear on the screen.
   """
+  if not perspective:
+    z = jnp.ones_like(z)
   x1, x2 = jnp.roll(x, -1, 0), jnp.roll(x, -2, 0)
   y1, y2 = jnp.roll(y, -1, 0), jnp.roll(y, -2, 0)
   area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
@@ -232,7 +242,11 @@ def nearest_depth(chunk: Chunk, blend: Blend) -> Float[Array, 't g']:
   Returns:
     Depths in cm, infinite where the fragment does not count.
   """
-  planes = staged(chunk.run, barycentric_planes, chunk.x, chunk.y, chunk.z)
+  planes = staged(
+    chunk.run,
+    functools.partial(barycentric_planes, perspective=blend.perspective),
+    *(chunk.x, chunk.y, chunk.z),
+  )
 
   def masked(planes):
     score = coverage(chunk, planes, blend).score
@@ -300,7 +314,11 @@ def contributions(
     -log(1 - probability) or the probability, the weight, and weight times
     each channel.
   """
-  planes = staged(chunk.run, barycentric_planes, chunk.x, chunk.y, chunk.z)
+  planes = staged(
+    chunk.run,
+    functools.partial(barycentric_planes, perspective=blend.perspective),
+    *(chunk.x, chunk.y, chunk.z),
+  )
   score = staged(
     chunk.run, lambda planes: coverage(chunk, planes, blend).score, planes
   )

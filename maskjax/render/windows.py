@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from jax import Array, lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 import numpy as np
 
 from maskjax.render import fragments
@@ -74,6 +74,32 @@ class Place(NamedTuple):
   pixel: Int[Array, 'g']
 
 
+def _counts(boxes, grid):
+  """Returns how many windows boxes need across and down."""
+  window = np.int32(grid.window)
+  across = lax.div(boxes[..., 2] - boxes[..., 0], window) + 1
+  return across, lax.div(boxes[..., 3] - boxes[..., 1], window) + 1
+
+
+def count_windows(
+  boxes: Int[Array, 'n 4'], visible: Bool[Array, 'n'], grid: Grid
+) -> Plan:
+  """Counts the windows that boxes of pixels need.
+
+  Args:
+    boxes: first column, first row, last column, last row of each face.
+    visible: whether to draw a face.
+    grid: sizes.
+
+  Returns:
+    Plan.
+  """
+  drawn = visible & (boxes[:, 2] >= boxes[:, 0]) & (boxes[:, 3] >= boxes[:, 1])
+  across, down = _counts(boxes, grid)
+  ends = jnp.cumsum(jnp.where(drawn, across * down, 0), dtype=jnp.int32)
+  return Plan(ends, boxes)
+
+
 def plan(
   corners: Float[Array, 'n r'],
   visible: Bool[Array, 'n'],
@@ -92,7 +118,7 @@ def plan(
     Plan.
   """
 
-  def pixels(values):
+  def span(values):
     low, high = jnp.min(values, -1) - blur, jnp.max(values, -1) + blur
     first = jnp.ceil((low + 1) * (grid.size / 2) - 0.5)
     last = jnp.floor((high + 1) * (grid.size / 2) - 0.5)
@@ -100,20 +126,9 @@ def plan(
     last = jnp.clip(last, -1, grid.size - 1)
     return first.astype(jnp.int32), last.astype(jnp.int32)
 
-  left, right = pixels(corners[:, 0:3])
-  top, bottom = pixels(corners[:, 3:6])
-  drawn = visible & (right >= left) & (bottom >= top)
-  boxes = jnp.stack([left, top, right, bottom], -1)
-  across, down = _counts(boxes, grid)
-  ends = jnp.cumsum(jnp.where(drawn, across * down, 0), dtype=jnp.int32)
-  return Plan(ends, boxes)
-
-
-def _counts(boxes, grid):
-  """Returns how many windows boxes need across and down."""
-  window = np.int32(grid.window)
-  across = lax.div(boxes[..., 2] - boxes[..., 0], window) + 1
-  return across, lax.div(boxes[..., 3] - boxes[..., 1], window) + 1
+  left, right = span(corners[:, 0:3])
+  top, bottom = span(corners[:, 3:6])
+  return count_windows(jnp.stack([left, top, right, bottom], -1), visible, grid)
 
 
 def _places(windows, start, grid):
@@ -135,23 +150,32 @@ def _places(windows, start, grid):
   return Place(live, face, left, top, columns, box[:, 3] - top, pixel)
 
 
-def _chunk(windows, corners, start, grid, run):
-  """Gathers the windows from number `start` on.
+def pixels(
+  place: Place, grid: Grid
+) -> tuple[Bool[Array, 't g'], Int[Array, 't g']]:
+  """Lists the pixels of windows.
+
+  Args:
+    place: where the windows are.
+    grid: sizes.
 
   Returns:
-    The fragments' input, the index of each pixel ([T, G], `grid.pixels` for
-    those not counted), and the places.
+    Whether a pixel lies inside of the face's box, and its index among those
+    of all views (`grid.pixels` for those outside of the box).
   """
-  place = fragments.staged(
-    run, lambda start: _places(windows, start, grid), start
-  )
   row, column = np.divmod(np.arange(grid.window**2), grid.window)
   inner = jnp.asarray(row * grid.size + column, jnp.int32)[:, None]
-  step = 2 / grid.size
-  offsets = np.stack([column * step, row * step, np.ones(row.shape)])
   row, column = (jnp.asarray(x, jnp.int32)[:, None] for x in (row, column))
   counted = (row <= place.rows[None]) & (column <= place.columns[None])
-  pixel = jnp.where(counted, place.pixel[None] + inner, grid.pixels)
+  return counted, jnp.where(counted, place.pixel[None] + inner, grid.pixels)
+
+
+def _chunk(place, corners, grid, run):
+  """Gathers the fragments' input of windows."""
+  counted, pixel = pixels(place, grid)
+  row, column = np.divmod(np.arange(grid.window**2), grid.window)
+  step = 2 / grid.size
+  offsets = np.stack([column * step, row * step, np.ones(row.shape)])
   table = fragments.staged(run, lambda face: corners[face].T, place.face)
   table = table.reshape(-1, 3, grid.chunk)
   x, y = (
@@ -167,7 +191,40 @@ def _chunk(windows, corners, start, grid, run):
     offsets=jnp.asarray(offsets, corners.dtype),
     run=run,
   )
-  return chunk, pixel, place
+  return chunk, pixel
+
+
+def walk(
+  windows: Plan, grid: Grid, state: Shaped[Array, '...'], step
+) -> Shaped[Array, '...']:
+  """Walks once through all windows, a chunk at a time.
+
+  Args:
+    windows: which windows there are.
+    grid: sizes.
+    state: what is accumulated.
+    step: maps state, places and a flag that is true when running (see
+      `fragments.staged`) to the next state.
+
+  Returns:
+    The final state.
+  """
+  total = windows.ends[-1]
+  run = total > 0
+  # Zeros that vary over devices as the data does, which shard_map requires.
+  state = state + (0 * total).astype(state.dtype)
+
+  def body(carry):
+    start, state = carry
+    place = fragments.staged(
+      run, lambda start: _places(windows, start, grid), start
+    )
+    return start + grid.chunk, step(state, place, run)
+
+  _, state = lax.while_loop(
+    lambda carry: carry[0] < total, body, (0 * total, state)
+  )
+  return state
 
 
 def sweep(
@@ -177,7 +234,7 @@ def sweep(
   state: Float[Array, '...'],
   step,
 ) -> Float[Array, '...']:
-  """Walks once through all windows.
+  """Walks once through all fragments of the windows.
 
   Args:
     windows: which windows there are.
@@ -190,17 +247,8 @@ def sweep(
   Returns:
     The final state.
   """
-  total = windows.ends[-1]
-  run = total > 0
-  # Zeros that vary over devices as the data does, which shard_map requires.
-  state = state + (0 * total).astype(state.dtype)
 
-  def body(carry):
-    start, state = carry
-    chunk = _chunk(windows, corners, start, grid, run)
-    return start + grid.chunk, step(state, *chunk)
+  def enter(state, place, run):
+    return step(state, *_chunk(place, corners, grid, run), place)
 
-  _, state = lax.while_loop(
-    lambda carry: carry[0] < total, body, (0 * total, state)
-  )
-  return state
+  return walk(windows, grid, state, enter)

@@ -153,3 +153,21 @@ def test_vector25_round_trip_and_layout():
   np.testing.assert_array_equal(back.intrinsics, views.intrinsics)
   with pytest.raises(ValueError, match='25 numbers'):
     camera.from_vector25(jnp.zeros((2, 24)))
+
+
+def test_orthographic_cameras_see_sizes_whatever_the_depth():
+  views = camera.Camera(
+    cam2world=_orbit(jnp.asarray([0.0, 90.0]), 0.0).cam2world,
+    intrinsics=jnp.stack([camera.orthographic_intrinsics(40.0)] * 2),
+    projection='orthographic',
+  )
+  # An orbit looks at (0, 0, 2): 10 cm up is a quarter of the image.
+  points = jnp.asarray([[0.0, 0.0, 2.0], [4.0, 10.0, 2.0], [0.0, 10.0, -6.0]])
+  image, depth = jax.jit(camera.project)(views, points)
+  expected = [[0.5, 0.5], [0.6, 0.25], [0.5, 0.25]]
+  np.testing.assert_allclose(image[0], expected, atol=1e-6)
+  expected = [[0.5, 0.5], [0.5, 0.25], [0.7, 0.25]]
+  np.testing.assert_allclose(image[1], expected, atol=1e-6)
+  np.testing.assert_allclose(depth[0], [63.5, 63.5, 71.5], rtol=1e-6)
+  with pytest.raises(ValueError, match='orthographic'):
+    camera.to_vector25(views)

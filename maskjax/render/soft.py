@@ -1,0 +1,173 @@
+"""The soft mode of the rasterizer: probabilities instead of edges.
+
+The work goes face by face, in small windows of pixels: one sweep finds the
+nearest depth per pixel (scatter-min), a second adds up the contributions
+(scatter-add), and the derivative is one more sweep that computes them anew.
+
+Source: Liu et al., "Soft Rasterizer: A Differentiable Renderer for
+Image-based 3D Reasoning" (2019), and its code.
+
+Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels, `N`
+= B * F, `R` = 3 * (3 + C) numbers per face.
+"""
+
+import functools
+
+import jax
+from jax import Array, lax
+import jax.numpy as jnp
+from jaxtyping import Float, Int
+
+from maskjax.geometry import camera as camera_lib
+from maskjax.render import fragment_gradients, fragments, windows
+
+# A face whose doubled area is below this part of its longest edge squared is
+# seen edge-on. It is not drawn: its neighbours cover what it covers.
+_MIN_ASPECT = 1e-4
+# Faces that reach beyond this many half image heights are not drawn.
+_MAX_SCREEN = 1e4
+
+
+def _sums(corners, visible, grid, blend):
+  """Returns sums per pixel, nearest depths and the plan of the windows.
+
+  Index `grid.pixels` of sums and depths collects what is not counted: that is
+  cheaper than to leave it out.
+  """
+  plan = windows.plan(corners, visible, grid, blend.blur)
+
+  def to_nearest(nearest, chunk, pixel, _):
+    z = fragments.nearest_depth(chunk, blend)
+    return nearest.at[pixel].min(z, mode='promise_in_bounds')
+
+  nearest = jnp.full((grid.pixels + 1,), jnp.inf, corners.dtype)
+  nearest = windows.sweep(plan, corners, grid, nearest, to_nearest)
+
+  def to_sums(sums, chunk, pixel, _):
+    z = nearest.at[pixel].get(mode='promise_in_bounds')
+    rows = fragments.contributions(chunk, z, blend)
+    return sums.at[pixel].add(rows, mode='promise_in_bounds')
+
+  sums = jnp.zeros((grid.pixels + 1, corners.shape[1] // 3), corners.dtype)
+  return windows.sweep(plan, corners, grid, sums, to_sums), nearest, plan
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _accumulate(corners, visible, grid, blend):
+  """Adds up the contributions of all fragments to each pixel.
+
+  Args:
+    corners: [N, R] screen x of the corners, y, z, attributes.
+    visible: [N], whether to draw a face.
+    grid: sizes.
+    blend: constants.
+
+  Returns:
+    [B * H * W, 3 + C]: coverage, sum of weights, weighted sums of depth and
+    attributes.
+  """
+  return _sums(corners, visible, grid, blend)[0][:-1]
+
+
+def _accumulate_forward(corners, visible, grid, blend):
+  """Forward pass that keeps what the backward pass needs."""
+  sums, nearest, plan = _sums(corners, visible, grid, blend)
+  return sums[:-1], (corners, nearest, plan)
+
+
+def _accumulate_backward(grid, blend, residuals, upstream):
+  """Backward pass: one sweep that computes all fragments anew."""
+  corners, nearest, plan = residuals
+  table = jnp.pad(upstream, ((0, 1), (0, 0)))
+  table = jnp.concatenate([table, nearest[:, None]], -1)
+
+  def flatten(x, y, z, channels):
+    # Depth is both a coordinate and the first channel.
+    depth, *rest = jnp.moveaxis(channels, 1, 0)
+    return jnp.concatenate([x, y, z + depth, *rest])
+
+  def step(gradient, chunk, pixel, place):
+    rows = table.at[pixel].get(mode='promise_in_bounds')
+    rows = fragments.staged(chunk.run, lambda r: jnp.moveaxis(r, -1, 0), rows)
+    by_corner = fragment_gradients.gradients(chunk, rows[-1], rows[:-1], blend)
+    by_corner = fragments.staged(chunk.run, flatten, *by_corner)
+    index = jnp.where(place.live, place.face, corners.shape[0])
+    return gradient.at[index].add(by_corner.T, mode='drop')
+
+  zeros = jnp.zeros(corners.shape, corners.dtype)
+  return windows.sweep(plan, corners, grid, zeros, step), None
+
+
+_accumulate.defvjp(_accumulate_forward, _accumulate_backward)
+
+
+def _screen(vertices, intrinsics, near, projection):
+  """Projects vertices; those not beyond `near` go to the optical axis."""
+  usable = vertices[..., 2:] > near
+  axis = jnp.asarray([0.0, 0.0, 1.0], vertices.dtype)[None, None]
+  image, depth = camera_lib.project_camera_points(
+    intrinsics, jnp.where(usable, vertices, axis), projection=projection
+  )
+  screen = jnp.concatenate([2 * image - 1, depth[..., None]], -1)
+  return screen, usable[..., 0]
+
+
+def _visible(corners, cull_backfaces):
+  """Tells which faces [N, R] have a direction and a sane size."""
+  x, y = corners[:, 0:3], corners[:, 3:6]
+  ex, ey = x - jnp.roll(x, 1, -1), y - jnp.roll(y, 1, -1)
+  area = ex[:, 1] * ey[:, 2] - ey[:, 1] * ex[:, 2]
+  longest = jnp.max(ex * ex + ey * ey, -1)
+  within = jnp.max(jnp.maximum(jnp.abs(x), jnp.abs(y)), -1) < _MAX_SCREEN
+  # y points down, so outward faces turn the other way round on the screen.
+  size = -area if cull_backfaces else jnp.abs(area)
+  # Squares and reciprocals of smaller faces would leave the range of floats.
+  wide = longest > 1e-10
+  return within & wide & (size > _MIN_ASPECT * longest)
+
+
+def _finish(sums, grid, blend):
+  """Normalises the sums into images."""
+  coverage, weight, channels = sums[:, :1], sums[:, 1:2], sums[:, 2:]
+  covered = weight > 0
+  blended = channels / jnp.where(covered, weight, 1.0)
+  alpha = -jnp.expm1(-coverage) if blend.product else jnp.minimum(coverage, 1.0)
+  images = jnp.concatenate([alpha, jnp.where(covered, blended, 0.0)], -1)
+  return images.reshape(grid.views, grid.size, grid.size, -1)
+
+
+def draw(
+  vertices: Float[Array, 'b v 3'],
+  faces: Int[Array, 'f 3'],
+  attributes: Float[Array, 'b v c'],
+  intrinsics: Float[Array, 'b 3 3'],
+  grid: windows.Grid,
+  blend: fragments.Blend,
+  *,
+  near: float,
+  cull_backfaces: bool,
+) -> Float[Array, 'b h w 2+c']:
+  """Draws softly; the arguments are explained in `rasterizer.rasterize`.
+
+  Args:
+    vertices: camera's frame, cm.
+    faces: vertex indices.
+    attributes: numbers per vertex.
+    intrinsics: normalised intrinsics.
+    grid: sizes.
+    blend: constants.
+    near: depth of the near plane, cm.
+    cull_backfaces: whether to leave out faces seen from behind.
+
+  Returns:
+    Alpha, depth and attributes.
+  """
+  views, face_count = vertices.shape[0], faces.shape[0]
+  projection = 'perspective' if blend.perspective else 'orthographic'
+  screen, usable = _screen(vertices, intrinsics, near, projection)
+  table = jnp.concatenate([screen, attributes], -1)
+  corners = jnp.swapaxes(table[:, faces], -1, -2)
+  corners = corners.reshape(views * face_count, 3 * table.shape[-1])
+  visible = _visible(lax.stop_gradient(corners), cull_backfaces)
+  visible &= jnp.all(usable[:, faces], -1).reshape(-1)
+  return _finish(_accumulate(corners, visible, grid, blend), grid, blend)
