@@ -101,7 +101,8 @@ def interpolate(
   run = corners.shape[0] > jnp.min(faces)
 
   def block(args):
-    rows, _, _, areas, total = _areas(corners, *args, grid, run)
+    face, start = args
+    rows, _, _, areas, total = _areas(corners, face, start, grid, run)
     channels = rows[9:].reshape(-1, 3, rows.shape[1])
 
     def mix(areas, total, channels):
