@@ -230,6 +230,55 @@ def pad(mesh: Mesh, *, vertices: int, faces: int) -> Mesh:
   )
 
 
+def concatenate(*meshes: Mesh) -> Mesh:
+  """Puts several meshes into one scene.
+
+  An occluder hides what lies behind it but is not part of the picture. Draw
+  it along, with an attribute that is 1 on what shall be seen:
+
+      scene = mesh.concatenate(mask, head)
+      shown = jnp.arange(len(scene.vertices)) < len(mask.vertices)
+      attributes = jnp.concatenate([scene.colors, shown[:, None]], -1)
+      images = rasterizer.rasterize(..., scene.faces, attributes[None], ...)
+      alpha = images.alpha * images.attributes[..., 3]
+
+  Args:
+    *meshes: one or more; all have colours or none has, likewise uvs.
+
+  Returns:
+    One mesh, vertices and faces in the order of the arguments.
+
+  Raises:
+    ValueError: without a mesh, or if only some have colours or uvs.
+  """
+  if not meshes:
+    raise ValueError('concatenate needs at least one mesh, got none.')
+
+  def join(name):
+    values = [getattr(mesh, name) for mesh in meshes]
+    missing = sum(value is None for value in values)
+    if missing == len(values):
+      return None
+    if missing:
+      raise ValueError(
+        f'Either all meshes of a scene have {name} or none has; {missing} of '
+        f'{len(values)} have none.'
+      )
+    return jnp.concatenate([jnp.asarray(value) for value in values])
+
+  counts = [mesh.vertices.shape[0] for mesh in meshes]
+  starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+  faces = [
+    jnp.asarray(mesh.faces) + int(start) for mesh, start in zip(meshes, starts)
+  ]
+  return Mesh(
+    vertices=join('vertices'),
+    faces=jnp.concatenate(faces),
+    colors=join('colors'),
+    uvs=join('uvs'),
+  )
+
+
 def check(mesh: Mesh) -> None:
   """Raises if shapes, indices or numbers of a mesh make no sense.
 

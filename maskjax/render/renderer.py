@@ -95,6 +95,7 @@ def render(
     1.0,
   ),
   height_range: tuple[float, float] = (-8.0, 16.0),
+  mode: str = 'soft',
   sigma: float = 1e-4,
   gamma: float = 1e-4,
   depth_range: tuple[float, float] = (1.0, 100.0),
@@ -108,11 +109,12 @@ def render(
     vertices: world, cm.
     faces: vertex indices, counter-clockwise seen from outside.
     colors: albedo, linear RGB in [0, 1].
-    camera: batch of `B` cameras.
+    camera: batch of `B` cameras, perspective or orthographic.
     lights: the lights of one scene, or a batch of `B`.
     size: image height and width in pixels.
     background: linear RGB, [3] or [B, H, W, 3].
     height_range: world z in cm of height 0 and of height 1.
+    mode: 'soft' or 'hard', see `rasterizer.rasterize`.
     sigma: softness of silhouettes, see `rasterizer.rasterize`.
     gamma: softness of occlusion, see `rasterizer.rasterize`.
     depth_range: nearest and farthest depth in cm, see `rasterizer.rasterize`.
@@ -154,11 +156,13 @@ def render(
     ),
     camera.intrinsics,
     size=size * samples,
+    mode=mode,
     sigma=sigma,
     gamma=gamma,
     depth_range=depth_range,
     coverage=coverage,
     cull_backfaces=cull_backfaces,
+    projection=camera.projection,
   )
   rgb, normal_map, height_map = jnp.split(raster.attributes, [3, 6], -1)
   # Averages are taken of what is already weighted by coverage.

@@ -140,6 +140,23 @@ def test_pad_changes_counts_and_nothing_else():
     mesh.pad(small, vertices=3, faces=8)
 
 
+def test_concatenate_keeps_every_face_and_number():
+  one = mesh.Mesh(_CORNERS, jnp.asarray(_TETRAHEDRON), colors=_CORNERS)
+  two = mesh.Mesh(_CORNERS[:3] + 5, jnp.asarray([[0, 1, 2]]), _CORNERS[1:])
+  scene = mesh.concatenate(one, two, one)
+  mesh.check(scene)
+  expected = [m.vertices[np.asarray(m.faces)] for m in (one, two, one)]
+  corners = np.asarray(scene.vertices)[np.asarray(scene.faces)]
+  np.testing.assert_array_equal(corners, np.concatenate(expected))
+  np.testing.assert_array_equal(scene.colors[4:7], _CORNERS[1:])
+  assert scene.uvs is None
+  plain = mesh.Mesh(one.vertices, one.faces)
+  with pytest.raises(ValueError, match='1 of 2 have none'):
+    mesh.concatenate(plain, one)
+  with pytest.raises(ValueError, match='at least one'):
+    mesh.concatenate()
+
+
 @pytest.mark.parametrize(
   'broken, message',
   [

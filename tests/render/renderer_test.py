@@ -27,7 +27,9 @@ def _dome(count=24, radius=10.0):
   return jnp.asarray(vertices, jnp.float32), jnp.asarray(faces, jnp.int32)
 
 
-@functools.partial(jax.jit, static_argnames=('sigma', 'samples', 'size'))
+@functools.partial(
+  jax.jit, static_argnames=('sigma', 'samples', 'size', 'mode')
+)
 def _render(vertices, faces, colors, views, scene, background, **options):
   options = {'size': _SIZE, 'height_range': (0.0, 20.0)} | options
   return renderer.render(
@@ -168,6 +170,23 @@ def test_gradients_move_the_outline_and_the_colours():
   assert larger > area
   # Brightness is linear in the colours.
   np.testing.assert_allclose(0.1 * by_colors.sum(), brighter - light, rtol=1e-3)
+
+
+def test_hard_images_and_orthographic_cameras():
+  front = _front(0.0, 30.0)
+  flat = camera.Camera(
+    cam2world=front.cam2world,
+    intrinsics=jnp.stack([camera.orthographic_intrinsics(40.0)] * 2),
+    projection='orthographic',
+  )
+  hard = _dome_images(flat, mode='hard')
+  soft = _dome_images(flat, sigma=1e-8, samples=2)
+  for a, b in zip(hard, soft):
+    # Away from the outline, where samples and blending differ.
+    assert np.quantile(np.abs(a - b), 0.85) < 0.02
+  # From the front the dome is a disc of radius 10 in 40 cm.
+  area = jnp.sum(hard.alpha[0]) / _SIZE**2
+  np.testing.assert_allclose(area, np.pi * 100 / 1600, rtol=0.02)
 
 
 def test_bad_arguments_are_refused():
