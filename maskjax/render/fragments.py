@@ -42,6 +42,7 @@ class Blend(NamedTuple):
     product: whether a pixel's coverage sums up -log(1 - probability) rather
       than the probability itself.
     perspective: whether distant things look smaller.
+    keep: how many of the nearest fragments of a pixel count, or None: all.
   """
 
   sigma: float
@@ -49,6 +50,7 @@ class Blend(NamedTuple):
   depth_rate: float
   product: bool
   perspective: bool = True
+  keep: int | None = None
 
 
 class Chunk(NamedTuple):

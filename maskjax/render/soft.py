@@ -12,6 +12,7 @@ Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels, `N`
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 from jax import Array, lax
@@ -26,10 +27,79 @@ from maskjax.render import fragment_gradients, fragments, windows
 _MIN_ASPECT = 1e-4
 # Faces that reach beyond this many half image heights are not drawn.
 _MAX_SCREEN = 1e4
+# Bisections of the depth: to 1e-7 of the depth of the scene.
+_DEPTH_STEPS = 24
+
+
+class _Limits(NamedTuple):
+  """Which fragments of each pixel [P + 1] count.
+
+  Attributes:
+    near: those up to this depth,
+    far: and those up to this one
+    face: whose face has at most this number.
+  """
+
+  near: Float[Array, 'p1']
+  far: Float[Array, 'p1']
+  face: Int[Array, 'p1']
+
+
+def _within(chunk, pixel, place, limits, blend):
+  """Restricts a chunk to the fragments that count."""
+  if limits is None:
+    return chunk
+  depth = fragments.nearest_depth(chunk, blend)
+  near, far, face = (
+    values.at[pixel].get(mode='promise_in_bounds') for values in limits
+  )
+  kept = (depth <= near) | ((depth <= far) & (place.face[None] <= face))
+  return chunk._replace(counted=chunk.counted & kept)
+
+
+def _limits(plan, corners, visible, nearest, grid, blend):
+  """Finds the `keep` nearest fragments, of equally near ones the first.
+
+  By bisection, first of the depth, then of the face's number: nothing is
+  sorted or stored per fragment.
+  """
+
+  def count(limits):
+    def step(counts, chunk, pixel, place):
+      counted = _within(chunk, pixel, place, limits, blend).counted
+      depth = fragments.nearest_depth(chunk, blend)
+      ones = (counted & (depth < jnp.inf)).astype(jnp.int32)
+      return counts.at[pixel].add(ones, mode='promise_in_bounds')
+
+    zeros = jnp.zeros((grid.pixels + 1,), jnp.int32)
+    return windows.sweep(plan, corners, grid, zeros, step)
+
+  def halve_depths(_, limits):
+    middle = (limits.near + limits.far) / 2
+    fits = count(limits._replace(near=middle, far=middle)) <= blend.keep
+    near = jnp.where(fits, middle, limits.near)
+    return limits._replace(near=near, far=jnp.where(fits, limits.far, middle))
+
+  def halve_faces(_, state):
+    low, high = state
+    middle = (low + high + 1) // 2
+    fits = count(limits._replace(face=middle)) <= blend.keep
+    return jnp.where(fits, middle, low), jnp.where(fits, high, middle - 1)
+
+  start = jnp.where(nearest < jnp.inf, nearest, 0.0)
+  farthest = jnp.max(jnp.where(visible[:, None], corners[:, 6:9], 0.0))
+  far = 0 * start + farthest * (1 + 1e-6)
+  none = (0 * start).astype(jnp.int32) - 1
+  limits = _Limits(start * (1 - 1e-6), far, none)
+  limits = lax.fori_loop(0, _DEPTH_STEPS, halve_depths, limits)
+  last = none + corners.shape[0]
+  steps = corners.shape[0].bit_length() + 1
+  low, _ = lax.fori_loop(0, steps, halve_faces, (none, last))
+  return limits._replace(face=low)
 
 
 def _sums(corners, visible, grid, blend):
-  """Returns sums per pixel, nearest depths and the plan of the windows.
+  """Returns sums per pixel, nearest depths, limits and plan of the windows.
 
   Index `grid.pixels` of sums and depths collects what is not counted: that is
   cheaper than to leave it out.
@@ -43,13 +113,19 @@ def _sums(corners, visible, grid, blend):
   nearest = jnp.full((grid.pixels + 1,), jnp.inf, corners.dtype)
   nearest = windows.sweep(plan, corners, grid, nearest, to_nearest)
 
-  def to_sums(sums, chunk, pixel, _):
+  limits = None
+  if blend.keep is not None:
+    limits = _limits(plan, corners, visible, nearest, grid, blend)
+
+  def to_sums(sums, chunk, pixel, place):
+    chunk = _within(chunk, pixel, place, limits, blend)
     z = nearest.at[pixel].get(mode='promise_in_bounds')
     rows = fragments.contributions(chunk, z, blend)
     return sums.at[pixel].add(rows, mode='promise_in_bounds')
 
   sums = jnp.zeros((grid.pixels + 1, corners.shape[1] // 3), corners.dtype)
-  return windows.sweep(plan, corners, grid, sums, to_sums), nearest, plan
+  sums = windows.sweep(plan, corners, grid, sums, to_sums)
+  return sums, nearest, limits, plan
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -71,13 +147,13 @@ def _accumulate(corners, visible, grid, blend):
 
 def _accumulate_forward(corners, visible, grid, blend):
   """Forward pass that keeps what the backward pass needs."""
-  sums, nearest, plan = _sums(corners, visible, grid, blend)
-  return sums[:-1], (corners, nearest, plan)
+  sums, *kept = _sums(corners, visible, grid, blend)
+  return sums[:-1], (corners, *kept)
 
 
 def _accumulate_backward(grid, blend, residuals, upstream):
   """Backward pass: one sweep that computes all fragments anew."""
-  corners, nearest, plan = residuals
+  corners, nearest, limits, plan = residuals
   table = jnp.pad(upstream, ((0, 1), (0, 0)))
   table = jnp.concatenate([table, nearest[:, None]], -1)
 
@@ -87,6 +163,7 @@ def _accumulate_backward(grid, blend, residuals, upstream):
     return jnp.concatenate([x, y, z + depth, *rest])
 
   def step(gradient, chunk, pixel, place):
+    chunk = _within(chunk, pixel, place, limits, blend)
     rows = table.at[pixel].get(mode='promise_in_bounds')
     rows = fragments.staged(chunk.run, lambda r: jnp.moveaxis(r, -1, 0), rows)
     by_corner = fragment_gradients.gradients(chunk, rows[-1], rows[:-1], blend)

@@ -1,5 +1,7 @@
 """Soft rasterizer against a dense float64 reference, analytic cases, abuse.
 
+The hard mode has its own file, `hard_test.py`.
+
 The reference tests every face at every pixel in NumPy, with textbook
 formulas: inverse depth interpolated by barycentric coordinates, a distance to
 three segments, no windows.
@@ -62,11 +64,16 @@ def _reference(
   sigma=1e-3,
   gamma=1e-3,
   coverage='product',
+  faces_per_pixel=None,
 ):
   """Attributes, alpha and depth of one view, float64."""
   probability, depth, shares = map(
     np.stack, zip(*_fragments(vertices, faces, intrinsics, size, sigma))
   )
+  if faces_per_pixel is not None:
+    order = np.argsort(np.where(probability > 0, depth, np.inf), 0)
+    rank = np.argsort(order, 0)
+    probability = np.where(rank < faces_per_pixel, probability, 0)
   nearest = np.min(np.where(probability > 0, depth, np.inf), 0)
   nearest = np.where(np.isfinite(nearest), nearest, 0)
   decay = np.exp((nearest - depth) / (gamma * 99))
@@ -92,6 +99,7 @@ def _reference(
     'coverage',
     'window',
     'cull_backfaces',
+    'faces_per_pixel',
   ),
 )
 def _draw(vertices, faces, attributes, **options):
@@ -151,6 +159,36 @@ def test_float64_images_equal_the_dense_reference():
     found = _draw(vertices, faces, attributes, size=16)
   expected = _reference(vertices[0], faces, attributes[0], size=16)
   _close([x[0] for x in found], expected, atol=1e-11)
+
+
+def test_the_nearest_faces_of_a_pixel_equal_the_dense_reference():
+  vertices, faces, attributes = _soup(faces=48, seed=5)
+  options = {'size': 16, 'sigma': 1e-2, 'faces_per_pixel': 2}
+  directions = np.random.default_rng(6).normal(size=(20, *vertices.shape))
+
+  def theirs(vertices):
+    return _reference(vertices[0], faces, attributes[0], **options)
+
+  with jax.enable_x64(True):
+    found, pull = jax.vjp(
+      lambda v: _draw(v, faces, attributes, **options), jnp.asarray(vertices)
+    )
+    (gradient,) = pull(jax.tree.map(jnp.ones_like, found))
+    gradient, *found = map(np.asarray, (gradient, *found))
+  _close([x[0] for x in found], theirs(vertices), atol=1e-10)
+  # The second nearest of four: the test would notice all of them.
+  everything = _reference(
+    vertices[0], faces, attributes[0], **options | {'faces_per_pixel': None}
+  )
+  assert np.abs(everything[1] - found[1][0]).max() > 0.1
+  for direction in directions:
+    ahead, behind = (
+      sum(x.sum() for x in theirs(vertices + step * direction))
+      for step in (1e-7, -1e-7)
+    )
+    np.testing.assert_allclose(
+      np.sum(gradient * direction), (ahead - behind) / 2e-7, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize('coverage', ['product', 'sum'])
@@ -434,6 +472,9 @@ def test_nearly_degenerate_faces_stay_finite():
     ({'size': 0}, 'size > 0'),
     ({'depth_range': (10.0, 5.0)}, 'far - near'),
     ({'coverage': 'maximum'}, "'product' or 'sum'"),
+    ({'faces_per_pixel': 0}, 'faces_per_pixel > 0'),
+    ({'mode': 'firm'}, "'soft' or 'hard'"),
+    ({'projection': 'fisheye'}, "'perspective' or 'orthographic'"),
     ({'faces': np.zeros((2, 4), int)}, 'faces'),
     ({'faces': np.zeros((0, 3), int)}, 'at least one face'),
     ({'vertices_camera': jnp.ones((3, 3))}, 'vertices'),
