@@ -1,7 +1,7 @@
 """The canonical 468-point face: the space that face trackers work in.
 
 Data of MediaPipe (Apache-2.0), kept with its licence and rebuild script in
-third_party/mediapipe_face. Centimetres, +x to the viewer's right, +y up,
+third_party/mediapipe. Centimetres, +x to the viewer's right, +y up,
 +z out of the face.
 """
 
@@ -55,7 +55,7 @@ def load() -> CanonicalFace:
   Raises:
     FileNotFoundError: the data file is missing.
   """
-  path = bundled.third_party_path('mediapipe_face', 'canonical_face.npz')
+  path = bundled.third_party_path('mediapipe', 'canonical_face.npz')
   with np.load(path) as data:
     arrays = {name: data[name] for name in CanonicalFace._fields}
   for array in arrays.values():

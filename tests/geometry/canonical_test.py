@@ -1,4 +1,4 @@
-"""Tests of maskjax.geometry.canonical and third_party/mediapipe_face."""
+"""Tests of maskjax.geometry.canonical and third_party/mediapipe."""
 
 import importlib.util
 import pathlib
@@ -16,8 +16,8 @@ FOLDER = pathlib.Path(canonical.__file__).parents[2] / 'third_party'
 
 @pytest.fixture(scope='module')
 def rebuild():
-  path = FOLDER / 'mediapipe_face' / 'rebuild.py'
-  spec = importlib.util.spec_from_file_location('rebuild', path)
+  path = FOLDER / 'mediapipe' / 'build.py'
+  spec = importlib.util.spec_from_file_location('build', path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   return module
@@ -49,13 +49,13 @@ def test_the_loops_are_where_eyes_and_mouth_are():
 
 
 def test_the_face_is_found_in_a_wheel(tmp_path, monkeypatch):
-  folder = tmp_path / 'maskjax' / 'third_party' / 'mediapipe_face'
+  folder = tmp_path / 'maskjax' / 'third_party' / 'mediapipe'
   folder.mkdir(parents=True)
   monkeypatch.setattr(bundled, '_PACKAGE', tmp_path / 'maskjax')
   read = canonical.load.__wrapped__  # the function that keeps its result
   with pytest.raises(FileNotFoundError, match='install the package again'):
     read()
-  data = FOLDER / 'mediapipe_face' / 'canonical_face.npz'
+  data = FOLDER / 'mediapipe' / 'canonical_face.npz'
   (folder / data.name).write_bytes(data.read_bytes())
   np.testing.assert_array_equal(read().vertices, canonical.load().vertices)
 

@@ -23,7 +23,7 @@ def test_finds_data_in_a_source_tree_and_in_a_wheel(
 
 
 def test_finds_what_is_really_there():
-  assert bundled.third_party_path('mediapipe_face', 'LICENSE').is_file()
+  assert bundled.third_party_path('mediapipe', 'LICENSE').is_file()
 
 
 @pytest.mark.parametrize(
