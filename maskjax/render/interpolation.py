@@ -27,10 +27,14 @@ import numpy as np
 
 from maskjax.render import fragments, visibility, windows
 
+# Pixels of a block on a CPU.
+_BLOCK = 2**12
+
 
 def _blocks(faces, none, grid):
   """Cuts pixels into blocks: face numbers and first pixels of each block."""
-  length = min(grid.chunk * grid.window**2, grid.pixels)
+  length = _BLOCK if jax.default_backend() == 'cpu' else 64 * _BLOCK
+  length = min(length, grid.pixels)
   count = -(-grid.pixels // length)
   padding = count * length - grid.pixels
   faces = jnp.pad(faces, (0, padding), constant_values=none)

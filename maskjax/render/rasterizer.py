@@ -17,11 +17,12 @@ pixels (`windows`), with static shapes and no limit on what a pixel sees.
 Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
 import jax
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Float, Int
 
 from maskjax.render import clipping, fragments, hard, soft, windows
@@ -89,6 +90,23 @@ def _check(vertices, faces, attributes, intrinsics, options, grid):
       'need more windows than 32 bits can count: draw fewer views at once or '
       f'use window > {grid.window}.'
     )
+
+
+def _draw_views(draw, scene, faces, grid):
+  """Draws all views at once, or on a CPU, whose cache is small, by turns."""
+
+  def draw_all(scene, grid):
+    vertices, attributes, intrinsics = scene
+    return draw(vertices, faces, attributes, intrinsics, grid)
+
+  if grid.views == 1 or jax.default_backend() != 'cpu':
+    return draw_all(scene, grid)
+
+  def draw_one(view):
+    view = jax.tree.map(lambda x: x[None], view)
+    return draw_all(view, grid._replace(views=1))[0]
+
+  return lax.map(draw_one, scene)
 
 
 def rasterize(
@@ -180,11 +198,9 @@ def rasterize(
     vertices_camera, faces, attributes = clipping.clip(
       vertices_camera, faces, attributes, near=near
     )
-  scene = vertices_camera, faces, attributes, intrinsics
   if mode == 'hard':
-    images = hard.draw(
-      *scene,
-      grid,
+    draw = functools.partial(
+      hard.draw,
       near=near,
       perspective=projection == 'perspective',
       cull_backfaces=cull_backfaces,
@@ -199,7 +215,9 @@ def rasterize(
       perspective=projection == 'perspective',
       keep=faces_per_pixel,
     )
-    images = soft.draw(
-      *scene, grid, blend, near=near, cull_backfaces=cull_backfaces
+    draw = functools.partial(
+      soft.draw, blend=blend, near=near, cull_backfaces=cull_backfaces
     )
+  scene = vertices_camera, attributes, intrinsics
+  images = _draw_views(draw, scene, faces, grid)
   return Raster(images[..., 2:], images[..., 0], images[..., 1])

@@ -17,7 +17,8 @@ depth and `C` attributes of the three corners; `P` pixels of all views, `T`
 pixels of a window, `G` windows of a chunk.
 """
 
-from jax import Array
+import jax
+from jax import Array, lax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int
 import numpy as np
@@ -26,8 +27,6 @@ from maskjax.render import fragments, windows
 
 # Rounding may move the bounding box of a face by this part of a pixel.
 _MARGIN = 1e-2
-# Depths that differ by a smaller part are equal: the first face is seen.
-_EQUAL = 1e-6
 # A face narrower than this part of its longest edge is seen edge-on. It is
 # drawn, but passes no gradient to places, and has no silhouette.
 _MIN_ASPECT = 1e-4
@@ -181,6 +180,58 @@ def _depths(table, place, grid, run, near):
   return fragments.staged(run, depths, rows, left, top)
 
 
+def _search_once(plan, table, grid, near):
+  """Finds faces and depths [P] as the least of both in one 64-bit number."""
+  none = np.uint64(plan.ends.shape[0])
+  least = (
+    np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)
+  ) | none
+
+  with jax.enable_x64(True):
+    shift = np.uint64(32)
+
+    def step(keys, place, run):
+      _, pixel = windows.pixels(place, grid)
+      depth = _depths(table, place, grid, run, near)
+      # The bits of positive floats are in the order of the floats.
+      bits = lax.bitcast_convert_type(depth, jnp.uint32).astype(jnp.uint64)
+      key = (bits << shift) | place.face[None].astype(jnp.uint64)
+      key = jnp.where(depth < jnp.inf, key, least)
+      return keys.at[pixel].min(key, mode='promise_in_bounds')
+
+    keys = jnp.full((grid.pixels + 1,), least, jnp.uint64)
+    keys = windows.walk(plan, grid, keys, step)[:-1]
+    depths = lax.bitcast_convert_type(
+      (keys >> shift).astype(jnp.uint32), jnp.float32
+    )
+    return keys.astype(jnp.uint32).astype(jnp.int32), depths
+
+
+def _search_twice(plan, table, grid, near):
+  """Finds the least depths [P] first, then the first faces that have them."""
+
+  def to_depths(nearest, place, run):
+    _, pixel = windows.pixels(place, grid)
+    depth = _depths(table, place, grid, run, near)
+    return nearest.at[pixel].min(depth, mode='promise_in_bounds')
+
+  depths = jnp.full((grid.pixels + 1,), jnp.inf, table.dtype)
+  depths = windows.walk(plan, grid, depths, to_depths)
+  none = plan.ends.shape[0]
+
+  def to_faces(faces, place, run):
+    _, pixel = windows.pixels(place, grid)
+    depth = _depths(table, place, grid, run, near)
+    nearest = depths.at[pixel].get(mode='promise_in_bounds')
+    seen = (depth <= nearest) & (depth < jnp.inf)
+    face = jnp.where(seen, place.face[None], none)
+    return faces.at[pixel].min(face, mode='promise_in_bounds')
+
+  faces = jnp.full((grid.pixels + 1,), none, jnp.int32)
+  faces = windows.walk(plan, grid, faces, to_faces)
+  return faces[:-1], depths[:-1]
+
+
 def nearest_faces(
   corners: Float[Array, 'n r'],
   drawn: Bool[Array, 'n'],
@@ -200,25 +251,7 @@ def nearest_faces(
     where there is none; and its depth, infinite where there is none.
   """
   plan = windows.count_windows(_boxes(corners, grid, near), drawn, grid)
-  table = _edges(corners)
-
-  def to_depths(nearest, place, run):
-    _, pixel = windows.pixels(place, grid)
-    depth = _depths(table, place, grid, run, near)
-    return nearest.at[pixel].min(depth, mode='promise_in_bounds')
-
-  depths = jnp.full((grid.pixels + 1,), jnp.inf, corners.dtype)
-  depths = windows.walk(plan, grid, depths, to_depths)
-  none = corners.shape[0]
-
-  def to_faces(faces, place, run):
-    _, pixel = windows.pixels(place, grid)
-    depth = _depths(table, place, grid, run, near)
-    limit = depths.at[pixel].get(mode='promise_in_bounds') * (1 + _EQUAL)
-    seen = (depth <= limit) & (depth < jnp.inf)
-    face = jnp.where(seen, place.face[None], none)
-    return faces.at[pixel].min(face, mode='promise_in_bounds')
-
-  faces = jnp.full((grid.pixels + 1,), none, jnp.int32)
-  faces = windows.walk(plan, grid, faces, to_faces)
-  return faces[:-1], depths[:-1]
+  # 64 bits hold depth and face, unless the depth alone takes them.
+  one_sweep = corners.dtype == jnp.float32 and jax.default_backend() != 'tpu'
+  search = _search_once if one_sweep else _search_twice
+  return search(plan, _edges(corners), grid, near)

@@ -1,0 +1,261 @@
+r"""Milliseconds of the rasterizer over faces, pixels and views.
+
+  python -m benchmarks.rasterizer [--against=pytorch3d|deodr] [--small] \
+    [--workdir=out/rasterizer]
+
+A bumpy sphere that covers 40 % of the image is drawn softly (sigma = gamma =
+1e-4) and hard; forward, and with gradients by vertices and colours. The peer,
+if asked for and installed (PyTorch3D from source; `pip install deodr`), takes
+turns with ours in the same run. Prints a table and leaves rasterizer.json and
+rasterizer.png in the workdir. Several views are shared among the cores.
+
+Peers do not all draw the same: PyTorch3D keeps 8 faces a pixel and has no
+gradient by shape in its hard mode; DEODR draws one view, without back faces,
+colours linear on the screen.
+"""
+
+from collections.abc import Callable
+import os
+import pathlib
+import statistics
+import time
+from typing import Any, NamedTuple
+
+from absl import flags
+import jax
+from jax import numpy as jnp
+from matplotlib import figure as figure_lib
+from matplotlib.backends import backend_agg
+import numpy as np
+import trimesh
+
+from benchmarks import rasterizer_peers
+from maskjax.render import rasterizer
+from maskjax.training import files, parallel
+from maskjax.training import flags as flags_lib
+
+_AGAINST = flags.DEFINE_enum(
+  'against', None, sorted(rasterizer_peers.MAKERS), 'The peer.'
+)
+_SMALL = flags.DEFINE_bool('small', False, 'Only the smallest cases.')
+_ROUNDS = flags.DEFINE_integer('rounds', 7, 'Timed calls of each part.', 1)
+_WORKDIR = flags.DEFINE_string('workdir', 'out/rasterizer', 'For the results.')
+
+# Faces, pixels on a side, views.
+_CASES = (
+  (1280, 64, 1),
+  (1280, 64, 4),
+  (1280, 256, 1),
+  (5120, 256, 1),
+  (5120, 256, 4),
+  (20480, 512, 1),
+)
+_MODES = ('soft', 'hard')
+_PASSES = ('forward', 'forward+backward')
+
+
+class Scene(NamedTuple):
+  """What is drawn: NumPy, float32, OpenCV camera frame.
+
+  Attributes:
+    vertices: [B, V, 3].
+    faces: [F, 3].
+    colors: [B, V, 3].
+    intrinsics: [3, 3], of all views.
+    weights: [B, H, W, 4], of the loss.
+    size: pixels on a side.
+  """
+
+  vertices: np.ndarray
+  faces: np.ndarray
+  colors: np.ndarray
+  intrinsics: np.ndarray
+  weights: np.ndarray
+  size: int
+
+
+def make_scene(faces: int, size: int, views: int) -> Scene:
+  """Makes a bumpy sphere of 20 * 4^n faces, seen from all sides."""
+  level = round(np.log(faces / 20) / np.log(4))
+  sphere = trimesh.creation.icosphere(subdivisions=level)
+  points = np.asarray(sphere.vertices)
+  waves = np.sin(3 * points[:, 0] + 1) * np.cos(4 * points[:, 1])
+  bumpy = points * (1 + 0.1 * waves * np.cos(2 * points[:, 2]))[:, None]
+  angles = 0.3 + 0.7 * np.arange(views)
+  cos, sin, zero = np.cos(angles), np.sin(angles), np.zeros(views)
+  turns = [[cos, zero, sin], [zero, zero + 1, zero], [-sin, zero, cos]]
+  vertices = np.einsum('ijb,vj->bvi', np.array(turns), bumpy)
+  vertices += np.array([0.013, 0.007, 3.0])
+  colors = 0.5 + 0.5 * np.stack(
+    [points[:, 0], points[:, 1], np.sin(5 * points[:, 2])], 1
+  )
+  rng = np.random.default_rng(0)
+  return Scene(
+    vertices=vertices.astype(np.float32),
+    faces=np.asarray(sphere.faces, np.int32),
+    colors=np.repeat(colors[None], views, 0).astype(np.float32),
+    intrinsics=np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]], np.float32),
+    weights=rng.normal(size=(views, size, size, 4)).astype(np.float32),
+    size=size,
+  )
+
+
+def _ours(scene: Scene, mode: str):
+  """Returns the compiled passes, seconds to compile them, and temporaries.
+
+  Several views are shared among the devices, which on a CPU are its cores.
+  """
+  devices = parallel.usable_devices(len(scene.vertices))
+
+  def forward(vertices, colors):
+    views = len(vertices)
+    intrinsics = np.broadcast_to(scene.intrinsics, (views, 3, 3))
+    images = rasterizer.rasterize(
+      *(vertices, scene.faces, colors, jnp.asarray(intrinsics)),
+      size=scene.size,
+      mode=mode,
+    )
+    alpha = images.alpha[..., None]
+    return jnp.concatenate([images.attributes * alpha + 1 - alpha, alpha], -1)
+
+  def backward(vertices, colors, weights):
+    def loss(*inputs):
+      return jnp.sum(forward(*inputs) * weights)
+
+    return jax.value_and_grad(loss, (0, 1))(vertices, colors)
+
+  inputs, results = (scene.vertices, scene.colors), []
+  for function, more in ((forward, ()), (backward, (scene.weights,))):
+    arguments = tuple(map(jnp.asarray, (*inputs, *more)))
+    if len(devices) > 1:
+      arguments = parallel.shard_batch(arguments, devices=devices)
+      mapped = jax.pmap(function, devices=devices)
+    else:
+      mapped = jax.jit(function)
+    began = time.perf_counter()
+    compiled = mapped.lower(*arguments).compile()
+    seconds = time.perf_counter() - began
+    memory = compiled.memory_analysis()
+    megabytes = memory.temp_size_in_bytes / 2**20 if memory else float('nan')
+
+    def call(compiled=compiled, arguments=arguments):
+      return jax.block_until_ready(compiled(*arguments))
+
+    results.append((call, seconds, megabytes))
+  return results
+
+
+def _median_ms(calls: list[Callable[[], Any]], rounds: int) -> list[float]:
+  """Times functions in turn and returns the median of each."""
+  times: list[list[float]] = [[] for _ in calls]
+  for _ in range(rounds + 1):
+    for call, passed in zip(calls, times):
+      began = time.perf_counter()
+      call()
+      passed.append(1e3 * (time.perf_counter() - began))
+  # The first round warms up.
+  return [statistics.median(passed[1:]) for passed in times]
+
+
+def measure(
+  faces: int, size: int, views: int, mode: str, peer: str | None, rounds: int
+) -> list[dict[str, Any]]:
+  """Measures one case.
+
+  Args:
+    faces: of the sphere, 20 * 4^n.
+    size: pixels on a side.
+    views: number of images.
+    mode: 'soft' or 'hard'.
+    peer: name in `rasterizer_peers.MAKERS`, or None.
+    rounds: timed calls of each.
+
+  Returns:
+    A row for each pass: times in ms, seconds to compile, MiB of temporaries.
+  """
+  scene = make_scene(faces, size, views)
+  ours = _ours(scene, mode)
+  theirs = rasterizer_peers.MAKERS[peer](scene, mode) if peer else None
+  rows = []
+  for i, (call, seconds, megabytes) in enumerate(ours):
+    calls = [call, theirs[i]] if theirs else [call]
+    times = _median_ms(calls, rounds)
+    rows.append(
+      {
+        'mode': mode,
+        'faces': faces,
+        'size': size,
+        'views': views,
+        'pass': _PASSES[i],
+        'ms': times[0],
+        'compile_s': seconds,
+        'temporaries_mib': megabytes,
+        'peer': peer if theirs else None,
+        'peer_ms': times[1] if theirs else None,
+      }
+    )
+  return rows
+
+
+def _line(row: dict[str, Any]) -> str:
+  """Formats a row of the table."""
+  case = f'{row["faces"]:>6} {row["size"]:>5} {row["views"]:>5}'
+  text = f'{row["mode"]:5}{case}  {row["pass"]:17}{row["ms"]:9.2f}'
+  text += f'{row["compile_s"]:9.1f}{row["temporaries_mib"]:8.1f}'
+  if row['peer_ms'] is None:
+    return text
+  ratio = row['peer_ms'] / row['ms']
+  return f'{text}  {row["peer"]} {row["peer_ms"]:.2f} ms: {ratio:.2f} x ours'
+
+
+def draw(path: files.PathLike, rows: list[dict[str, Any]]) -> None:
+  """Draws milliseconds over faces x pixels x views, both logarithmic."""
+  figure = figure_lib.Figure(figsize=(9, 4.5), dpi=120, layout='constrained')
+  backend_agg.FigureCanvasAgg(figure)
+  panels = figure.subplots(1, 2, sharex=True, sharey=True)
+  for panel, mode in zip(panels, _MODES):
+    for name, tint in zip(_PASSES, ('#1a7f5a', '#c2452d')):
+      chosen = [r for r in rows if (r['mode'], r['pass']) == (mode, name)]
+      chosen.sort(key=lambda r: r['faces'] * r['size'] ** 2 * r['views'])
+      for key, style in (('ms', 'o-'), ('peer_ms', 's--')):
+        known = [r for r in chosen if r[key] is not None]
+        if not known:
+          continue
+        work = [r['faces'] * r['size'] ** 2 * r['views'] for r in known]
+        label = name if key == 'ms' else f'{known[0]["peer"]}, {name}'
+        values = [r[key] for r in known]
+        panel.loglog(work, values, style, color=tint, label=label)
+    panel.set_title(mode, loc='left', fontsize=11)
+    panel.set_xlabel('faces x pixels x views')
+    panel.grid(color='#e4e6e8')
+    panel.spines[['top', 'right']].set_visible(False)
+    panel.legend(fontsize=8, frameon=False)
+  panels[0].set_ylabel('ms')
+  with files.replacing(pathlib.Path(path)) as temporary:
+    figure.savefig(temporary, metadata={'Software': None})
+
+
+def main(argv: list[str]) -> None:
+  """Measure, print, write and draw."""
+  del argv
+  # Each core of a CPU is a device, for views to be shared among.
+  parallel.set_xla_flags(host_devices=os.cpu_count())
+  device = f'{jax.device_count()} x {jax.devices()[0].device_kind}'
+  print(f'{device}, medians of {_ROUNDS.value} calls')
+  print('mode  faces  size views  pass                    ms compile s   MiB')
+  rows: list[dict[str, Any]] = []
+  for mode in _MODES:
+    for case in _CASES[:2] if _SMALL.value else _CASES:
+      new = measure(*case, mode, _AGAINST.value, _ROUNDS.value)
+      print('\n'.join(map(_line, new)), flush=True)
+      rows += new
+  folder = pathlib.Path(_WORKDIR.value)
+  files.write_json(
+    folder / 'rasterizer.json',
+    {'device': device, 'jax': jax.__version__, 'rows': rows},
+  )
+  draw(folder / 'rasterizer.png', rows)
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)
