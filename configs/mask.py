@@ -40,6 +40,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.diffusion = ml_collections.ConfigDict()
   config.diffusion.path = ''
   config.diffusion.dtype = 'float32'  # 'bfloat16' on GPU and TPU; 'auto'
+  config.diffusion.variant = ''  # of the weights' files, e.g. 'fp16'
   config.diffusion.remat = False  # less memory, a longer backward pass
   # ControlNets in place of the model's own: folders, separated by commas.
   config.controlnet = ml_collections.ConfigDict()

@@ -31,11 +31,14 @@ _INIT = flags.DEFINE_string('init_image', '', 'Picture to paint into.')
 _COUNT = flags.DEFINE_integer('count', 4, 'Pictures.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the first; the next have the next.')
 _STEPS = flags.DEFINE_integer('steps', 30, 'Evaluations for each picture.')
-_SAMPLER = flags.DEFINE_enum('sampler', 'ddim', sampling.METHODS, 'Sampler.')
+_SAMPLER = flags.DEFINE_enum(
+  'sampler', 'auto', ('auto', *sampling.METHODS), "auto: the model's own."
+)
 _GUIDANCE = flags.DEFINE_float('guidance_scale', None, 'Classifier-free.')
 _DTYPE = flags.DEFINE_enum(
   'dtype', 'auto', ('auto', 'float32', 'bfloat16'), 'Type to compute in.'
 )
+_VARIANT = flags.DEFINE_string('variant', '', "Of the weights, e.g. 'fp16'.")
 _OUT = flags.DEFINE_string('out', 'out/pictures', 'Folder of the pictures.')
 
 
@@ -57,6 +60,7 @@ def main(argv: list[str]) -> None:
     sampler=_SAMPLER.value,
     guidance_scale=_GUIDANCE.value,
     dtype=_DTYPE.value,
+    variant=_VARIANT.value,
   )
   settings = pictures.run(request, _OUT.value)
   print(

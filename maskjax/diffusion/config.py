@@ -96,6 +96,8 @@ def parse(
   for key, value in values.items():
     value = _freeze(value)
     if key in fields:
+      if value is None and getattr(cls, key) is False:
+        continue  # A switch that is not mentioned is off.
       if not _fits(value, fields[key]):
         raise ValueError(f'{cls.__name__}: {key}={value!r} is not supported')
       kept[key] = value

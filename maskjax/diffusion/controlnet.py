@@ -21,11 +21,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
 from maskjax.diffusion import config as config_lib
+from maskjax.diffusion import embedding as embedding_lib
 from maskjax.diffusion import layers, unet
 
 # Keys of the UNet's config that a ControlNet's config does not have.
-_UNET_ONLY = ('sample_size', 'out_channels', 'up_block_types')
-_IGNORED = (*unet.IGNORED, 'global_pool_conditions')
+_UNET_ONLY = (
+  'sample_size',
+  'out_channels',
+  'up_block_types',
+  'time_embedding_dim',
+  'time_cond_proj_dim',
+  'center_input_sample',
+)
+_FIXED = {**unet.FIXED, 'global_pool_conditions': False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +73,10 @@ class ControlNetConfig:
   act_fn: str = 'silu'
   conditioning_embedding_out_channels: tuple[int, ...] = (16, 32, 96, 256)
   controlnet_conditioning_channel_order: str = 'rgb'
+  only_cross_attention: bool | tuple[bool, ...] = False
+  class_embed_type: str | None = None
+  num_class_embeds: int | None = None
+  projection_class_embeddings_input_dim: int | None = None
 
   def __post_init__(self):
     unet.check_blocks(self)
@@ -86,7 +98,7 @@ class ControlNetConfig:
     Raises:
       ValueError: a key has a value that this network does not support.
     """
-    return config_lib.parse(cls, values, fixed=unet.FIXED, ignored=_IGNORED)
+    return config_lib.parse(cls, values, fixed=_FIXED, ignored=unet.IGNORED)
 
   @classmethod
   def from_unet(
@@ -174,6 +186,8 @@ class ControlNetModel(nn.Module):
     text: Float[Array, 'b t d'],
     condition: Float[Array, 'b p q k'],
     conditioning_scale: float | Float[Array, ''] = 1.0,
+    *,
+    class_labels: Num[Array, 'b ...'] | None = None,
   ) -> tuple[unet.Skips, Float[Array, 'b i j f']]:
     """Compute the residuals of a condition.
 
@@ -184,6 +198,8 @@ class ControlNetModel(nn.Module):
       condition: image in the range the ControlNet was trained on ([0, 1] for
         published ones).
       conditioning_scale: factor on all residuals; 0 switches them off.
+      class_labels: where the network takes them, see
+        `embedding.class_labels`.
 
     Returns:
       `down_residuals`, `mid_residual`: as the UNet takes them.
@@ -193,8 +209,8 @@ class ControlNetModel(nn.Module):
     """
     config = self.config
     text = text.astype(self.dtype)
-    embedding = unet.embed_timesteps(
-      config, timesteps, sample.shape[0], self.dtype
+    embedding = embedding_lib.embed(
+      config, timesteps, sample.shape[0], self.dtype, labels=class_labels
     )
     x = layers.Conv(
       config.block_out_channels[0], dtype=self.dtype, name='conv_in'
@@ -241,4 +257,5 @@ def parameter_shapes(config: ControlNetConfig) -> dict[str, Any]:
     jnp.zeros((1,), jnp.int32),
     jnp.zeros((1, 1, config.cross_attention_dim)),
     jnp.zeros((1, side, side, config.conditioning_channels)),
+    class_labels=embedding_lib.class_labels(config, 1),
   )['params']

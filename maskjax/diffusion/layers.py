@@ -165,20 +165,6 @@ class Conv(nn.Module):
     return kernels.add_to_pixels(out, kernels.add_bias(shift, bias))
 
 
-class TimestepMlp(nn.Module):
-  """The two linear layers after the sinusoidal timestep embedding."""
-
-  features: int
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, embedding: Float[Array, 'b c']) -> Float[Array, 'b e']:
-    """Return the embedding that every residual block receives."""
-    hidden = Dense(self.features, dtype=self.dtype, name='linear_1')(embedding)
-    hidden = nn.silu(hidden)
-    return Dense(self.features, dtype=self.dtype, name='linear_2')(hidden)
-
-
 class ResnetBlock(nn.Module):
   """Residual block of two convolutions; the timestep enters in between."""
 
@@ -347,10 +333,14 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-  """Self-attention, cross-attention to text, and feed-forward, each added."""
+  """Self-attention, cross-attention to text, and feed-forward, each added.
+
+  With `only_text`, the first attention is to text, too.
+  """
 
   heads: int
   dtype: Any = jnp.float32
+  only_text: bool = False
 
   @nn.compact
   def __call__(
@@ -361,7 +351,9 @@ class TransformerBlock(nn.Module):
       dtype=self.dtype, name=name
     )
     normal = norm('norm1')(x)
-    x = x + Attention(self.heads, self.dtype, name='attn1')(normal, normal)
+    x = x + Attention(self.heads, self.dtype, name='attn1')(
+      normal, text if self.only_text else normal
+    )
     x = x + Attention(self.heads, self.dtype, name='attn2')(
       norm('norm2')(x), text
     )
@@ -376,6 +368,7 @@ class SpatialTransformer(nn.Module):
   groups: int
   linear_projection: bool = False
   dtype: Any = jnp.float32
+  only_text: bool = False
 
   @nn.compact
   def __call__(
@@ -391,7 +384,10 @@ class SpatialTransformer(nn.Module):
     hidden = hidden.reshape(x.shape[0], -1, channels)
     for i in range(self.layers):
       hidden = TransformerBlock(
-        self.heads, self.dtype, name=f'transformer_blocks_{i}'
+        self.heads,
+        self.dtype,
+        self.only_text,
+        name=f'transformer_blocks_{i}',
       )(hidden, text)
     out = project(dtype=self.dtype, name='proj_out')
     return x + out(hidden.reshape(x.shape))

@@ -396,6 +396,7 @@ def load(
   controlnets: Sequence[str | os.PathLike] = (),
   dtype: Any = jnp.float32,
   param_dtype: str | None = 'float32',
+  variant: str | None = None,
   remat: bool = False,
 ) -> DiffusionModel:
   """Read a model.
@@ -408,6 +409,8 @@ def load(
     param_dtype: type to keep parameters in; None for that of the files. In
       'bfloat16' they take half the memory, enough for networks that are not
       trained.
+    variant: of the weights, e.g. 'fp16', of the networks that have it; see
+      `component.load`.
     remat: compute the blocks of UNet, ControlNets and VAE anew in backward
       passes, which saves memory.
 
@@ -420,6 +423,7 @@ def load(
     controlnets=controlnets,
     dtype=dtype,
     param_dtype=param_dtype,
+    variant=variant,
     remat=remat,
   )
   networks = parts.networks

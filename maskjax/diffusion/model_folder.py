@@ -14,10 +14,10 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
-from maskjax.diffusion import component, schedulers
+from maskjax.diffusion import component, embedding, schedulers
 from maskjax.diffusion import tokenizer as tokenizer_lib
 from maskjax.training import files
-from maskjax.weights import hub
+from maskjax.weights import hub, shards
 
 _INDEX = 'model_index.json'
 _OWN_KEYS = ('sample_size', 'pixel_unshuffle')
@@ -94,6 +94,27 @@ def _network_folders(
   return found
 
 
+def _with_variant(
+  folder: pathlib.Path,
+  places: Mapping[str, pathlib.Path],
+  variant: str | None,
+) -> set[str]:
+  """Return the networks that have a variant; a folder seldom has it of all."""
+  if not variant:
+    return set()
+  have = {
+    name
+    for name, place in places.items()
+    if place.is_dir() and shards.has(place, variant)
+  }
+  if not have:
+    raise ValueError(
+      f'{folder}: none of its networks has the variant {variant!r}; leave it '
+      'out, or choose another'
+    )
+  return have
+
+
 def _check_controlnet(unet: Any, config: Any, block: int) -> str | None:
   """Say what keeps a ControlNet from steering a UNet, or nothing."""
   channels = (unet.out_channels, unet.block_out_channels)
@@ -142,6 +163,12 @@ def _check_fit(folder: pathlib.Path, parts: Parts) -> None:
       f'the UNet takes text of cross_attention_dim={unet.cross_attention_dim}, '
       f'the text encoder has hidden_size={text.hidden_size}'
     )
+  elif embedding.class_labels(unet, 1) is not None:
+    problem = (
+      f'the UNet takes class labels (class_embed_type='
+      f'{unet.class_embed_type!r}, num_class_embeds={unet.num_class_embeds}), '
+      'which text alone does not give; use a model of text to pictures'
+    )
   elif words.vocab_size > text.vocab_size:
     problem = (
       f'the tokenizer has {words.vocab_size} tokens, the text encoder only '
@@ -180,14 +207,22 @@ def read(
   controlnets: Sequence[str | os.PathLike] = (),
   dtype: Any,
   param_dtype: str | None,
+  variant: str | None,
   remat: bool,
 ) -> Parts:
   """Read a model folder; see `model.load`."""
   folder, *apart = (hub.resolve(name) for name in (path, *controlnets))
   index = _read_index(folder)
+  places = _network_folders(folder, apart)
+  have = _with_variant(folder, places, variant)
   networks = {}
-  for name, place in _network_folders(folder, apart).items():
-    part = component.load(place, dtype=dtype, param_dtype=param_dtype)
+  for name, place in places.items():
+    part = component.load(
+      place,
+      dtype=dtype,
+      param_dtype=param_dtype,
+      variant=variant if name in have else None,
+    )
     if remat and name != 'text_encoder':
       part = part._replace(module=part.module.clone(remat=True))
     networks[name] = part
@@ -197,7 +232,10 @@ def read(
   parts = Parts(
     networks=networks,
     schedule=schedulers.load(folder / 'scheduler'),
-    tokenizer=tokenizer_lib.load(folder / 'tokenizer'),
+    tokenizer=tokenizer_lib.load(
+      folder / 'tokenizer',
+      most=modules['text_encoder'].config.max_position_embeddings,
+    ),
     sample_size=_sample_size(
       folder, index, modules['unet'].config.sample_size, block
     ),

@@ -6,13 +6,31 @@ Shapes: B samples, any trailing axes. See `solvers` for the steps.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from absl import logging
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Num
+import numpy as np
 
-from maskjax.diffusion import schedulers, solvers
+from maskjax.diffusion import schedulers, solvers, spacing
 
 METHODS = ('ddim', 'ddpm', 'dpmpp_2m', 'euler')
+# diffusers' classes of these samplers. For the others, the nearest: of those
+# that add noise the one that does, else the one that needs the fewest steps.
+_CLASSES = {
+  'DDIMScheduler': 'ddim',
+  'DDIMParallelScheduler': 'ddim',
+  'DDPMScheduler': 'ddpm',
+  'DDPMParallelScheduler': 'ddpm',
+  'DPMSolverMultistepScheduler': 'dpmpp_2m',
+  'EulerDiscreteScheduler': 'euler',
+}
+_NOISY_CLASSES = (
+  'DPMSolverSDEScheduler',
+  'EulerAncestralDiscreteScheduler',
+  'KDPM2AncestralDiscreteScheduler',
+  'SASolverScheduler',
+)
 
 DenoiseFn = Callable[
   [Float[Array, 'b ...'], Num[Array, 'b']], Float[Array, 'b ...']
@@ -31,6 +49,16 @@ class Known(NamedTuple):
   mask: Float[Array, 'b ...']
 
 
+def method_of(schedule: schedulers.NoiseSchedule) -> str:
+  """Return the sampler of a schedule's class, or the nearest, and say so."""
+  name = schedule.class_name
+  if name in _CLASSES:
+    return _CLASSES[name]
+  nearest = 'ddpm' if name in _NOISY_CLASSES else 'dpmpp_2m'
+  logging.warning('%s is not offered; %s takes its place', name, nearest)
+  return nearest
+
+
 def _initial_noise(
   key: Key[Array, ''] | None,
   shape: tuple[int, ...] | None,
@@ -44,6 +72,19 @@ def _initial_noise(
   if key is None or shape is None:
     raise ValueError('sample: give a key and a shape, or noise')
   return jax.random.normal(key, shape)
+
+
+def _chain(
+  schedule: schedulers.NoiseSchedule, steps: int, method: str
+) -> spacing.Chain:
+  """Return the places that a method stops at."""
+  if method == 'ddim':
+    return spacing.chain(schedule, steps, clean=schedule.set_alpha_to_one)
+  if method == 'ddpm':
+    return spacing.chain(schedule, steps)
+  if method == 'euler':
+    return spacing.ratio_chain(schedule, steps, whole=False)
+  return spacing.ratio_chain(schedule, steps, endpoint=False)
 
 
 def sample(
@@ -92,20 +133,11 @@ def sample(
     raise ValueError(f'sample: method {method!r} draws noise, give a key')
   start_key, chain_key = (None, None) if key is None else jax.random.split(key)
   start = _initial_noise(start_key, shape, noise)
-  chain = jnp.asarray(
-    schedulers.timesteps(
-      schedule,
-      steps,
-      endpoint=method != 'dpmpp_2m',
-      whole=method != 'euler',
-    )
-  )
+  t, levels = _chain(schedule, steps, method)
 
   def body(carry, inputs):
     x_t, x0_last = carry
-    t, t_prev, t_last, index = inputs
-    # DPM-Solver shows the network whole timesteps whatever the spacing.
-    shown = jnp.round(t) if method == 'dpmpp_2m' else t
+    shown, now, after, before, index = inputs
     output = denoise_fn(x_t, jnp.full(x_t.shape[:1], shown))
     fresh = None
     if stochastic:
@@ -113,37 +145,36 @@ def sample(
       fresh = jax.random.normal(step_key, x_t.shape, x_t.dtype)
     if method == 'dpmpp_2m':
       x_prev, x0_last = solvers.dpmpp_2m_step(
-        schedule, x_t, output, t, t_prev, x0_last=x0_last, t_last=t_last
+        schedule, x_t, output, now, after, x0_last=x0_last, t_last=before
       )
     elif method == 'ddpm':
-      x_prev = solvers.ddpm_step(schedule, x_t, output, t, t_prev, noise=fresh)
+      x_prev = solvers.ddpm_step(schedule, x_t, output, now, after, noise=fresh)
     elif method == 'euler':
-      x_prev = solvers.euler_step(schedule, x_t, output, t, t_prev)
+      x_prev = solvers.euler_step(schedule, x_t, output, now, after)
     else:
       x_prev = solvers.ddim_step(
         schedule,
         x_t,
         output,
-        t,
-        t_prev,
+        now,
+        after,
         eta=eta,
         noise=fresh,
         use_clipped_output=use_clipped_output,
       )
     if known is not None:
-      at = schedulers.level(schedule, t_prev, x_t)
-      noised = at.alpha * known.clean + at.sigma * start
+      noised = after.alpha * known.clean + after.sigma * start
+      noised = jnp.where(index + 1 < steps, noised, known.clean)
       x_prev = known.mask * x_prev + (1 - known.mask) * noised
     if report is not None:
       jax.debug.callback(report, index + 1)
     return (x_prev, x0_last), None
 
-  end = jnp.full((1,), -1, chain.dtype)
-  inputs = (
-    chain,
-    jnp.concatenate([chain[1:], end]),
-    jnp.concatenate([end, chain[:-1]]),
-    jnp.arange(steps),
-  )
+  def part(chosen):
+    return schedulers.Level(*(table[chosen] for table in levels))
+
+  # Before the first comes the clean end: there is no earlier step.
+  order = np.arange(steps)
+  inputs = (t, part(order), part(order + 1), part(order - 1), order)
   (x0, _), _ = jax.lax.scan(body, (start, jnp.zeros_like(start)), inputs)
   return x0

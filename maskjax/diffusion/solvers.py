@@ -13,6 +13,9 @@ from jaxtyping import Array, Float, Int
 
 from maskjax.diffusion import schedulers
 
+# A timestep, or the noise level that it stands for (see `spacing`).
+Timestep = Int[Array, '*b'] | int | schedulers.Level
+
 
 def _clip(schedule: schedulers.NoiseSchedule, x0: Array) -> Array:
   """Bound a predicted clean sample where the schedule asks for it."""
@@ -30,8 +33,8 @@ def ddim_step(
   schedule: schedulers.NoiseSchedule,
   x_t: Float[Array, 'b ...'],
   output: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
-  t_prev: Int[Array, '*b'],
+  t: Timestep,
+  t_prev: Timestep,
   *,
   eta: float = 0.0,
   noise: Float[Array, 'b ...'] | None = None,
@@ -79,8 +82,8 @@ def ddpm_step(
   schedule: schedulers.NoiseSchedule,
   x_t: Float[Array, 'b ...'],
   output: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
-  t_prev: Int[Array, '*b'],
+  t: Timestep,
+  t_prev: Timestep,
   *,
   noise: Float[Array, 'b ...'],
 ) -> Float[Array, 'b ...']:
@@ -104,8 +107,8 @@ def euler_step(
   schedule: schedulers.NoiseSchedule,
   x_t: Float[Array, 'b ...'],
   output: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
-  t_prev: Int[Array, '*b'],
+  t: Timestep,
+  t_prev: Timestep,
 ) -> Float[Array, 'b ...']:
   """Euler step of the probability flow in s = sigma / alpha.
 
@@ -128,11 +131,11 @@ def dpmpp_2m_step(
   schedule: schedulers.NoiseSchedule,
   x_t: Float[Array, 'b ...'],
   output: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
-  t_prev: Int[Array, '*b'],
+  t: Timestep,
+  t_prev: Timestep,
   *,
   x0_last: Float[Array, 'b ...'],
-  t_last: Int[Array, '*b'],
+  t_last: Timestep,
 ) -> tuple[Float[Array, 'b ...'], Float[Array, 'b ...']]:
   """Second-order multistep step of DPM-Solver++ (2211.01095, algorithm 2).
 
@@ -161,9 +164,7 @@ def dpmpp_2m_step(
   x0 = _clip(schedule, schedulers.to_x0(schedule, output, x_t, t))
   h = half_log_snr(prev) - half_log_snr(now)
   h_last = half_log_snr(now) - half_log_snr(last)
-  second = (schedulers.like(jnp.asarray(t_last), x_t) >= 0) & (
-    schedulers.like(jnp.asarray(t_prev), x_t) >= 0
-  )
+  second = (last.sigma > 0) & (prev.sigma > 0)
   weight = jnp.where(second, 0.5 * h / jnp.where(second, h_last, 1.0), 0.0)
   blend = x0 + weight * (x0 - x0_last)
   moved = prev.sigma / now.sigma * x_t - prev.alpha * jnp.expm1(-h) * blend

@@ -33,6 +33,9 @@ _WORDS = (
   r'|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+'
 )
 
+# Above, a length is transformers' way to say that none is known.
+_NO_LENGTH = 10**6
+
 _SPECIAL = {
   'bos_token': START,
   'eos_token': END,
@@ -206,7 +209,10 @@ def _build(
 
 
 def load(
-  folder: str | pathlib.Path, *, max_length: int | None = None
+  folder: str | pathlib.Path,
+  *,
+  max_length: int | None = None,
+  most: int | None = None,
 ) -> Tokenizer:
   """Open a CLIP tokenizer folder.
 
@@ -214,6 +220,8 @@ def load(
     folder: folder with vocab.json and merges.txt, or tokenizer.json.
     max_length: tokens a text is padded or cut to, start and end included;
       None takes model_max_length of tokenizer_config.json.
+    most: tokens that the text encoder takes; stands in for a length that is
+      not in the file, or there as a very large number.
 
   Returns:
     The tokenizer.
@@ -235,6 +243,8 @@ def load(
       special[role] = settings[role]
   if max_length is None:
     max_length = settings.get('model_max_length')
+    if max_length is None or max_length > _NO_LENGTH:
+      max_length = most
   if max_length is None:
     raise ValueError(
       f'{folder}: no model_max_length in tokenizer_config.json; add it or '

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
 from maskjax.diffusion import config as config_lib
+from maskjax.diffusion import embedding as embedding_lib
 from maskjax.diffusion import layers
 
 Skips = tuple[Float[Array, 'b _ _ _'], ...]
@@ -29,39 +30,35 @@ _MID = ('UNetMidBlock2DCrossAttn', None)
 
 # Keys PyTorch diffusers knows, with the one value that is computed here.
 FIXED = {
-  'center_input_sample': False,
-  'only_cross_attention': False,
   'downsample_padding': 1,
   'mid_block_scale_factor': 1,
-  'dropout': 0.0,
   'reverse_transformer_layers_per_block': None,
   'encoder_hid_dim': None,
   'encoder_hid_dim_type': None,
   'num_attention_heads': None,
   'dual_cross_attention': False,
-  'class_embed_type': None,
   'addition_embed_type': None,
   'addition_time_embed_dim': None,
-  'num_class_embeds': None,
   'resnet_time_scale_shift': 'default',
   'resnet_skip_time_act': False,
   'resnet_out_scale_factor': 1.0,
   'time_embedding_type': 'positional',
-  'time_embedding_dim': None,
   'time_embedding_act_fn': None,
   'timestep_post_act': None,
-  'time_cond_proj_dim': None,
   'conv_in_kernel': 3,
   'conv_out_kernel': 3,
-  'projection_class_embeddings_input_dim': None,
   'attention_type': 'default',
   'class_embeddings_concat': False,
-  'mid_block_only_cross_attention': None,
   'cross_attention_norm': None,
 }
-# Keys without effect: the softmax is always float32, and the count of heads
-# of an embedding that is not there.
-IGNORED = ('upcast_attention', 'addition_embed_type_num_heads')
+# Keys without effect: the softmax is always float32, dropout acts in training
+# only, and the others belong to blocks that are not there.
+IGNORED = (
+  'upcast_attention',
+  'dropout',
+  'mid_block_only_cross_attention',
+  'addition_embed_type_num_heads',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +88,16 @@ class UNetConfig:
     flip_sin_to_cos: cosines first in the timestep embedding.
     freq_shift: shift of the timestep embedding's frequencies.
     act_fn: 'silu'.
+    only_cross_attention: the first attention of each transformer is to text
+      too, one value or one for each block.
+    class_embed_type: how classes are embedded: 'timestep', 'projection',
+      'identity', or None by a table of `num_class_embeds`.
+    num_class_embeds: number of classes; None for none.
+    projection_class_embeddings_input_dim: size of what is projected.
+    time_embedding_dim: size of the timestep embedding; None for 4 times the
+      channels of the finest block.
+    time_cond_proj_dim: size of an embedded guidance scale; None for none.
+    center_input_sample: take samples in [0, 1], and work on [-1, 1].
   """
 
   sample_size: int | tuple[int, int] | None = None
@@ -110,6 +117,13 @@ class UNetConfig:
   flip_sin_to_cos: bool = True
   freq_shift: float = 0
   act_fn: str = 'silu'
+  only_cross_attention: bool | tuple[bool, ...] = False
+  class_embed_type: str | None = None
+  num_class_embeds: int | None = None
+  projection_class_embeddings_input_dim: int | None = None
+  time_embedding_dim: int | None = None
+  time_cond_proj_dim: int | None = None
+  center_input_sample: bool = False
 
   def __post_init__(self):
     check_blocks(self)
@@ -142,6 +156,7 @@ def check_blocks(config: Any) -> None:
     ValueError: an unsupported value, or lists that do not fit together.
   """
   blocks = len(config.down_block_types)
+  embedding_lib.check(config)
   for kind in config.down_block_types:
     config_lib.check_choice('down_block_types', kind, _DOWN)
   config_lib.check_choice('mid_block_type', config.mid_block_type, _MID)
@@ -155,6 +170,7 @@ def check_blocks(config: Any) -> None:
     'layers_per_block',
     'transformer_layers_per_block',
     'attention_head_dim',
+    'only_cross_attention',
   ):
     config_lib.per_block(getattr(config, name), blocks, name)
   config_lib.check_groups(config.norm_num_groups, config.block_out_channels)
@@ -179,6 +195,7 @@ class _Block:
   eps: float
   linear_projection: bool
   remat: bool
+  only_text: bool
 
 
 def _blocks(config: Any, remat: bool) -> tuple[_Block, ...]:
@@ -197,12 +214,14 @@ def _blocks(config: Any, remat: bool) -> tuple[_Block, ...]:
       config.norm_eps,
       config.use_linear_projection,
       remat,
+      only_text,
     )
-    for features, layers_, heads, depth in zip(
+    for features, layers_, heads, depth, only_text in zip(
       config.block_out_channels,
       each('layers_per_block'),
       each('attention_head_dim'),
       each('transformer_layers_per_block'),
+      each('only_cross_attention'),
     )
   )
 
@@ -220,6 +239,7 @@ def _transformer(block: _Block, index: int, dtype: Any) -> nn.Module:
     block.groups,
     block.linear_projection,
     dtype,
+    block.only_text,
     name=f'attentions_{index}',
   )
 
@@ -302,22 +322,6 @@ class UpBlock(nn.Module):
     )(x, *size)
 
 
-def embed_timesteps(
-  config: Any, timesteps: Num[Array, '...'], batch: int, dtype: Any
-) -> Float[Array, 'b e']:
-  """Embed timesteps; to be called inside the module that owns the layers."""
-  timesteps = jnp.broadcast_to(jnp.asarray(timesteps), (batch,))
-  embedding = layers.timestep_embedding(
-    timesteps,
-    config.block_out_channels[0],
-    flip_sin_to_cos=config.flip_sin_to_cos,
-    freq_shift=config.freq_shift,
-  )
-  return layers.TimestepMlp(
-    4 * config.block_out_channels[0], dtype, name='time_embedding'
-  )(embedding.astype(dtype))
-
-
 def encode(
   config: Any,
   x: Float[Array, 'b h w c'],
@@ -352,7 +356,8 @@ def encode(
     )(x, embedding, text)
     skips.extend(more)
   if config.mid_block_type is not None:
-    x = MidBlock(blocks[-1], dtype, name='mid_block')(x, embedding, text)
+    coarsest = dataclasses.replace(blocks[-1], only_text=False)
+    x = MidBlock(coarsest, dtype, name='mid_block')(x, embedding, text)
   return x, tuple(skips)
 
 
@@ -392,6 +397,9 @@ class UNet2DConditionModel(nn.Module):
     text: Float[Array, 'b t d'],
     down_residuals: Skips | None = None,
     mid_residual: Float[Array, 'b i j f'] | None = None,
+    *,
+    class_labels: Num[Array, 'b ...'] | None = None,
+    guidance: Float[Array, 'b g'] | None = None,
   ) -> Float[Array, 'b h w o']:
     """Predict from a noisy sample.
 
@@ -402,13 +410,29 @@ class UNet2DConditionModel(nn.Module):
       text: text tokens, of size `cross_attention_dim`.
       down_residuals: a ControlNet's additions to the skips.
       mid_residual: a ControlNet's addition to the middle block's output.
+      class_labels: where the network takes them, see
+        `embedding.class_labels`.
+      guidance: embedded guidance scale, where the network takes it; None
+        leaves it out.
 
     Returns:
       The prediction, float32.
+
+    Raises:
+      ValueError: class labels that do not fit.
     """
     config = self.config
     text = text.astype(self.dtype)
-    embedding = embed_timesteps(config, timesteps, sample.shape[0], self.dtype)
+    embedding = embedding_lib.embed(
+      config,
+      timesteps,
+      sample.shape[0],
+      self.dtype,
+      labels=class_labels,
+      guidance=guidance,
+    )
+    if config.center_input_sample:
+      sample = 2 * sample - 1
     x = layers.Conv(
       config.block_out_channels[0], dtype=self.dtype, name='conv_in'
     )(sample)
@@ -434,4 +458,6 @@ def parameter_shapes(config: UNetConfig) -> dict[str, Any]:
     jnp.zeros((1, size, size, config.in_channels)),
     jnp.zeros((1,), jnp.int32),
     jnp.zeros((1, 1, config.cross_attention_dim)),
+    class_labels=embedding_lib.class_labels(config, 1),
+    guidance=embedding_lib.guidance_labels(config, 1),
   )['params']

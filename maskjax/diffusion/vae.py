@@ -60,7 +60,7 @@ class VaeConfig:
   act_fn: str = 'silu'
   latent_channels: int = 4
   norm_num_groups: int = 32
-  sample_size: int | tuple[int, int] = 32
+  sample_size: int | tuple[int, int] | None = 32
   scaling_factor: float = 0.18215
   shift_factor: float | None = None
   use_quant_conv: bool = True

@@ -13,21 +13,21 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from maskjax.diffusion import sampling, schedulers, solvers
+from maskjax.diffusion import sampling, schedulers, solvers, spacing
 from maskjax.evaluation import torch_peer
 
 STEPS = 10
 
 _SHAPE = (2, 4, 6, 4)
-# Our samplers, PyTorch's class of each, and what it does not do: Karras'
-# spacing, or to clip the predicted samples.
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-  'ddim': ('DDIMScheduler', {'karras': False}),
-  'ddpm': ('DDPMScheduler', {'karras': False}),
-  'dpmpp_2m': ('DPMSolverMultistepScheduler', {'clip_range': None}),
-  'euler': ('EulerDiscreteScheduler', {'clip_range': None}),
+# Our samplers, and PyTorch's class of each.
+METHODS = {
+  'ddim': 'DDIMScheduler',
+  'ddpm': 'DDPMScheduler',
+  'dpmpp_2m': 'DPMSolverMultistepScheduler',
+  'euler': 'EulerDiscreteScheduler',
 }
-_NAMES = {'karras': "Karras' spacing", 'clip_range': 'clipping'}
+# Those of which PyTorch's do not bound what they predict.
+_UNBOUNDED = ('dpmpp_2m', 'euler')
 
 
 class Comparison(NamedTuple):
@@ -35,7 +35,8 @@ class Comparison(NamedTuple):
 
   Attributes:
     error: relative L2 error of the samples.
-    rounding: what PyTorch itself loses by rounding; 0 for next to nothing.
+    rounding: what float32 loses in PyTorch's first step from noise; 0 for
+      next to nothing.
     note: what was left out, '' for nothing.
   """
 
@@ -66,6 +67,8 @@ def _open_scheduler(
   }
   scheduler = sampler.from_config(fields)
   scheduler.set_timesteps(STEPS)
+  if hasattr(scheduler, 'set_begin_index'):
+    scheduler.set_begin_index(0)  # A timestep may be there twice.
   return scheduler
 
 
@@ -86,7 +89,7 @@ def _chain(
   schedule: schedulers.NoiseSchedule, method: str
 ) -> tuple[list[tuple[int, int]], str]:
   """Return each timestep and the next, as PyTorch has them, and a note."""
-  steps = schedulers.timesteps(schedule, STEPS).tolist()
+  steps = spacing.timesteps(schedule, STEPS).tolist()
   after = [*steps[1:], -1]
   if method == 'ddpm':
     return list(zip(steps, after)), ''
@@ -129,26 +132,28 @@ def compare(folder: pathlib.Path, method: str, *, seed: int = 0) -> Comparison:
     ValueError: the config is missing or not supported.
   """
   schedule = schedulers.load(folder)
-  name, lacks = METHODS[method]
   rng = np.random.default_rng(seed)
   noise = rng.standard_normal(_SHAPE).astype(np.float32)
-  peer = _open_scheduler(folder, schedule, name)
-  used = dataclasses.replace(schedule, **lacks)
-  without = [key for key in lacks if getattr(schedule, key) != lacks[key]]
-  note = f'without {_NAMES[without[0]]}, as in PyTorch' if without else ''
+  peer = _open_scheduler(folder, schedule, METHODS[method])
+  used, note = schedule, ''
+  if method in _UNBOUNDED and schedule.clip_range is not None:
+    used = dataclasses.replace(schedule, clip_range=None)
+    note = 'without clipping, as in PyTorch'
   rounding = 0.0
   if method in ('ddim', 'ddpm'):
     chain, gaps = _chain(used, method)
     note = note or gaps
     ours = _walk(used, noise, chain, method)
   else:
-    scale = 1.0
+    scale, (first, second) = 1.0, peer.sigmas[:2].tolist()
     if method == 'euler':
       # PyTorch's samples are x_t / alpha there, and the first step is from
       # large numbers, rounded to float32, to small ones.
-      first, second = peer.sigmas[:2].tolist()
       scale = float(peer.init_noise_sigma) / math.hypot(1.0, first)
-      rounding = float(np.finfo(np.float32).eps) * first / second
+      rounding = first / second
+    elif schedule.prediction_type == 'epsilon':
+      rounding = first  # The noise is subtracted, and little is left.
+    rounding *= float(np.finfo(np.float32).eps)
     ours = sampling.sample(
       lambda x, t: _denoise(x, schedulers.like(t, x), jnp.tanh),
       used,

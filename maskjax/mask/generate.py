@@ -111,6 +111,7 @@ def load_model(config: ml_collections.ConfigDict) -> model_lib.DiffusionModel:
     controlnets=[p for p in config.controlnet.path.split(',') if p],
     dtype=dtype,
     param_dtype=dtype.name,
+    variant=config.diffusion.variant or None,
     remat=config.diffusion.remat,
   )
   condition.shown(model, config.controlnet.shows)

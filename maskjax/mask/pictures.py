@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 import maskjax
 from maskjax.data import prior_batches
 from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import sampling
 from maskjax.mask import preview
 from maskjax.training import files, parallel, progress
 from maskjax.weights import bundled
@@ -48,9 +49,11 @@ class Request:
     count: pictures; each has the next seed.
     seed: of the first picture.
     steps: evaluations of the network for each.
-    sampler: a name of `sampling.METHODS`.
+    sampler: a name of `sampling.METHODS`, or 'auto' for that of the model's
+      scheduler.
     guidance_scale: None for a value that suits the model.
     dtype: see `parallel.compute_dtype`.
+    variant: of the weights' files, e.g. 'fp16'; empty for full precision.
   """
 
   prompt: str
@@ -64,9 +67,10 @@ class Request:
   count: int = 4
   seed: int = 0
   steps: int = 30
-  sampler: str = 'ddim'
+  sampler: str = 'auto'
   guidance_scale: float | None = None
   dtype: str = 'auto'
+  variant: str = ''
 
 
 def check(request: Request) -> None:
@@ -182,6 +186,9 @@ def paint(
   )
   if request.guidance_scale is not None:
     scale = request.guidance_scale
+  sampler = request.sampler
+  if sampler == 'auto':
+    sampler = sampling.method_of(model.schedule)
   total = request.count * request.steps
   finished = 0
   with progress.bar(
@@ -196,7 +203,7 @@ def paint(
       functools.partial(
         model_lib.sample_images,
         steps=request.steps,
-        sampler=request.sampler,
+        sampler=sampler,
         guidance_rescale=rescale,
         report=tell,
       )
@@ -247,6 +254,7 @@ def run(request: Request, directory: str) -> dict[str, Any]:
     controlnets=request.controlnets,
     dtype=dtype,
     param_dtype=dtype.name,
+    variant=request.variant or None,
   )
   pictures = paint(model, request)
   folder = pathlib.Path(directory)

@@ -93,6 +93,19 @@ def locate(folder: str | os.PathLike, variant: str | None = None) -> Weights:
   raise _missing(folder, variant)
 
 
+def has(folder: str | os.PathLike, variant: str) -> bool:
+  """Whether a folder has weights of a variant; see `locate`."""
+  names = (
+    name
+    for stem in STEMS
+    for name in (
+      f'{stem}.{variant}.safetensors',
+      f'{stem}.safetensors.index.{variant}.json',
+    )
+  )
+  return any((pathlib.Path(folder) / name).is_file() for name in names)
+
+
 def read(path: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
   """Yield every tensor of a safetensors file under its name.
 

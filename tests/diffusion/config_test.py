@@ -22,7 +22,8 @@ SAME = {
     'mid_block_only_cross_attention': False,
     'mid_block_scale_factor': 1,
     'num_class_embeds': None,
-    'only_cross_attention': [False, False, False, False],
+    'only_cross_attention': None,
+    'dropout': 0.1,
     'resnet_time_scale_shift': 'default',
     'resnet_out_scale_factor': 1,
     'upcast_attention': True,
@@ -30,7 +31,9 @@ SAME = {
     'optimization_step': 10000,
     'a_key_of_the_future': None,
   },
+  'controlnet': {'global_pool_conditions': False},
   'vae': {
+    'sample_size': None,
     'force_upcast': False,
     'latents_mean': None,
     'scaling_factor': 0.18215,
@@ -49,7 +52,9 @@ SAME = {
 }
 OTHER = {
   'unet': {
-    'only_cross_attention': [False, True, True, False],
+    'only_cross_attention': [False, 2, True, False],
+    'time_embedding_type': 'fourier',
+    'class_embed_type': 'simple_projection',
     'resnet_time_scale_shift': 'scale_shift',
     'addition_embed_type': 'text_time',
     'cross_attention_dim': [768, 768, 768, 768],
@@ -58,7 +63,11 @@ OTHER = {
     'layers_per_block': True,
     'a_key_of_the_future': 3,
   },
-  'controlnet': {'layers_per_block': None, 'attention_type': 'gated'},
+  'controlnet': {
+    'layers_per_block': None,
+    'attention_type': 'gated',
+    'global_pool_conditions': True,
+  },
   'vae': {'latents_std': [1.0], 'latent_channels': 4.5},
   'text_encoder': {
     'pruned_heads': {'0': [1]},
@@ -72,13 +81,13 @@ OTHER = {
 @pytest.mark.parametrize('name', SAME)
 def test_records_nulls_and_neutral_values_change_nothing(name):
   plain, read = CLASSES[name].from_dict({}), CLASSES[name].from_dict(SAME[name])
-  # Records of the text encoder may differ.
+  # Records may differ.
   changed = {
     key
     for key, value in read.to_dict().items()
     if value != plain.to_dict()[key]
   }
-  assert changed <= {'projection_dim'}
+  assert changed <= {'projection_dim', 'sample_size'}
   hash(read)
 
 

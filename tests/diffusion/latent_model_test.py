@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import shutil
 import warnings
 
@@ -10,7 +11,7 @@ from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.diffusion import component, controlnet
+from maskjax.diffusion import component, controlnet, unet
 from maskjax.diffusion import model as model_lib
 from tests.diffusion import tiny_model, torch_peer
 
@@ -162,6 +163,50 @@ def test_loaded_folders_have_what_was_saved(folders):
   assert {x.dtype for x in jax.tree.leaves(half.params)} == {
     jnp.dtype('bfloat16')
   }
+
+
+def test_a_variant_is_taken_of_the_networks_that_have_it(folders, tmp_path):
+  copy = shutil.copytree(folders('text')[0], tmp_path / 'copy')
+  with pytest.raises(ValueError, match='none of its networks has the variant'):
+    model_lib.load(copy, variant='fp16')
+  whole = model_lib.load(copy)
+  other = jax.tree.map(lambda x: x + 1, whole.params['unet'])
+  component.save(tmp_path / 'other', whole.networks['unet'], other)
+  name = 'diffusion_pytorch_model{}.safetensors'
+  shutil.copy(
+    tmp_path / 'other' / name.format(''), copy / 'unet' / name.format('.fp16')
+  )
+  loaded = model_lib.load(copy, variant='fp16')
+  kernels = [
+    model.params['unet']['conv_in']['kernel'] for model in (loaded, whole)
+  ]
+  np.testing.assert_allclose(kernels[0], kernels[1] + 1)
+  np.testing.assert_array_equal(
+    loaded.params['vae']['quant_conv']['kernel'],
+    whole.params['vae']['quant_conv']['kernel'],
+  )
+
+
+def test_a_length_that_the_tokenizer_does_not_know(folders, tmp_path):
+  copy = shutil.copytree(folders('text')[0], tmp_path / 'copy')
+  path = copy / 'tokenizer' / 'tokenizer_config.json'
+  values = json.loads(path.read_text())
+  path.write_text(json.dumps({**values, 'model_max_length': 10**30}))
+  loaded = model_lib.load(copy)
+  text = loaded.networks['text_encoder'].config
+  assert loaded.tokenizer.max_length == text.max_position_embeddings
+
+
+def test_a_unet_of_classes_gives_one_line(folders, tmp_path):
+  copy = shutil.copytree(folders('text')[0], tmp_path / 'copy')
+  config = dataclasses.replace(tiny_model.LATENT_UNET, num_class_embeds=3)
+  params = jax.tree.map(
+    lambda x: np.zeros(x.shape, np.float32), unet.parameter_shapes(config)
+  )
+  component.save(copy / 'unet', unet.UNet2DConditionModel(config), params)
+  with pytest.raises(ValueError, match='num_class_embeds=3') as caught:
+    model_lib.load(copy)
+  assert '\n' not in str(caught.value)
 
 
 def test_controlnets_given_apart_come_in_place_of_the_own(folders, tmp_path):

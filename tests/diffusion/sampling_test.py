@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.diffusion import sampling, schedulers, solvers
+from maskjax.diffusion import sampling, schedulers, solvers, spacing
 
 MEAN, STD = 0.4, 0.8
 
@@ -24,17 +24,25 @@ def _schedule(**fields):
   )
 
 
+def _level(schedule, t, x):
+  """Look up the noise between whole timesteps."""
+  table = jnp.log(schedule.sigma) - schedule.log_alpha
+  places = jnp.arange(len(table), dtype=jnp.float32)
+  ratio = jnp.exp(jnp.interp(t.astype(jnp.float32), places, table))
+  return schedulers.level(schedule, schedulers.level_of_ratio(ratio), x)
+
+
 def _gaussian(schedule):
   """The best possible network for data from N(MEAN, STD^2)."""
 
   def denoise(x_t, t):
-    alpha, sigma, _ = schedulers.level(schedule, t, x_t)
+    alpha, sigma, _ = _level(schedule, t, x_t)
     gain = alpha * STD**2 / (alpha**2 * STD**2 + sigma**2)
     x0 = MEAN + gain * (x_t - alpha * MEAN)
     eps = (x_t - alpha * x0) / sigma
     if schedule.prediction_type == 'epsilon':
       return eps
-    return schedulers.to_v(schedule, x0, eps, t)
+    return alpha * eps - sigma * x0
 
   return denoise
 
@@ -75,7 +83,7 @@ def test_scan_equals_a_plain_loop():
   schedule = _schedule()
   denoise = _gaussian(schedule)
   noise = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
-  chain = schedulers.timesteps(schedule, 5).tolist()
+  chain = spacing.timesteps(schedule, 5).tolist()
   x = noise
   for t, t_prev in zip(chain, [*chain[1:], -1]):
     x = solvers.ddim_step(schedule, x, denoise(x, jnp.array(t)), t, t_prev)
@@ -150,3 +158,21 @@ def test_bad_arguments():
     draw(None, shape=(1, 2))
   with pytest.raises(ValueError, match='shape says'):
     draw(None, noise=noise, shape=(2, 2))
+
+
+@pytest.mark.parametrize(
+  'name, method, told',
+  [
+    ('DDIMScheduler', 'ddim', False),
+    ('EulerDiscreteScheduler', 'euler', False),
+    ('DPMSolverMultistepScheduler', 'dpmpp_2m', False),
+    ('PNDMScheduler', 'dpmpp_2m', True),
+    ('UniPCMultistepScheduler', 'dpmpp_2m', True),
+    ('EulerAncestralDiscreteScheduler', 'ddpm', True),
+  ],
+)
+def test_method_of_a_scheduler_s_class(name, method, told, caplog):
+  schedule = schedulers.from_config({'_class_name': name})
+  with caplog.at_level('WARNING'):
+    assert sampling.method_of(schedule) == method
+  assert (name in caplog.text) == told

@@ -119,6 +119,15 @@ def test_max_length_can_be_given(folder):
   assert tokenizer.encode(loaded, ['a tiger']).shape == (1, 8)
 
 
+def test_a_length_without_end_is_none(folder, tmp_path):
+  _set(folder, tmp_path, model_max_length=10**30)
+  assert tokenizer.load(tmp_path, most=12).max_length == 12
+  assert tokenizer.load(tmp_path, max_length=9, most=12).max_length == 9
+  assert tokenizer.load(folder, most=12).max_length != 12
+  with pytest.raises(ValueError, match='no model_max_length'):
+    tokenizer.load(tmp_path)
+
+
 def test_trained_words_are_whole_and_any_string_encodes(folder):
   loaded = tokenizer.load(folder)
   ids = tokenizer.encode(loaded, ['tiger light from the left'])[0]

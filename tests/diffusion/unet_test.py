@@ -28,6 +28,17 @@ VARIANTS = {
     'layers_per_block': [2],
     'transformer_layers_per_block': [2],
   },
+  'upscaler': {
+    **torch_peer.TWO_BLOCKS,
+    'in_channels': 7,
+    'only_cross_attention': [True, False],
+    'down_block_types': ['CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
+    'up_block_types': ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D'],
+    'num_class_embeds': 10,
+    'time_embedding_dim': 48,
+    'time_cond_proj_dim': 6,
+    'center_input_sample': True,
+  },
 }
 # The third's does not halve evenly.
 SIZES = {
@@ -35,6 +46,7 @@ SIZES = {
   'sd2': (16, 8),
   'inpainting': (13, 18),
   'deep': (4, 4),
+  'upscaler': (8, 8),
 }
 
 
@@ -61,12 +73,23 @@ def test_equals_pytorch(name):
     unet.parameter_shapes(config)
   )
   sample, timesteps, text = inputs(config, size=SIZES[name])
+  labels, theirs_too = {}, {}
+  if name == 'upscaler':
+    guidance = np.random.default_rng(1).random((2, 6), np.float32)
+    labels = {'class_labels': np.array([3, 9]), 'guidance': guidance}
+    theirs_too = {
+      'class_labels': torch.tensor([3, 9]),
+      'timestep_cond': torch.tensor(guidance),
+    }
   with torch.no_grad():
     theirs = peer(
-      torch_peer.to_torch(sample), torch.tensor(timesteps), torch.tensor(text)
+      torch_peer.to_torch(sample),
+      torch.tensor(timesteps),
+      torch.tensor(text),
+      **theirs_too,
     ).sample
   ours = jax.jit(unet.UNet2DConditionModel(config).apply)(
-    {'params': params}, sample, timesteps, text
+    {'params': params}, sample, timesteps, text, **labels
   )
   error = torch_peer.relative_l2(ours, torch_peer.from_torch(theirs))
   print(f'unet {name}: {error:.2e}')
@@ -189,7 +212,7 @@ def test_config_round_trip_and_hash():
 @pytest.mark.parametrize(
   'values, message',
   [
-    ({'only_cross_attention': True}, 'only_cross_attention=True'),
+    ({'only_cross_attention': [True]}, 'only_cross_attention'),
     ({'addition_embed_type': 'text_time'}, "addition_embed_type='text_time'"),
     ({'class_embed_type': 'projection'}, 'class_embed_type'),
     ({'wings': 2}, 'wings=2'),

@@ -27,13 +27,15 @@ UNET = {
   'attention_head_dim': [2, 4],
   'use_linear_projection': True,
   'upcast_attention': True,
+  'num_class_embeds': 7,
+  'time_cond_proj_dim': 5,
   'cross_attention_dim': 16,
   'norm_num_groups': 8,
 }
 CONTROLNET = {
   key: value
   for key, value in UNET.items()
-  if key not in ('sample_size', 'up_block_types')
+  if key not in ('sample_size', 'up_block_types', 'time_cond_proj_dim')
 }
 VAE = {
   'down_block_types': ['DownEncoderBlock2D'] * 2,
@@ -217,7 +219,7 @@ def test_a_wrong_schedule_fails(folder, tmp_path, monkeypatch):
 
   def nearly(path):
     schedule = load(path)
-    return schedule.replace(alpha=schedule.alpha * np.float32(1 + 1e-3))
+    return schedule.replace(sigma=schedule.sigma * np.float32(1 + 1e-3))
 
   monkeypatch.setattr(parity.schedulers, 'load', nearly)
   rows = list(parity.check(folder, parts=['scheduler']))
