@@ -1,21 +1,23 @@
-"""A writer of binary glTF 2.0 (GLB): one mesh, vertex colours, extras.
+"""A writer of binary glTF 2.0 (GLB): one mesh, its colours, extras.
 
 The same input gives the same bytes: no dates, no hashes, sorted extras.
 glTF's frame is the mesh frame (+y up, +z out of the face), in metres;
-COLOR_0 is linear.
+COLOR_0 is linear, the texture is an embedded PNG in sRGB.
 
 Shape legend: V vertices, F faces.
 Source: glTF 2.0 specification, sections 3.7 (meshes), 4.4 (GLB).
 """
 
 from collections.abc import Mapping
+import io
 import json
 import pathlib
 import struct
 from typing import Any
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 import numpy as np
+from PIL import Image
 
 _MAGIC, _VERSION = b'glTF', 2
 _JSON_CHUNK, _BINARY_CHUNK = b'JSON', b'BIN\0'
@@ -23,7 +25,7 @@ _ARRAY_BUFFER, _ELEMENT_BUFFER = 34962, 34963
 _COMPONENTS = {'float32': 5126, 'uint16': 5123, 'uint32': 5125}
 _SHAPES = {1: 'SCALAR', 2: 'VEC2', 3: 'VEC3', 4: 'VEC4'}
 # Neither shiny nor chalky; a shell is seen from both sides.
-_MATERIAL = {
+_MATERIAL: dict[str, Any] = {
   'doubleSided': True,
   'name': 'mask',
   'pbrMetallicRoughness': {
@@ -47,6 +49,15 @@ class _Buffer:
     self.data = b''
     self.views = []
     self.accessors = []
+
+  def add_bytes(self, data):
+    """Append bytes; return their view's number."""
+    start = len(self.data)
+    self.views.append(
+      {'buffer': 0, 'byteLength': len(data), 'byteOffset': start}
+    )
+    self.data += data + b'\0' * (-len(data) % 4)
+    return len(self.views) - 1
 
   def add(self, array, target, *, normalized=False, bounds=False):
     """Append an array [N, C]; return its accessor's number."""
@@ -75,6 +86,28 @@ class _Buffer:
     return len(self.accessors) - 1
 
 
+def _png(image: UInt8[np.ndarray, 'h w 3']) -> bytes:
+  file = io.BytesIO()
+  Image.fromarray(image).save(file, format='PNG', optimize=True)
+  return file.getvalue()
+
+
+def _textured(buffer, image):
+  """Returns the fields of a document whose material shows an image."""
+  plain = _MATERIAL['pbrMetallicRoughness']
+  surface = {**plain, 'baseColorTexture': {'index': 0}}
+  view = buffer.add_bytes(_png(image))
+  return {
+    'images': [{'bufferView': view, 'mimeType': 'image/png'}],
+    'materials': [{**_MATERIAL, 'pbrMetallicRoughness': surface}],
+    # Clamped; linear between mipmaps.
+    'samplers': [
+      {'magFilter': 9729, 'minFilter': 9987, 'wrapS': 33071, 'wrapT': 33071}
+    ],
+    'textures': [{'sampler': 0, 'source': 0}],
+  }
+
+
 def encode(
   positions: Float[np.ndarray, 'v 3'],
   faces: Int[np.ndarray, 'f 3'],
@@ -82,6 +115,7 @@ def encode(
   *,
   colors: Float[np.ndarray, 'v 3'] | None = None,
   uvs: Float[np.ndarray, 'v 2'] | None = None,
+  texture: UInt8[np.ndarray, 'h w 3'] | None = None,
   extras: Mapping[str, Any] | None = None,
 ) -> bytes:
   """Return a GLB file with one mesh.
@@ -92,14 +126,18 @@ def encode(
     normals: unit vectors.
     colors: linear RGB in [0, 1], or None; kept in 16 bits a channel.
     uvs: texture coordinates, (0, 0) bottom left, or None.
+    texture: sRGB, row 0 at the top, or None; readers multiply it by `colors`,
+      so give one of both.
     extras: what to note in the file, anything JSON can hold.
 
   Returns:
     The bytes of the file.
 
   Raises:
-    ValueError: extras that JSON cannot hold.
+    ValueError: extras that JSON cannot hold, or a texture without uvs.
   """
+  if texture is not None and uvs is None:
+    raise ValueError('a texture needs uvs, got None')
   buffer = _Buffer()
   attributes = {
     'NORMAL': buffer.add(np.float32(normals), _ARRAY_BUFFER),
@@ -134,6 +172,9 @@ def encode(
     'scene': 0,
     'scenes': [{'nodes': [0]}],
   }
+  if texture is not None:
+    document |= _textured(buffer, texture)
+    document['buffers'] = [{'byteLength': len(buffer.data)}]
   try:
     text = json.dumps(
       document, sort_keys=True, separators=(',', ':'), allow_nan=False

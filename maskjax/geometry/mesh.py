@@ -30,12 +30,14 @@ class Mesh:
     colors: linear RGB in [0, 1] per vertex, or None.
     uvs: texture coordinates in [0, 1] per vertex, (0, 0) bottom left, or
       None.
+    texture: linear RGB in [0, 1] over the uvs, row 0 at the top, or None.
   """
 
   vertices: Float[Array, 'v 3']
   faces: Int[Array, 'f 3']
   colors: Float[Array, 'v 3'] | None = None
   uvs: Float[Array, 'v 2'] | None = None
+  texture: Float[Array, 'h w 3'] | None = None
 
 
 def _area_vectors(
@@ -181,7 +183,8 @@ def compact(mesh: Mesh) -> Mesh:
   def pick(values):
     return None if values is None else jnp.asarray(values)[kept]
 
-  return Mesh(
+  return dataclasses.replace(
+    mesh,
     vertices=pick(mesh.vertices),
     faces=jnp.asarray(inverse.reshape(faces.shape), jnp.int32),
     colors=pick(mesh.colors),
@@ -222,7 +225,8 @@ def pad(mesh: Mesh, *, vertices: int, faces: int) -> Mesh:
     return jnp.concatenate([values, tail])
 
   tail = jnp.zeros((extra_faces, 3), mesh.faces.dtype)
-  return Mesh(
+  return dataclasses.replace(
+    mesh,
     vertices=extend(mesh.vertices),
     faces=jnp.concatenate([jnp.asarray(mesh.faces), tail]),
     colors=extend(mesh.colors),
@@ -243,7 +247,8 @@ def concatenate(*meshes: Mesh) -> Mesh:
       alpha = images.alpha * images.attributes[..., 3]
 
   Args:
-    *meshes: one or more; all have colours or none has, likewise uvs.
+    *meshes: one or more; all have colours or none has, likewise uvs. Only a
+      single one may have a texture.
 
   Returns:
     One mesh, vertices and faces in the order of the arguments.
@@ -253,6 +258,11 @@ def concatenate(*meshes: Mesh) -> Mesh:
   """
   if not meshes:
     raise ValueError('concatenate needs at least one mesh, got none.')
+  if len(meshes) > 1 and any(mesh.texture is not None for mesh in meshes):
+    raise ValueError(
+      'Meshes with textures cannot be put into one: turn the textures into '
+      'colours first.'
+    )
 
   def join(name):
     values = [getattr(mesh, name) for mesh in meshes]
@@ -276,6 +286,7 @@ def concatenate(*meshes: Mesh) -> Mesh:
     faces=jnp.concatenate(faces),
     colors=join('colors'),
     uvs=join('uvs'),
+    texture=meshes[0].texture,
   )
 
 
@@ -303,6 +314,15 @@ def check(mesh: Mesh) -> None:
       )
     if not np.isfinite(np.asarray(values)).all():
       raise ValueError(f'Mesh {name} must be finite, found nan or inf.')
+  if mesh.texture is not None and (
+    mesh.uvs is None
+    or np.ndim(mesh.texture) != 3
+    or np.shape(mesh.texture)[2] != 3
+  ):
+    raise ValueError(
+      'A mesh texture must have shape (H, W, 3) and come with uvs, got '
+      f'{np.shape(mesh.texture)}.'
+    )
   faces = np.asarray(mesh.faces)
   if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype.kind not in 'iu':
     raise ValueError(

@@ -2,13 +2,14 @@
 
 | suffix | units in the file | colours in the file | read | write |
 |---|---|---|---|---|
-| .glb | metres | linear (COLOR_0), 16 bits | yes | yes |
+| .glb | metres | linear (COLOR_0), 16 bits, or an sRGB texture | yes | yes |
 | .gltf | metres | linear | yes | no |
 | .obj | centimetres | sRGB, after the position | yes | yes |
 | .ply | centimetres | sRGB, 8 bits | yes | yes |
 | .stl | centimetres | none | yes | no |
 
-Inside, a Mesh is in cm with linear colours. Files are written under a
+Inside, a Mesh is in cm with linear colours. What has a texture is written with
+it to GLB, and with its vertex colours to the others. Files are written under a
 temporary name and renamed, so that a reader never sees half a file.
 """
 
@@ -45,12 +46,18 @@ def _srgb(mesh):
 
 
 def _to_glb(mesh, extras):
+  colors, texture = mesh.colors, None
+  if mesh.texture is not None:
+    linear = jnp.clip(mesh.texture, 0.0, 1.0)
+    texture = np.round(np.asarray(color.linear_to_srgb(linear)) * 255)
+    colors, texture = None, texture.astype(np.uint8)
   return gltf.encode(
     np.asarray(mesh.vertices) / np.float32(_CM_PER_METRE),
     np.asarray(mesh.faces),
     _normals(mesh),
-    colors=None if mesh.colors is None else np.asarray(mesh.colors),
+    colors=None if colors is None else np.asarray(colors),
     uvs=None if mesh.uvs is None else np.asarray(mesh.uvs),
+    texture=texture,
     extras=extras,
   )
 

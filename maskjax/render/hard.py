@@ -7,12 +7,20 @@ flow through the last two.
 Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels.
 """
 
+from typing import Any
+
 import jax
 from jax import Array, lax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from maskjax.render import interpolation, silhouettes, visibility, windows
+from maskjax.render import (
+  deferred,
+  interpolation,
+  silhouettes,
+  visibility,
+  windows,
+)
 
 
 def _homogeneous(vertices, intrinsics, size, perspective):
@@ -43,6 +51,52 @@ def _drawn(corners, cull_backfaces):
   return seen & jnp.all(jnp.isfinite(corners[:, :12]), -1)
 
 
+def _find(
+  vertices, faces, attributes, intrinsics, grid, near, perspective, cull
+):
+  """Returns corners, which faces are drawn, seen faces and their depths."""
+  place = _homogeneous(vertices, intrinsics, grid.size, perspective)
+  table = jnp.concatenate([place, attributes], -1)
+  corners = jnp.swapaxes(table[:, faces], -1, -2)
+  corners = corners.reshape(-1, 3 * table.shape[-1])
+  constant = lax.stop_gradient(corners)
+  drawn = _drawn(constant, cull)
+  return corners, drawn, *visibility.nearest_faces(constant, drawn, grid, near)
+
+
+def slopes(
+  vertices: Float[Array, 'b v 3'],
+  faces: Int[Array, 'f 3'],
+  attributes: Float[Array, 'b v c'],
+  intrinsics: Float[Array, 'b 3 3'],
+  grid: windows.Grid,
+  *,
+  near: float,
+  perspective: bool,
+  cull_backfaces: bool,
+) -> Float[Array, 'p c 2']:
+  """Computes how fast attributes change over the image; see `interpolation`.
+
+  Args:
+    vertices: camera's frame, cm.
+    faces: vertex indices.
+    attributes: numbers per vertex.
+    intrinsics: normalised intrinsics.
+    grid: sizes.
+    near: depth of the near plane, cm.
+    perspective: whether distant things look smaller.
+    cull_backfaces: whether to leave out faces seen from behind.
+
+  Returns:
+    Changes per pixel to the right and down; 0 where nothing is seen.
+  """
+  corners, _, seen, _ = _find(
+    *(vertices, faces, attributes, intrinsics),
+    *(grid, near, perspective, cull_backfaces),
+  )
+  return interpolation.slopes(corners, seen, grid)
+
+
 def draw(
   vertices: Float[Array, 'b v 3'],
   faces: Int[Array, 'f 3'],
@@ -54,6 +108,8 @@ def draw(
   perspective: bool,
   cull_backfaces: bool,
   antialias: bool,
+  shader: deferred.Shader | None = None,
+  view: Any = None,
 ) -> Float[Array, 'b h w 2+c']:
   """Draws what is visible; see `rasterizer.rasterize` for the arguments.
 
@@ -67,19 +123,25 @@ def draw(
     perspective: whether distant things look smaller.
     cull_backfaces: whether to leave out faces seen from behind.
     antialias: whether to blend silhouettes.
+    shader: makes colours of the attributes, or None.
+    view: what the shader is given along.
 
   Returns:
-    Alpha, depth and attributes.
+    Alpha, depth and attributes, or the shader's colours.
   """
-  place = _homogeneous(vertices, intrinsics, grid.size, perspective)
-  table = jnp.concatenate([place, attributes], -1)
-  corners = jnp.swapaxes(table[:, faces], -1, -2)
-  corners = corners.reshape(-1, 3 * table.shape[-1])
-  constant = lax.stop_gradient(corners)
-  drawn = _drawn(constant, cull_backfaces)
-  seen, depths = visibility.nearest_faces(constant, drawn, grid, near)
-  alpha = (seen < corners.shape[0])[:, None].astype(corners.dtype)
+  corners, drawn, seen, depths = _find(
+    *(vertices, faces, attributes, intrinsics),
+    *(grid, near, perspective, cull_backfaces),
+  )
+  covered = seen < corners.shape[0]
+  alpha = covered[:, None].astype(corners.dtype)
   channels = interpolation.interpolate(corners, seen, grid)
+  if shader is not None:
+    changes = interpolation.slopes(corners, seen, grid)
+    shaded = deferred.shade(
+      shader, view, channels[:, 1:], changes, covered, grid
+    )
+    channels = jnp.concatenate([channels[:, :1], shaded], -1)
   images = jnp.concatenate([alpha, channels], -1)
   if antialias:
     images = silhouettes.antialias(

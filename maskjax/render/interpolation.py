@@ -180,3 +180,50 @@ def _backward(grid, residuals, upstream):
 
 
 interpolate.defvjp(_forward, _backward)
+
+
+def slopes(
+  corners: Float[Array, 'n r'], faces: Int[Array, 'p'], grid: windows.Grid
+) -> Float[Array, 'p c 2']:
+  """Computes how fast attributes change over the image, without gradients.
+
+  As barycentric coordinates are b_i = e_i / s, they change by (de_i - b_i ds)
+  / s; de_i follows from dx_i = -W_i a pixel.
+
+  Args:
+    corners: see above.
+    faces: of `visibility.nearest_faces`.
+    grid: sizes.
+
+  Returns:
+    Change of each attribute per pixel to the right, and down, on the face
+    that is seen, perspective-correct; 0 where nothing is.
+  """
+  corners = lax.stop_gradient(corners)
+  run = corners.shape[0] > jnp.min(faces)
+
+  def block(args):
+    face, start = args
+    rows, _, relative, areas, total = _areas(corners, face, start, grid, run)
+
+    def compute(rows, relative, areas, total):
+      (x, y), w = relative, rows[6:9]
+      channels = rows[12:].reshape(-1, 3, rows.shape[1])
+      shares = _shares(areas, total)
+      after, before = np.array([1, 2, 0]), np.array([2, 0, 1])
+      right = y[after] * w[before] - w[after] * y[before]
+      down = w[after] * x[before] - x[after] * w[before]
+      seen = total != 0
+      inverse = jnp.where(seen, 1.0 / jnp.where(seen, total, 1.0), 0.0)
+      changes = [
+        (d - shares * jnp.sum(d, 0)[None]) * inverse[None]
+        for d in (right, down)
+      ]
+      return jnp.stack(
+        [jnp.sum(channels * d[None], 1) for d in changes], -1
+      ).swapaxes(0, 1)
+
+    return fragments.staged(run, compute, rows, relative, areas, total)
+
+  images = lax.map(block, _blocks(faces, corners.shape[0], grid))
+  return images.reshape(-1, *images.shape[-2:])[: grid.pixels]

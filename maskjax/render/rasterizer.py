@@ -19,13 +19,20 @@ Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels.
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax import Array, lax
 from jaxtyping import Float, Int
 
-from maskjax.render import clipping, fragments, hard, soft, windows
+from maskjax.render import (
+  clipping,
+  deferred,
+  fragments,
+  hard,
+  soft,
+  windows,
+)
 
 # Fragments less probable than this do not count: it sets the blur radius.
 _LEAST_PROBABILITY = 1e-4
@@ -36,7 +43,7 @@ class Raster(NamedTuple):
 
   Attributes:
     attributes: blended over the faces of each pixel, background excluded; 0
-      where no face is.
+      where no face is. The shader's colours, if there is one.
     alpha: coverage in [0, 1].
     depth: blended like the attributes, cm; 0 where no face is.
   """
@@ -96,8 +103,8 @@ def _draw_views(draw, scene, faces, grid):
   """Draws all views at once, or on a CPU, whose cache is small, by turns."""
 
   def draw_all(scene, grid):
-    vertices, attributes, intrinsics = scene
-    return draw(vertices, faces, attributes, intrinsics, grid)
+    vertices, attributes, intrinsics, view = scene
+    return draw(vertices, faces, attributes, intrinsics, grid, view=view)
 
   if grid.views == 1 or jax.default_backend() != 'cpu':
     return draw_all(scene, grid)
@@ -126,6 +133,8 @@ def rasterize(
   projection: str = 'perspective',
   clip_near: bool = False,
   antialias: bool = True,
+  shader: deferred.Shader | None = None,
+  view: Any = None,
   window: int | None = None,
 ) -> Raster:
   """Draws triangles, with gradients by vertices and attributes.
@@ -165,6 +174,10 @@ def rasterize(
       of twice as many; the hard mode always does, at no cost.
     antialias: whether the hard mode blends silhouettes. Without, alpha is 0
       or 1 and has no gradient.
+    shader: turns the interpolated attributes into colours, which the hard
+      mode then blends at silhouettes; see `deferred.Shader`. It sees the
+      views that are drawn together, on a CPU one at a time.
+    view: anything the shader needs, a pytree of arrays [B, ...].
     window: side in pixels of the windows that faces are cut into, or None to
       pick one by the expected size of a face. It changes the speed only.
 
@@ -205,6 +218,7 @@ def rasterize(
       perspective=projection == 'perspective',
       cull_backfaces=cull_backfaces,
       antialias=antialias,
+      shader=shader,
     )
   else:
     blend = fragments.Blend(
@@ -216,8 +230,12 @@ def rasterize(
       keep=faces_per_pixel,
     )
     draw = functools.partial(
-      soft.draw, blend=blend, near=near, cull_backfaces=cull_backfaces
+      soft.draw,
+      blend=blend,
+      near=near,
+      cull_backfaces=cull_backfaces,
+      shader=shader,
     )
-  scene = vertices_camera, attributes, intrinsics
+  scene = vertices_camera, attributes, intrinsics, view
   images = _draw_views(draw, scene, faces, grid)
   return Raster(images[..., 2:], images[..., 0], images[..., 1])

@@ -1,9 +1,9 @@
-"""Vertex-lit rendering of a mesh: colour, coverage, normals, height, depth.
+"""Rendering of a mesh: colour, coverage, normals, height, depth in one pass.
 
 Light is computed at the vertices and interpolated with the other attributes,
-so one pass of the rasterizer yields all images. The normal map and the height
-map are those of patent paragraph [0100]: unit normals in the viewer's frame,
-and the distance from a plane at the back of the mask.
+which is fast; or, with textures and highlights, at every pixel. The normal map
+and the height map are those of patent paragraph [0100]: unit normals in the
+viewer's frame, and the distance from a plane at the back of the mask.
 
 Shapes: `B` views, `V` vertices, `F` faces, `H W` pixels.
 """
@@ -19,7 +19,11 @@ from maskjax.geometry import camera as camera_lib
 from maskjax.geometry import mesh as mesh_lib
 from maskjax.geometry import safe
 from maskjax.render import lights as lights_lib
-from maskjax.render import rasterizer
+from maskjax.render import rasterizer, textures
+from maskjax.render import shading as shading_lib
+
+# From the camera's frame to the viewer's: x right, y up, z toward the viewer.
+_TOWARD_VIEWER = (1.0, -1.0, -1.0)
 
 
 class Rendering(NamedTuple):
@@ -71,6 +75,25 @@ def _check(camera, lights, height_range, samples):
     raise ValueError(f'render needs samples >= 1, got {samples}.')
 
 
+def _check_shading(shading, texture, vertices):
+  """Raises ValueError for shading that does not fit."""
+  kinds = ('vertex', *shading_lib.KINDS)
+  if shading not in kinds:
+    raise ValueError(f'shading {shading!r} is not one of {", ".join(kinds)}')
+  if texture is None:
+    return
+  if shading == 'vertex':
+    raise ValueError(
+      "a texture varies between vertices: use shading='lambert' (or another "
+      "of shading.KINDS) in place of 'vertex'."
+    )
+  if texture.coordinates.shape[0] != vertices.shape[0]:
+    raise ValueError(
+      f'the texture has coordinates for {texture.coordinates.shape[0]} '
+      f'vertices, the mesh has {vertices.shape[0]}.'
+    )
+
+
 def _average(images, samples):
   """Averages squares of `samples` by `samples` pixels."""
   if samples == 1:
@@ -79,6 +102,67 @@ def _average(images, samples):
   side = size // samples
   shape = (views, side, samples, side, samples, channels)
   return jnp.mean(images.reshape(shape), axis=(2, 4))
+
+
+class _View(NamedTuple):
+  """What the shader knows of views."""
+
+  lights: lights_lib.Lights
+  cam2world: Float[Array, 'b 4 4']
+
+
+def _at_vertices(vertices, normals, colors, height, camera, lights):
+  """Returns attributes [B, V, 7]: lit colours, normals seen, height."""
+  views = camera.cam2world.shape[0]
+  light = jax.vmap(lights_lib.irradiance, (0, None, None))(
+    lights, vertices, normals
+  )
+  toward_viewer = jnp.asarray(_TOWARD_VIEWER, vertices.dtype)
+  view_normals = (
+    camera_lib.directions_to_camera(camera, normals) * toward_viewer[None, None]
+  )
+  height = jnp.broadcast_to(height, (views, *height.shape))
+  return jnp.concatenate([light * colors[None], view_normals, height], -1)
+
+
+def _pixel_shader(kind, texture, material, perspective):
+  """Returns a shader that makes what `_at_vertices` does, per pixel."""
+
+  def one(pixels, view):
+    attributes, slopes = pixels.attributes, pixels.slopes
+    rotation, eye = view.cam2world[:3, :3], view.cam2world[:3, 3]
+    normals = safe.safe_normalize(attributes[..., :3])
+    positions, coordinates = attributes[..., 4:7], attributes[..., 7:]
+    if texture is not None:
+      coordinates = texture.lookup(coordinates, slopes[..., 7:, :])
+    if perspective:
+      toward = eye[None, None] - positions
+    else:
+      toward = jnp.broadcast_to(-rotation[:, 2], positions.shape)
+    points = shading_lib.Points(
+      *(
+        values.reshape(-1, 3)
+        for values in (
+          coordinates,
+          normals,
+          positions,
+          safe.safe_normalize(toward),
+        )
+      )
+    )
+    rgb = shading_lib.shade(kind, points, view.lights, material)
+    seen = jnp.matmul(points.normals, rotation, precision='highest')
+    seen = seen * jnp.asarray(_TOWARD_VIEWER, seen.dtype)[None]
+    return jnp.concatenate(
+      [
+        rgb.reshape(positions.shape),
+        seen.reshape(positions.shape),
+        attributes[..., 3:4],
+      ],
+      -1,
+    )
+
+  return jax.vmap(one)
 
 
 def render(
@@ -102,6 +186,9 @@ def render(
   coverage: str = 'sum',
   cull_backfaces: bool = False,
   samples: int = 1,
+  shading: str = 'vertex',
+  texture: textures.Texture | None = None,
+  material: shading_lib.Material | None = None,
 ) -> Rendering:
   """Renders one mesh from a batch of cameras.
 
@@ -123,37 +210,43 @@ def render(
     cull_backfaces: whether to leave out faces seen from behind.
     samples: side of the grid of samples per pixel that are averaged. With a
       tiny sigma (1e-8), 2 or more give smooth outlines.
+    shading: 'vertex', matte light at the vertices; or a kind of
+      `shading.KINDS`, at every pixel.
+    texture: in place of `colors`. In the soft mode its coordinates are
+      blended over the faces of a pixel: that suits fields of space
+      (`hashgrid`) and uv maps in one piece; for those in several charts use
+      the hard mode.
+    material: for highlights, see `shading.Material`.
 
   Returns:
     Rendering.
 
   Raises:
     ValueError: for an unbatched camera, lights of another batch size, an
-      empty height range, or what `rasterizer.rasterize` refuses.
+      empty height range, unknown shading, a texture that is to be lit at the
+      vertices, or what `rasterizer.rasterize` refuses.
   """
   _check(camera, lights, height_range, samples)
+  _check_shading(shading, texture, vertices)
   views = camera.cam2world.shape[0]
+  lights = _batched(lights, views)
   normals = mesh_lib.vertex_normals(vertices, faces)
-  light = jax.vmap(lights_lib.irradiance, (0, None, None))(
-    _batched(lights, views), vertices, normals
-  )
-  toward_viewer = jnp.asarray([1.0, -1.0, -1.0], vertices.dtype)
-  view_normals = (
-    camera_lib.directions_to_camera(camera, normals) * toward_viewer[None, None]
-  )
   back, front = height_range
   height = jnp.clip((vertices[:, 2:] - back) / (front - back), 0.0, 1.0)
+  shader = view = None
+  if shading == 'vertex':
+    attributes = _at_vertices(vertices, normals, colors, height, camera, lights)
+  else:
+    source = colors if texture is None else texture.coordinates
+    table = jnp.concatenate([normals, height, vertices, source], -1)
+    attributes = jnp.broadcast_to(table, (views, *table.shape))
+    perspective = camera.projection == 'perspective'
+    shader = _pixel_shader(shading, texture, material, perspective)
+    view = _View(lights, camera.cam2world)
   raster = rasterizer.rasterize(
     camera_lib.world_to_camera(camera, vertices),
     faces,
-    jnp.concatenate(
-      [
-        light * colors[None],
-        view_normals,
-        jnp.broadcast_to(height, (views, *height.shape)),
-      ],
-      -1,
-    ),
+    attributes,
     camera.intrinsics,
     size=size * samples,
     mode=mode,
@@ -163,6 +256,8 @@ def render(
     coverage=coverage,
     cull_backfaces=cull_backfaces,
     projection=camera.projection,
+    shader=shader,
+    view=view,
   )
   rgb, normal_map, height_map = jnp.split(raster.attributes, [3, 6], -1)
   # Averages are taken of what is already weighted by coverage.

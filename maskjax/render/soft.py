@@ -12,7 +12,7 @@ Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels, `N`
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax import Array, lax
@@ -20,7 +20,13 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from maskjax.geometry import camera as camera_lib
-from maskjax.render import fragment_gradients, fragments, windows
+from maskjax.render import (
+  deferred,
+  fragment_gradients,
+  fragments,
+  hard,
+  windows,
+)
 
 # A face whose doubled area is below this part of its longest edge squared is
 # seen edge-on. It is not drawn: its neighbours cover what it covers.
@@ -203,14 +209,13 @@ def _visible(corners, cull_backfaces):
   return within & wide & (size > _MIN_ASPECT * longest)
 
 
-def _finish(sums, grid, blend):
-  """Normalises the sums into images."""
+def _finish(sums, blend):
+  """Normalises the sums into alpha, depth and attributes."""
   coverage, weight, channels = sums[:, :1], sums[:, 1:2], sums[:, 2:]
   covered = weight > 0
   blended = channels / jnp.where(covered, weight, 1.0)
   alpha = -jnp.expm1(-coverage) if blend.product else jnp.minimum(coverage, 1.0)
-  images = jnp.concatenate([alpha, jnp.where(covered, blended, 0.0)], -1)
-  return images.reshape(grid.views, grid.size, grid.size, -1)
+  return jnp.concatenate([alpha, jnp.where(covered, blended, 0.0)], -1)
 
 
 def draw(
@@ -223,6 +228,8 @@ def draw(
   *,
   near: float,
   cull_backfaces: bool,
+  shader: deferred.Shader | None = None,
+  view: Any = None,
 ) -> Float[Array, 'b h w 2+c']:
   """Draws softly; the arguments are explained in `rasterizer.rasterize`.
 
@@ -235,9 +242,11 @@ def draw(
     blend: constants.
     near: depth of the near plane, cm.
     cull_backfaces: whether to leave out faces seen from behind.
+    shader: makes colours of the attributes, or None.
+    view: what the shader is given along.
 
   Returns:
-    Alpha, depth and attributes.
+    Alpha, depth and attributes, or the shader's colours.
   """
   views, face_count = vertices.shape[0], faces.shape[0]
   projection = 'perspective' if blend.perspective else 'orthographic'
@@ -247,4 +256,16 @@ def draw(
   corners = corners.reshape(views * face_count, 3 * table.shape[-1])
   visible = _visible(lax.stop_gradient(corners), cull_backfaces)
   visible &= jnp.all(usable[:, faces], -1).reshape(-1)
-  return _finish(_accumulate(corners, visible, grid, blend), grid, blend)
+  sums = _accumulate(corners, visible, grid, blend)
+  images = _finish(sums, blend)
+  if shader is not None:
+    changes = hard.slopes(
+      *(vertices, faces, attributes, intrinsics, grid),
+      near=near,
+      perspective=blend.perspective,
+      cull_backfaces=cull_backfaces,
+    )
+    covered = sums[:, 1] > 0
+    shaded = deferred.shade(shader, view, images[:, 2:], changes, covered, grid)
+    images = jnp.concatenate([images[:, :2], shaded], -1)
+  return images.reshape(grid.views, grid.size, grid.size, -1)

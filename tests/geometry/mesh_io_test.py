@@ -6,6 +6,7 @@ import struct
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import trimesh
 
 from maskjax.geometry import color, gltf, mesh_io, template
 from maskjax.geometry import mesh as mesh_lib
@@ -198,3 +199,31 @@ def test_read_extras_refuses_other_files(tmp_path, mask):
   for name in ('mask.obj', 'none.glb'):
     with pytest.raises(ValueError, match='cannot read extras'):
       gltf.read_extras(tmp_path / name)
+
+
+def test_a_texture_is_written_to_glb_and_its_colours_to_others(tmp_path):
+  corners = jnp.array([[0.0, 0, 0], [4, 0, 0], [4, 4, 0], [0, 4, 0]])
+  image = np.random.default_rng(0).uniform(size=(16, 32, 3))
+  mesh = mesh_lib.Mesh(
+    vertices=corners,
+    faces=jnp.array([[0, 1, 2], [0, 2, 3]]),
+    colors=jnp.full((4, 3), 0.25),
+    uvs=corners[:, :2] / 4,
+    texture=jnp.asarray(image, jnp.float32),
+  )
+  mesh_io.save_mesh(tmp_path / 'a.glb', mesh)
+  mesh_io.save_mesh(tmp_path / 'a.ply', mesh)
+  scene = trimesh.load(tmp_path / 'a.glb')
+  (part,) = scene.geometry.values()
+  shown = part.visual.material.baseColorTexture
+  assert shown.size == (32, 16)
+  srgb = np.asarray(shown.convert('RGB'), np.float32) / 255
+  linear = np.asarray(color.srgb_to_linear(jnp.asarray(srgb)))
+  np.testing.assert_allclose(linear, image, atol=0.005)
+  assert 'color' not in part.visual.vertex_attributes
+  # (0, 0) is at the bottom left in trimesh too.
+  np.testing.assert_allclose(part.visual.uv, mesh.uvs, atol=1e-6)
+  plain = mesh_io.load_mesh(tmp_path / 'a.ply')
+  np.testing.assert_allclose(plain.colors, 0.25, atol=0.005)
+  with pytest.raises(ValueError, match='come with uvs'):
+    mesh_io.save_mesh(tmp_path / 'b.glb', mesh.replace(uvs=None))
