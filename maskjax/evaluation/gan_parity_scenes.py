@@ -106,7 +106,7 @@ def _decode(state: Mapping[str, Any], rate: float) -> Callable:
 
 def _decoder(golden: Golden, case: str, options: Options) -> Results:
   decode = _decode(golden.under(f'{case}/state/'), options['decoder_lr_mul'])
-  sigma, rgb = decode(jnp.asarray(golden[f'{case}/features']))
+  sigma, rgb = decode(jnp.asarray(golden[f'{case}/features']).mean(1))
   return {'sigma': sigma[..., None], 'rgb': rgb}
 
 
@@ -183,7 +183,7 @@ def _renderer(golden: Golden, case: str, options: Options) -> Results:
   decode = _decode(golden.under('renderer/decoder_state/'), 1.0)
 
   def field(points):
-    return decode(triplane.sample(planes, points, box=config.box))
+    return decode(triplane.mean_features(planes, points, box=config.box))
 
   batch, count = own.origins.shape[:2]
   uniforms = rays.centred_uniforms(batch, count, config.coarse, config.fine)

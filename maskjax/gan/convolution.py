@@ -13,6 +13,10 @@ Karras et al. 2020 ("Analyzing and Improving the Image Quality of StyleGAN"),
 section 2.2, equations 1 to 3.
 """
 
+from collections.abc import Callable
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -23,7 +27,7 @@ from maskjax.gan import fir
 _EPSILON = 1e-8
 
 
-def _convolve(x: Array, kernel: Array, stride: int, padding: int) -> Array:
+def _correlate(x: Array, kernel: Array, stride: int, padding: int) -> Array:
   """Correlate maps with a kernel."""
   return jax.lax.conv_general_dilated(
     x,
@@ -32,6 +36,80 @@ def _convolve(x: Array, kernel: Array, stride: int, padding: int) -> Array:
     ((padding, padding), (padding, padding)),
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
   )
+
+
+# A convolution is the derivative by g of a form T(x, kernel, g) that is linear
+# in each of its arguments; the other two derivatives are its transposes. Each
+# of the three is told here that its own derivatives are the other two. Left to
+# itself, jax derives a second derivative (R1, path length) from the first one,
+# padding included, and arrives at convolutions with windows larger than maps,
+# which XLA:CPU computes a hundred times slower.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x: Array, kernel: Array, stride: int, padding: int) -> Array:
+  """Return dT / dg: correlate maps with a kernel."""
+  return _correlate(x, kernel, stride, padding)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _to_maps(
+  kernel: Array, g: Array, stride: int, padding: int, sides: tuple[int, int]
+) -> Array:
+  """Return dT / dx for maps of the given height and width."""
+  shape = (g.shape[0], *sides, kernel.shape[2])
+  transposed = jax.linear_transpose(
+    lambda x: _correlate(x, kernel, stride, padding),
+    jax.ShapeDtypeStruct(shape, g.dtype),
+  )
+  return transposed(g)[0]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _to_kernel(
+  x: Array, g: Array, stride: int, padding: int, size: int
+) -> Array:
+  """Return dT / dkernel for a kernel of the given side."""
+  shape = (size, size, x.shape[3], g.shape[3])
+  transposed = jax.linear_transpose(
+    lambda kernel: _correlate(x, kernel, stride, padding),
+    jax.ShapeDtypeStruct(shape, x.dtype),
+  )
+  return transposed(g)[0]
+
+
+def _with_inputs(function: Callable[..., Array]) -> Callable[..., Any]:
+  """Return a function that keeps its first two arguments for later."""
+  return lambda a, b, *rest: (function(a, b, *rest), (a, b))
+
+
+def _convolve_back(stride, padding, inputs, g):
+  x, kernel = inputs
+  return (
+    _to_maps(kernel, g, stride, padding, x.shape[1:3]),
+    _to_kernel(x, g, stride, padding, kernel.shape[0]),
+  )
+
+
+def _to_maps_back(stride, padding, sides, inputs, x):
+  del sides
+  kernel, g = inputs
+  return (
+    _to_kernel(x, g, stride, padding, kernel.shape[0]),
+    _convolve(x, kernel, stride, padding),
+  )
+
+
+def _to_kernel_back(stride, padding, size, inputs, kernel):
+  del size
+  x, g = inputs
+  return (
+    _to_maps(kernel, g, stride, padding, x.shape[1:3]),
+    _convolve(x, kernel, stride, padding),
+  )
+
+
+_convolve.defvjp(_with_inputs(_convolve), _convolve_back)
+_to_maps.defvjp(_with_inputs(_to_maps), _to_maps_back)
+_to_kernel.defvjp(_with_inputs(_to_kernel), _to_kernel_back)
 
 
 def conv(
@@ -69,7 +147,9 @@ def _spread(
     ]
   )  # [tap x, phase x, tap y, phase y, i, o]
   phases = phases.transpose(2, 0, 4, 3, 1, 5)
-  out = _convolve(x, phases.reshape(2, 2, x.shape[-1], -1), 1, 1)
+  # Padded beforehand: see `_convolve` for what XLA:CPU makes of wide padding.
+  x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+  out = _convolve(x, phases.reshape(2, 2, x.shape[-1], -1), 1, 0)
   out = out.reshape(batch, height + 1, width + 1, 2, 2, features)
   out = out.transpose(0, 1, 3, 2, 4, 5)
   out = out.reshape(batch, 2 * height + 2, 2 * width + 2, features)

@@ -109,7 +109,7 @@ class Picture(NamedTuple):
 
 
 class Decoder(nn.Module):
-  """From the features of three planes to density and colour features.
+  """From features at points to density and colour features.
 
   Attributes:
     hidden: hidden size.
@@ -123,12 +123,15 @@ class Decoder(nn.Module):
 
   @nn.compact
   def __call__(
-    self, features: Float[Array, 'b 3 n c']
+    self, features: Float[Array, 'b n c']
   ) -> tuple[Float[Array, 'b n'], Float[Array, 'b n f']]:
-    """Return raw densities, and features in about [0, 1]."""
+    """Return raw densities, and features in about [0, 1].
+
+    Args:
+      features: means over the three planes.
+    """
     rate = self.lr_multiplier
-    x = features.mean(1)
-    x = layers.Dense(self.hidden, 'softplus', rate, name='net_0')(x)
+    x = layers.Dense(self.hidden, 'softplus', rate, name='net_0')(features)
     x = layers.Dense(self.features + 1, 'linear', rate, name='net_2')(x)
     # A little beyond [0, 1], so that black and white can be reached
     # (Mip-NeRF, appendix C).
@@ -252,7 +255,7 @@ class EG3D(nn.Module):
       Raw densities (before the softplus), and features in about [0, 1].
     """
     config = self.config
-    features = triplane.sample(
+    features = triplane.mean_features(
       planes, points, box=config.volume.box, plane_axes=config.plane_axes
     )
     return self.decoder(features)

@@ -51,3 +51,24 @@ def test_height_enters_the_released_layout_by_the_front_plane_alone():
 def test_unknown_axes_are_an_error():
   with pytest.raises(ValueError, match='plane_axes'):
     triplane.project(jnp.zeros((1, 1, 3)), 'zyx')
+
+
+def test_mean_features_is_the_mean_of_samples():
+  planes = jax.random.normal(jax.random.key(3), (2, 3, 6, 6, 4))
+  # Some of the points lie outside of the planes, on the fading border or far.
+  points = jax.random.uniform(jax.random.key(4), (2, 50, 3), minval=-1.0)
+  weights = jax.random.normal(jax.random.key(5), (2, 50, 4))
+
+  def total(read, planes, points):
+    return (read(planes, points, box=1.4) * weights).sum()
+
+  plain = lambda *x, **options: triplane.sample(*x, **options).mean(1)  # noqa: E731
+  value, slopes = (
+    jax.jit(jax.value_and_grad(functools.partial(total, read), (0, 1)))(
+      planes, points
+    )
+    for read in (plain, triplane.mean_features)
+  )
+  np.testing.assert_allclose(value[0], slopes[0], rtol=1e-5)
+  for expected, found in zip(value[1], slopes[1]):
+    np.testing.assert_allclose(found, expected, atol=2e-5)
