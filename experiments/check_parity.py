@@ -1,7 +1,8 @@
 r"""Compare a diffusers folder with PyTorch, part by part.
 
   python -m experiments.check_parity --diffusers=FOLDER \
-    [--parts=unet,vae] [--controlnet=FOLDER] [--tolerance=5e-6]
+    [--parts=unet,vae] [--controlnet=FOLDER] [--tolerance=5e-6] \
+    [--reference=FOLDER]
 
 FOLDER is a whole model, one part of it, or an id of the Hugging Face Hub.
 Prints the relative L2 error of every output; the exit status is 0 only if all
@@ -28,6 +29,9 @@ _TOLERANCE = flags.DEFINE_float(
 )
 _REVISION = flags.DEFINE_string('revision', None, 'Of an id on the Hub.')
 _VARIANT = flags.DEFINE_string('variant', None, "Of the weights, e.g. 'fp16'.")
+_REFERENCE = flags.DEFINE_string(
+  'reference', None, 'What PyTorch opens, if not the same folder.'
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the inputs.')
 
 
@@ -41,6 +45,7 @@ def main(argv: list[str]) -> None:
     parts=_PARTS.value,
     tolerance=_TOLERANCE.value,
     variant=_VARIANT.value,
+    reference=_REFERENCE.value and hub.resolve(_REFERENCE.value),
     seed=_SEED.value,
   ):
     print(row, flush=True)

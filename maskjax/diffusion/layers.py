@@ -53,8 +53,10 @@ def timestep_embedding(
     float32 embedding in [-1, 1].
   """
   half = channels // 2
-  exponent = np.arange(half, dtype=np.float32) / np.float32(half - freq_shift)
-  frequencies = jnp.exp(jnp.asarray(-np.log(1e4).astype(np.float32) * exponent))
+  # Rounded where PyTorch rounds: an angle near 1000 magnifies what is lost.
+  exponent = np.float32(-np.log(1e4)) * np.arange(half, dtype=np.float32)
+  exponent = exponent / np.float32(half - freq_shift)
+  frequencies = np.exp(exponent.astype(np.float64)).astype(np.float32)
   angles = timesteps.astype(jnp.float32)[:, None] * frequencies[None, :]
   parts = [jnp.sin(angles), jnp.cos(angles)]
   if flip_sin_to_cos:

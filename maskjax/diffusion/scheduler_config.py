@@ -86,7 +86,7 @@ _SAMPLER: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 # Of samplers that are not offered, or fields that act only together with one
 # that is switched off above.
-_IDLE = frozenset(
+IDLE = frozenset(
   {
     'algorithm_type',
     'corrector_order',
@@ -162,7 +162,7 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
           f'scheduler field {name}={value!r} is not supported, only '
           f'{neutral[name][0]!r} is'
         )
-    elif name not in _IDLE and name[:1] != '_' and value not in (None, False):
+    elif name not in IDLE and name[:1] != '_' and value not in (None, False):
       raise ValueError(
         f'unknown scheduler field {name}={value!r}; known: {", ".join(fields)}'
       )

@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from maskjax.diffusion import sampling, schedulers, solvers, spacing
+from maskjax.diffusion import (
+  sampling,
+  scheduler_config,
+  schedulers,
+  solvers,
+  spacing,
+)
 from maskjax.evaluation import torch_peer
 
 STEPS = 10
@@ -56,17 +62,24 @@ def _open_scheduler(
   """Build PyTorch's sampler of a name from the folder's scheduler."""
   _, diffusers, _ = torch_peer.libraries()
   sampler = getattr(diffusers, name)
-  own = sampler.load_config(folder).get('_class_name', name)
-  config = getattr(diffusers, own, sampler).from_pretrained(folder).config
-  # Fields that the folder's class does not have; the samplers' defaults for
-  # them contradict each other.
-  fields = {
-    'clip_sample': schedule.clip_range is not None,
-    'set_alpha_to_one': schedule.set_alpha_to_one,
-    **{key: value for key, value in config.items() if key[0] != '_'},
-  }
-  scheduler = sampler.from_config(fields)
-  scheduler.set_timesteps(STEPS)
+  try:
+    own = sampler.load_config(folder).get('_class_name', name)
+    config = getattr(diffusers, own, sampler).from_pretrained(folder).config
+    # Another sampler's settings do not matter, and what the folder's class
+    # does not have is as here: PyTorch's defaults contradict each other.
+    fields = {
+      'clip_sample': schedule.clip_range is not None,
+      'set_alpha_to_one': schedule.set_alpha_to_one,
+      **{
+        key: value
+        for key, value in config.items()
+        if key[0] != '_' and (own == name or key not in scheduler_config.IDLE)
+      },
+    }
+    scheduler = sampler.from_config(fields)
+    scheduler.set_timesteps(STEPS)
+  except Exception as error:  # Whatever the library raises.
+    raise ValueError(f'{folder}: PyTorch cannot open it: {error}') from error
   if hasattr(scheduler, 'set_begin_index'):
     scheduler.set_begin_index(0)  # A timestep may be there twice.
   return scheduler
@@ -91,7 +104,7 @@ def _chain(
   """Return each timestep and the next, as PyTorch has them, and a note."""
   steps = spacing.timesteps(schedule, STEPS).tolist()
   after = [*steps[1:], -1]
-  if method == 'ddpm':
+  if method != 'ddim':
     return list(zip(steps, after)), ''
   # PyTorch's DDIM goes down by this much, whatever timestep comes next.
   stride = schedule.num_train_timesteps // STEPS
@@ -120,12 +133,19 @@ def _walk(
   return np.asarray(x)
 
 
-def compare(folder: pathlib.Path, method: str, *, seed: int = 0) -> Comparison:
+def compare(
+  folder: pathlib.Path,
+  method: str,
+  *,
+  peer: pathlib.Path | None = None,
+  seed: int = 0,
+) -> Comparison:
   """Sample from random noise here and in PyTorch.
 
   Args:
     folder: with scheduler_config.json.
     method: one of `METHODS`.
+    peer: folder that PyTorch opens; None for the same.
     seed: of the noise.
 
   Raises:
@@ -134,26 +154,28 @@ def compare(folder: pathlib.Path, method: str, *, seed: int = 0) -> Comparison:
   schedule = schedulers.load(folder)
   rng = np.random.default_rng(seed)
   noise = rng.standard_normal(_SHAPE).astype(np.float32)
-  peer = _open_scheduler(folder, schedule, METHODS[method])
+  sampler = _open_scheduler(peer or folder, schedule, METHODS[method])
   used, note = schedule, ''
   if method in _UNBOUNDED and schedule.clip_range is not None:
     used = dataclasses.replace(schedule, clip_range=None)
     note = 'without clipping, as in PyTorch'
   rounding = 0.0
-  if method in ('ddim', 'ddpm'):
-    chain, gaps = _chain(used, method)
-    note = note or gaps
-    ours = _walk(used, noise, chain, method)
-  else:
-    scale, (first, second) = 1.0, peer.sigmas[:2].tolist()
+  scale = 1.0
+  if method not in ('ddim', 'ddpm'):
+    first, second = sampler.sigmas[:2].tolist()
     if method == 'euler':
       # PyTorch's samples are x_t / alpha there, and the first step is from
       # large numbers, rounded to float32, to small ones.
-      scale = float(peer.init_noise_sigma) / math.hypot(1.0, first)
+      scale = float(sampler.init_noise_sigma) / math.hypot(1.0, first)
       rounding = first / second
     elif schedule.prediction_type == 'epsilon':
       rounding = first  # The noise is subtracted, and little is left.
     rounding *= float(np.finfo(np.float32).eps)
+  chain, gaps = _chain(used, method)
+  if method == 'ddpm' or gaps:
+    note = note or gaps
+    ours = _walk(used, noise, chain, method)
+  else:
     ours = sampling.sample(
       lambda x, t: _denoise(x, schedulers.like(t, x), jnp.tanh),
       used,
@@ -162,5 +184,5 @@ def compare(folder: pathlib.Path, method: str, *, seed: int = 0) -> Comparison:
       steps=STEPS,
       method=method,
     )
-  error = torch_peer.relative_l2(ours, _sample_theirs(peer, noise))
+  error = torch_peer.relative_l2(ours, _sample_theirs(sampler, noise))
   return Comparison(error, rounding, note)

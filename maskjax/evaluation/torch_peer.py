@@ -87,3 +87,25 @@ def open_network(folder: pathlib.Path, variant: str | None) -> Any:
   if missing := sorted(report['missing_keys']):
     raise ValueError(f'{folder}: PyTorch finds no {missing[0]}')
   return network.float().eval()
+
+
+def refill(network: Any, seed: int) -> dict[str, np.ndarray]:
+  """Make weights that are all zero random, or nothing behind them is compared.
+
+  Args:
+    network: PyTorch's; changed in place.
+    seed: of the numbers.
+
+  Returns:
+    The new weights under PyTorch's keys; untrained ControlNets have some.
+  """
+  torch = libraries()[0]
+  rng = np.random.default_rng(seed)
+  filled = {}
+  for name, parameter in network.named_parameters():
+    if parameter.ndim > 1 and not parameter.any():
+      value = rng.standard_normal(tuple(parameter.shape), np.float32)
+      filled[name] = value / np.float32(np.prod(value.shape[1:])) ** 0.5
+      with torch.no_grad():
+        parameter.copy_(torch.from_numpy(filled[name]))
+  return filled

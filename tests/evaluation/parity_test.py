@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import warnings
@@ -152,11 +153,35 @@ def test_every_part_passes(folder):
     ('vae', 'decode'),
     ('scheduler', 'dpmpp_2m, 10 steps'),
   }
-  # The second ControlNet is new: its zero convolutions are as they were.
+  # The second ControlNet is new: its zero convolutions are refilled.
   notes = [row.note for row in rows if row.part == 'controlnet']
   assert notes[:3] == ['', '', '']
-  assert all('all residuals are zero' in note for note in notes[3:])
+  assert all('of zeros made random' in note for note in notes[3:])
   assert len(notes) == 6
+  assert any('controlnet_1' in case for _, case in cases)
+
+
+def test_one_changed_weight_fails(folder, tmp_path):
+  copy = shutil.copytree(folder / 'controlnet', tmp_path / 'copy')
+  same = parity.check(copy, reference=folder / 'controlnet')
+  assert all(row.passed for row in same)
+  path = copy / 'diffusion_pytorch_model.safetensors'
+  tensors = safetensors.numpy.load_file(path)
+  kernel = tensors['mid_block.resnets.0.conv1.weight']
+  kernel[np.unravel_index(np.abs(kernel).argmax(), kernel.shape)] *= 1.01
+  safetensors.numpy.save_file(tensors, path)
+  rows = list(parity.check(copy, reference=folder / 'controlnet'))
+  assert rows and not any(row.passed for row in rows)
+
+
+def test_a_changed_weight_of_zeros_fails(folder, tmp_path):
+  copy = shutil.copytree(folder / 'controlnet_1', tmp_path / 'copy')
+  path = copy / 'diffusion_pytorch_model.safetensors'
+  tensors = safetensors.numpy.load_file(path)
+  tensors['controlnet_mid_block.weight'][0, 0] = 1e-3
+  safetensors.numpy.save_file(tensors, path)
+  (row,) = parity.check(copy, reference=folder / 'controlnet_1')
+  assert not row.passed and 'controlnet_mid_block.kernel' in row.note
 
 
 def test_a_small_mistake_fails(folder, monkeypatch):
@@ -196,6 +221,8 @@ def test_a_small_mistake_fails(folder, monkeypatch):
       'DDIMScheduler',
       {'beta_schedule': 'squaredcos_cap_v2', 'timestep_spacing': 'trailing'},
     ),
+    ('SASolverScheduler', {}),
+    ('UniPCMultistepScheduler', {'use_karras_sigmas': True}),
     (
       'EulerDiscreteScheduler',
       {'rescale_betas_zero_snr': True, 'timestep_spacing': 'trailing'},
