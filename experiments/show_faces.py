@@ -1,7 +1,9 @@
-r"""Draw what a person would look at: contact sheets of people and styles.
+r"""Draw what a person would look at: people, styles, the face of a photo.
 
 python -m experiments.show_faces --what=people --out=out/people.png
 python -m experiments.show_faces --what=people --count=5 --views=7 --size=192
+python -m experiments.show_faces --what=landmarks --image=me.jpg --out=me.png
+python -m experiments.show_faces --what=light --image=me.jpg --out=light.png
 """
 
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from maskjax.data import face_sheets
+from maskjax.face import drawing, photo
 from maskjax.training import files
 from maskjax.training import flags as flags_lib
 
@@ -19,6 +22,10 @@ _COUNT = flags.DEFINE_integer('count', 64, 'How many faces or people.')
 _VIEWS = flags.DEFINE_integer('views', 1, 'Cameras of each person, in a row.')
 _SIZE = flags.DEFINE_integer('size', 128, 'Pixels a side of each picture.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed.')
+_IMAGE = flags.DEFINE_string('image', '', "Photo; empty: the astronaut's.")
+_FOVY = flags.DEFINE_float(
+  'fovy', photo.FOVY_DEGREES, "The photo's vertical angle of view, degrees."
+)
 
 
 def _people() -> np.ndarray:
@@ -27,8 +34,30 @@ def _people() -> np.ndarray:
   )
 
 
+def _face() -> tuple[np.ndarray, photo.Face]:
+  """Read the photo and look at its face."""
+  name = _IMAGE.value or "the astronaut's photo"
+  image = photo.read(_IMAGE.value) if _IMAGE.value else photo.astronaut()
+  face = photo.look(image, name=name, fovy=_FOVY.value)
+  if face.others:
+    print(f'{name} has {face.others + 1} faces: this is the largest')
+  return image, face
+
+
+def _landmarks() -> np.ndarray:
+  return drawing.landmark_sheet(*_face())
+
+
+def _light() -> np.ndarray:
+  return drawing.light_sheet(*_face())
+
+
 # {what: function that returns a picture, uint8 [H, W, 3]}.
-_DRAW: dict[str, Callable[[], np.ndarray]] = {'people': _people}
+_DRAW: dict[str, Callable[[], np.ndarray]] = {
+  'people': _people,
+  'landmarks': _landmarks,
+  'light': _light,
+}
 _WHAT = flags.DEFINE_enum('what', 'people', list(_DRAW), 'What to draw.')
 
 

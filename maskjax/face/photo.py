@@ -122,7 +122,14 @@ def read(
   return image
 
 
-def _fits(points, height, width):
+def astronaut() -> Float[np.ndarray, '512 512 3']:
+  """Return NASA's portrait of Eileen Collins, in the public domain."""
+  from skimage import data  # slow to import, and only this needs it
+
+  return data.astronaut().astype(np.float32) / 255.0
+
+
+def _areas(points, height, width):
   """Return the area of each face's box in pixels."""
   flat = points[..., :2]
   sides = flat.max(-2) - flat.min(-2)
@@ -133,7 +140,7 @@ def _fits(points, height, width):
 def _look(nets, image, fovy):
   height, width, _ = image.shape
   faces = landmarks.find(nets, image, max_faces=MAX_FACES, refinements=1)
-  areas = jnp.where(faces.found, _fits(faces.points, height, width), -1.0)
+  areas = jnp.where(faces.found, _areas(faces.points, height, width), -1.0)
   largest = jnp.argmax(areas)
   points = faces.points[largest]
   head = pose.head_pose(points, height, width, fovy=fovy)
