@@ -1,0 +1,40 @@
+r"""Measure how well faces are seen, on rendered people or on photos.
+
+python -m experiments.evaluate_faces --workdir=out/evaluate_faces
+python -m experiments.evaluate_faces --photos=photos --workdir=out/photos
+
+With --photos (a folder of pictures for each person) only identities are
+compared. Leaves results.json in the workdir.
+"""
+
+import pathlib
+
+from absl import flags
+
+from maskjax.evaluation import faces
+from maskjax.training import files
+from maskjax.training import flags as flags_lib
+
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the results.', required=True
+)
+_COUNT = flags.DEFINE_integer('count', 200, 'Rendered people.')
+_SEED = flags.DEFINE_integer('seed', 1, 'Seed of the people.')
+_PHOTOS = flags.DEFINE_string('photos', '', 'Folder of folders of photos.')
+
+
+def main(argv: list[str]) -> None:
+  """Measure and print the table."""
+  del argv
+  if _PHOTOS.value:
+    results = {'identity': faces.evaluate_photos(_PHOTOS.value)}
+    files.write_json(pathlib.Path(_WORKDIR.value) / 'results.json', results)
+  else:
+    results = faces.evaluate(
+      _WORKDIR.value, count=_COUNT.value, seed=_SEED.value
+    )
+  print(faces.table(results))
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)
