@@ -1,0 +1,69 @@
+"""Measuring how well faces are seen."""
+
+import numpy as np
+from PIL import Image
+import pytest
+from skimage import data
+
+from maskjax.evaluation import faces
+
+
+def test_identities_are_told_apart_by_their_distances():
+  rng = np.random.default_rng(0)
+  centers = rng.normal(size=(6, 128))
+  groups = [
+    list(center + 0.05 * rng.normal(size=(3, 128))) for center in centers
+  ]
+  result = faces.identity_results(groups)
+  assert result['pictures'] == 18 and result['equal_error_rate'] == 0.0
+  assert result['same_mean'] < result['threshold'] < result['different_mean']
+  expected = 0.05 * np.sqrt(2 * 128)  # of two points of one cloud
+  np.testing.assert_allclose(result['same_mean'], expected, rtol=0.1)
+  mixed = zip(groups, groups[1:] + groups[:1])
+  shuffled = [rows[:1] + other[1:] for rows, other in mixed]
+  assert faces.identity_results(shuffled)['equal_error_rate'] > 0.2
+
+
+@pytest.mark.parametrize('groups', [[], [[np.zeros(128)] * 3]])
+def test_too_few_people_are_refused(groups):
+  groups = groups or [[np.zeros(128)], [np.ones(128)]]
+  with pytest.raises(ValueError, match='identities need two people'):
+    faces.identity_results(groups)
+
+
+def test_a_rendered_person_is_seen_as_they_are():
+  first, second = faces.pictures(1, 0)
+  assert first.rgb.shape == (faces.SIZE, faces.SIZE, 3)
+  for picture in (first, second):
+    np.testing.assert_allclose(np.linalg.norm(picture.light), 1, atol=1e-5)
+    seen = faces.judge(picture)
+    assert seen['found'] and seen['landmarks'] < 0.1
+    assert seen['turn'] < 15 and seen['light'] < 60
+    assert seen['embedding'].shape == (128,)
+
+
+def test_a_picture_without_a_face_is_counted_not_raised():
+  first, _ = faces.pictures(1, 0)
+  empty = first._replace(rgb=np.zeros_like(first.rgb))
+  assert faces.judge(empty) == {'found': False, 'frontal': first.frontal}
+
+
+def test_photos_are_read_a_folder_for_each_person(tmp_path):
+  photo = data.astronaut()[:300, 70:370]
+  person = np.uint8(255 * faces.pictures(1, 0)[0].rgb)
+  for name, picture in (
+    ('astronaut/a.png', photo),
+    ('astronaut/b.jpg', photo[:, ::-1]),
+    ('person/a.png', person),
+  ):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    Image.fromarray(picture).save(tmp_path / name)
+  (tmp_path / 'astronaut' / 'notes.txt').write_text('no picture')
+  result = faces.evaluate_photos(tmp_path)
+  assert result['pictures'] == 3 and result['equal_error_rate'] == 0.0
+  assert result['same_mean'] < 0.4 < 0.6 < result['different_mean']
+
+
+def test_a_folder_without_people_is_refused(tmp_path):
+  with pytest.raises(ValueError, match='no folders; expected one for each'):
+    faces.evaluate_photos(tmp_path)
