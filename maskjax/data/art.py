@@ -53,7 +53,7 @@ _CREATURES = (
   ' 1f921 1f936'
 )
 _PEOPLE = '1f466..1f469 1f474 1f475 1f9d2 1f9d4'
-_SKINS = {
+SKINS = {
   0x1F3FB: 'light',
   0x1F3FC: 'medium light',
   0x1F3FD: 'medium',
@@ -144,7 +144,7 @@ def selection(style: str) -> list[str]:
     raise ValueError(f'unknown art style {style!r}; expected one of {STYLES}')
   names = [*_expand(f'{_SMILEYS} {_ANIMALS} {_CREATURES}')]
   for person in _expand(_PEOPLE):
-    names += [person, *(f'{person}-{skin:x}' for skin in _SKINS)]
+    names += [person, *(f'{person}-{skin:x}' for skin in SKINS)]
   if style == STYLES[1]:
     names = [name for name in names if name not in _NOT_FLAT]
     names += _ONLY_FLAT
@@ -167,16 +167,26 @@ def caption(name: str, style: str) -> str:
   words = _NAMES.get(name) or unicodedata.name(chr(points[0]), '').lower()
   if not words:
     raise ValueError(f'code point {name!r} has no Unicode name')
-  if len(points) > 1 and points[1] in _SKINS:
+  if len(points) > 1 and points[1] in SKINS:
     skin = points[1]
     if style == STYLES[0]:
       skin = _SWAPPED_SKINS.get(skin, skin)
-    words += f' with {_SKINS[skin]} skin'
+    words += f' with {SKINS[skin]} skin'
   view = 'side view' if name in _FROM_THE_SIDE else 'front view'
   parts = [words, f'{style} style']
   if style == STYLES[0] or view == 'side view':
     parts.append(view)
   return ', '.join(parts)
+
+
+def true_skin(point: int) -> int:
+  """Return the skin that Fluent's picture of a skin modifier shows."""
+  return _SWAPPED_SKINS.get(point, point)
+
+
+def is_smiley(name: str) -> bool:
+  """Tell whether a picture's name is that of a smiley."""
+  return name in set(_expand(_SMILEYS))
 
 
 def kind(name: str) -> str:
@@ -211,26 +221,23 @@ def _pictures(directory: str | pathlib.Path) -> pathlib.Path:
   return pathlib.Path(directory) / 'package' / 'assets'
 
 
-def fetch(
-  directory: str | pathlib.Path, font_path: str | pathlib.Path | None = None
-) -> pathlib.Path:
-  """Get both picture sets: unpack Fluent's in `directory`, find Noto's font.
+def fetch_fluent(directory: str | pathlib.Path) -> pathlib.Path:
+  """Unpack Fluent's pictures in `directory`, unless they are there already.
 
-  What is there already is kept. npm checks the package's hash itself.
+  npm checks the package's hash itself.
 
   Args:
     directory: receives `package/assets/*.webp` (16 MB).
-    font_path: the font file; None searches the system's folders.
 
   Returns:
-    The font's path, for `load`.
+    The folder of the pictures.
 
   Raises:
-    ValueError: npm or the font is missing, or npm could not get the package.
+    ValueError: npm is missing, or could not get the package.
   """
-  font = find_font(font_path)
-  if _pictures(directory).is_dir():
-    return font
+  pictures = _pictures(directory)
+  if pictures.is_dir():
+    return pictures
   pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
   command = ['npm', 'pack', PACKAGE, '--loglevel=error']
   try:
@@ -247,6 +254,28 @@ def fetch(
   tarball = pathlib.Path(directory) / done.stdout.split()[-1]
   with tarfile.open(tarball) as archive:
     archive.extractall(directory, filter='data')
+  return pictures
+
+
+def fetch(
+  directory: str | pathlib.Path, font_path: str | pathlib.Path | None = None
+) -> pathlib.Path:
+  """Get both picture sets: unpack Fluent's in `directory`, find Noto's font.
+
+  What is there already is kept.
+
+  Args:
+    directory: receives `package/assets/*.webp` (16 MB).
+    font_path: the font file; None searches the system's folders.
+
+  Returns:
+    The font's path, for `load`.
+
+  Raises:
+    ValueError: npm or the font is missing, or npm could not get the package.
+  """
+  font = find_font(font_path)
+  fetch_fluent(directory)
   return font
 
 

@@ -13,7 +13,6 @@ Shapes: `n` pictures, `s` pixels a side.
 """
 
 import dataclasses
-import hashlib
 import pathlib
 from typing import Any, NamedTuple
 
@@ -28,6 +27,7 @@ from maskjax.data import (
   people_words,
   portrait,
   shading,
+  shards,
   skin,
 )
 from maskjax.geometry import camera as camera_lib
@@ -243,37 +243,21 @@ def build_shard(
 
 
 def load(paths: list[pathlib.Path]) -> FaceImages:
-  """Read shards into one `FaceImages`.
-
-  Args:
-    paths: of shards.
-
-  Raises:
-    FileNotFoundError: when there is no shard.
-    ValueError: when their pictures differ in size.
-  """
-  if not paths:
-    raise FileNotFoundError(
-      'no pictures of people found (*.npz); build them with '
-      'python -m experiments.make_faces --workdir=DIR'
-    )
-  shards = []
-  for path in sorted(paths):
-    with np.load(path) as data:
-      shards.append({name: data[name] for name in FaceImages._fields})
-  sizes = sorted({shard['rgb'].shape[1] for shard in shards})
-  if len(sizes) > 1:
-    raise ValueError(
-      f'shards hold pictures of {sizes} pixels: expected one size; keep every '
-      'data set in a folder of its own'
-    )
-  return FaceImages(
-    *(np.concatenate([s[name] for s in shards]) for name in FaceImages._fields)
-  )
+  """Read shards into one `FaceImages`; see `shards.load` for its errors."""
+  return FaceImages(**shards.load(paths, FaceImages._fields))
 
 
-def _digest(path) -> str:
-  return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+def sources() -> list[dict[str, str]]:
+  """Return file, licence, origin and SHA-256 of all that pictures are of."""
+  return [
+    {
+      'file': '/'.join(parts),
+      'licence': licence,
+      'origin': origin,
+      'sha256': shards.digest(bundled.third_party_path(*parts)),
+    }
+    for parts, licence, origin in SOURCES
+  ]
 
 
 def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
@@ -286,26 +270,18 @@ def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
   Returns:
     What `manifest.json` holds.
   """
-  shards = sorted(folder.glob('*.npz'))
-  images = 0
-  for path in shards:
-    with np.load(path) as data:
-      images += len(data['identity'])
+  images = shards.load(sorted(folder.glob('*.npz')), ('rgb',))['rgb']
   return {
-    'images': images,
+    'images': len(images),
     'recipe': recipe,
     'world': {
-      'cm_per_unit': CM_PER_UNIT, 'origin_cm': list(TARGET_CM),
-      'radius': RADIUS, 'focal': FOCAL,
+      'cm_per_unit': CM_PER_UNIT,
+      'origin_cm': list(TARGET_CM),
+      'radius': RADIUS,
+      'focal': FOCAL,
     },
     'attributes': list(people_words.ATTRIBUTES),
     'expressions': list(people.EXPRESSIONS),
-    'sources': [
-      {
-        'file': '/'.join(parts), 'licence': licence, 'origin': origin,
-        'sha256': _digest(bundled.third_party_path(*parts)),
-      }
-      for parts, licence, origin in SOURCES
-    ],
-    'shards': {path.name: _digest(path) for path in shards},
-  }  # fmt: skip
+    'sources': sources(),
+    'shards': shards.digests(folder),
+  }

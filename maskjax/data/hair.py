@@ -370,12 +370,13 @@ def _plan(rng, hair, scalp, count):
   return _Roots(points, normals, rest, lengths, weight, bangs)
 
 
-def grow(hair: Hair, scalp: Scalp) -> Locks | None:
+def grow(hair: Hair, scalp: Scalp, *, thick: float = 1.0) -> Locks | None:
   """Grow the locks of a cut.
 
   Args:
     hair: the cut.
     scalp: the head: its skin only.
+    thick: factor on the width of locks.
 
   Returns:
     Locks, or None where the cut has none (bald, buzz cut).
@@ -400,7 +401,7 @@ def grow(hair: Hair, scalp: Scalp) -> Locks | None:
     'ponytail': 0.4,
   }
   widths = base.get(hair.cut, 0.75) * rng.uniform(0.6, 1.25, count)
-  parts = [_ribbons(rng, trace, widths)]
+  parts = [_ribbons(rng, trace, thick * widths)]
   if hair.cut == 'bun':
     parts.append(_knot(rng, hair, scalp))
   if hair.cut == 'ponytail':

@@ -49,6 +49,7 @@ class Look(NamedTuple):
     stripes: per cm.
     oil: gloss of the skin, about 1.
     seed: a number in [0, 1) that moves patterns.
+    toon: 0 to 1, see `people.PersonParams`.
   """
 
   hair: Float[Array, '3']
@@ -62,6 +63,7 @@ class Look(NamedTuple):
   stripes: Float[Array, '']
   oil: Float[Array, '']
   seed: Float[Array, '']
+  toon: Float[Array, '']
 
 
 class Head(NamedTuple):
@@ -125,18 +127,64 @@ def head_vertices(
   Returns:
     f64[V, 3] cm; the neutral face fits the canonical face.
   """
-  weights = dict(params.shape) | head_model.whole_head(
+  whole = head_model.whole_head(
     params.regions,
     male=params.male,
     age=params.age,
     muscle=params.muscle,
     weight=params.weight,
   )
-  neutral = head_model.morph(weights)
+  factor = params.exaggeration
+  # Lips and lids would pass through each other where noses only grow.
+  most = {'mouth': 1.0, 'eyes': 1.0, 'asym': 0.5}
+  shape = {
+    name: min(factor * value, most.get(name.split('/')[0], 2.0))
+    for name, value in params.shape.items()
+  }
+  mean = head_model.rest()
+  unlike = head_model.morph(whole) - mean
+  own = head_model.morph(shape) - head_model.morph({})
+  neutral = mean + factor * unlike + own
   scale, shift = _fit_canonical(head_model.landmarks(neutral))
   units = {f'arkit/{name}': value for name, value in params.units.items()}
-  vertices = neutral if not units else head_model.morph(weights | units)
-  return scale * vertices + shift
+  moved = head_model.morph(units) - head_model.morph({}) if units else 0.0
+  vertices = scale * (neutral + moved) + shift
+  if params.toon:
+    vertices = _toon(vertices, params.toon)
+  return vertices
+
+
+def _bump(distance, inner, outer):
+  """1 within `inner`, 0 beyond `outer`, smooth between."""
+  t = np.clip((outer - distance) / (outer - inner), 0, 1)
+  return (t * t * (3 - 2 * t))[..., None]
+
+
+def _toon(vertices, amount):
+  """Large eyes and skull, small nose and chin, thin neck."""
+  points = head_model.landmarks(vertices)
+  rest = head_model.rest()
+  result = vertices.copy()
+  # The nose shrinks toward its root between the eyes, the jaw to the axis.
+  base = points[[48, 278, 2]].mean(0) - [0, -0.4, 0.6]
+  near = _bump(np.linalg.norm(rest - [0, -0.3, 5.6], axis=-1), 0.8, 2.6)
+  result += amount * 0.32 * near * (base - result)
+  low = np.clip((-2.0 - rest[:, 1]) / 6.0, 0, 1)[:, None]
+  result *= 1 - amount * low * [0.1, 0, 0.0]
+  neck = np.clip((-7.0 - rest[:, 1]) / 2.5, 0, 1)[:, None]
+  back = np.array([0.0, 0.0, -4.5])
+  result += amount * 0.3 * neck * ((back - result) * [1, 0, 1])
+  high = np.clip((rest[:, 1] - 3.0) / 8.0, 0, 1)[:, None]
+  result += amount * high * (result - [0, 3.0, -3.0]) * [0.13, 0.12, 0.1]
+  for part in (head_model.LEFT_EYE, head_model.RIGHT_EYE):
+    rows = head_model.part_vertices(part)
+    middle = vertices[rows].mean(0) * [1.06, 1, 1]
+    gap = (vertices - middle) * [1.0, 1.0, 0.8]
+    same = np.sign(vertices[:, :1]) == np.sign(middle[0])
+    grow = 0.72 * amount * _bump(np.linalg.norm(gap, axis=-1), 1.7, 3.9) * same
+    grow[rows] = 0.72 * amount
+    result += grow * (vertices - middle) * [0.95, 1.2, 0.7]
+  return result
 
 
 def _eye_places(vertices, rows, gaze):
@@ -291,6 +339,7 @@ def _look(params):
     stripes=wear.stripes,
     oil=params.oil,
     seed=(params.hair.seed % 997) / 997,
+    toon=params.toon,
   )
   return Look(*(jnp.asarray(x, jnp.float32) for x in numbers))
 
@@ -343,7 +392,7 @@ def build_head(
   )  # fmt: skip
   scalp = _puffed(params, scalp)
   table[rows, :3] = scalp.vertices
-  locks = hair_lib.grow(params.hair, scalp)
+  locks = hair_lib.grow(params.hair, scalp, thick=1 + 1.2 * params.toon)
   locks = _hidden_by_hat(locks, scalp, params.wear.hat)
   tables, all_faces = [table], [faces.astype(np.int64)]
   shadows = [faces.astype(np.int64)]

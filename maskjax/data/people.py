@@ -119,6 +119,10 @@ class PersonParams:
     expression: word of `EXPRESSIONS`.
     units: {ARKit unit: weight} of the expression.
     gaze: degrees that the eyes turn to +x and up.
+    exaggeration: factor on how the face's shape differs from the mean; 1 is
+      life, 1.5 to 2.5 a caricature.
+    toon: 0 to 1: large eyes and head, small nose and chin, thin neck, hair in
+      thick smooth locks.
   """
 
   identity: int
@@ -139,6 +143,8 @@ class PersonParams:
   expression: str = 'neutral'
   units: Mapping[str, float] = dataclasses.field(default_factory=dict)
   gaze: tuple[float, float] = (0.0, 0.0)
+  exaggeration: float = 1.0
+  toon: float = 0.0
 
 
 @functools.cache
@@ -216,6 +222,11 @@ def sample_expression(
     )
     for side in sides:
       units[side] = min(1.0, value * float(rng.uniform(0.92, 1.08)))
+  if word == 'neutral':
+    # Faces at rest before a camera are friendly.
+    calm = float(rng.uniform(0, 0.2))
+    units = dict.fromkeys(('mouthSmileLeft', 'mouthSmileRight'), calm)
+    units['browInnerUp'] = float(rng.uniform(0, 0.25))
   if word == 'talking':
     units['jawOpen'] = float(rng.uniform(0.05, 0.3))
   look = {
@@ -364,7 +375,7 @@ def _sample_skin(rng, male, age, tone, hair, hair_rgb):
     brow_width=float(
       rng.uniform(0.22, 0.36) if woman else rng.uniform(0.3, 0.5)
     ),
-    brow_lift=float(rng.normal(0.05, 0.1)),
+    brow_lift=float(rng.normal(0.18, 0.1)),
     brow_arch=float(
       rng.uniform(0.0, 0.3) if woman else rng.uniform(-0.05, 0.15)
     ),

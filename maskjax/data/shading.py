@@ -18,7 +18,9 @@ from maskjax.data import heads, skin
 from maskjax.geometry import camera as camera_lib
 from maskjax.render import lights as lights_lib
 
-STYLES = ('photo', 'clay', 'cel', 'ink')
+# How surfaces are shaded: as in a photo, as smooth clay, their bare colours,
+# or the light on grey.
+STYLES = ('photo', 'clay', 'flat', 'light')
 # How far light bleeds around the terminator of skin, per colour.
 _BLEED = (0.3, 0.14, 0.1)
 
@@ -158,6 +160,7 @@ def _eye_color(places, look):
   """Sclera, iris and pupil by the angle from the gaze."""
   places = _unit(places)
   angle = jnp.rad2deg(jnp.arccos(jnp.clip(places[..., 2], -1, 1)))
+  angle = angle / (1 + 0.3 * look.toon)
   turn = jnp.arctan2(places[..., 1], places[..., 0])
   fibres = _wave(turn * 9.5 + 31 * look.seed) * 0.3 + _wave(turn * 4) * 0.2
   iris = look.iris * (1.25 + fibres + 0.5 * _step(-angle, -15, -9))[..., None]
@@ -190,7 +193,9 @@ def _hair_color(places, look):
     across * 9 + lock * 77
   )
   own = _wave(lock * 613.0)
-  bright = 1 + 0.28 * strands + 0.16 * own + 0.35 * (along - 0.5)
+  fine = 1 - 0.75 * look.toon
+  strands = strands * fine
+  bright = 1 + 0.28 * strands + 0.16 * fine * own + 0.35 * (along - 0.5)
   return look.hair * jnp.maximum(bright, 0.25)[..., None], strands
 
 
@@ -236,7 +241,8 @@ def _material(point, texture, look):
   albedo = albedo * knit[..., None]
   eye = kind == heads.EYE
   albedo = jnp.where(eye[..., None], _eye_color(point.places, look), albedo)
-  gloss, power = jnp.where(eye, 9.0, gloss), jnp.where(eye, 130.0, power)
+  gloss = jnp.where(eye, 9.0 + 8 * look.toon, gloss)
+  power = jnp.where(eye, 130.0, power)
   hair = kind == heads.HAIR
   albedo = jnp.where(hair[..., None], locks, albedo)
   gloss = jnp.where(hair, 0.0, gloss)
@@ -263,42 +269,45 @@ def _hair_shine(point, light, strands):
   return shine
 
 
-def _photo(point, material, look, lights):
-  del look
-  bleed = material.is_skin[..., None] * jnp.asarray(_BLEED)
-  bleed = bleed + material.is_hair[..., None] * 0.35
-  facing = jnp.sum(point.normals * point.toward, -1)
-  fresnel = jnp.clip(1 - facing, 0.0, 1.0) ** 4
+def _lit(point, material, lights, bleed):
+  """Albedo times all light that arrives, without gloss."""
   color = material.albedo * point.soft
-  rim = (0.12 * material.is_skin + 0.1 * material.is_hair) * fresnel
-  color = color + rim[..., None] * point.soft
-  # A window's reflection in wet eyes, and the sky's in glossy things.
-  up = _step(point.normals[..., 1], 0.0, 0.9)
-  sky = material.gloss * (0.015 + 0.05 * fresnel) * (0.5 + up)
-  color = color + sky[..., None] * point.soft
   for index in range(lights.directions.shape[0]):
     light = lights.directions[index]
     cosine = jnp.sum(point.normals * light, -1, keepdims=True)
     lit = jnp.maximum((cosine + bleed) / (1 + bleed), 0.0)
-    arriving = (
-      point.seen[..., index : index + 1] * lights.direction_colors[index]
-    )
-    # Where it bleeds, shadows are soft and red.
+    arriving = point.seen[..., index : index + 1]
+    arriving = arriving * lights.direction_colors[index]
     color = color + material.albedo * lit * arriving
+  return color
+
+
+def _glossy(point, material, lights, fresnel):
+  """What shines: skin, wet eyes, strands, glasses."""
+  # A window's reflection in wet eyes, and the sky's in glossy things.
+  up = _step(point.normals[..., 1], 0.0, 0.9)
+  sky = material.gloss * (0.015 + 0.05 * fresnel) * (0.5 + up)
+  rim = (0.12 * material.is_skin + 0.1 * material.is_hair) * fresnel
+  color = (sky + rim)[..., None] * point.soft
+  for index in range(lights.directions.shape[0]):
+    light = lights.directions[index]
+    arriving = point.seen[..., index : index + 1]
+    arriving = arriving * lights.direction_colors[index]
     half = _unit(light + point.toward)
     mirror = jnp.maximum(jnp.sum(point.normals * half, -1), 0.0)
     shine = material.gloss * (0.4 + 2.5 * fresnel) * mirror**material.power
-    shine = shine * (cosine[..., 0] > 0)
-    locks = _hair_shine(point, light, material.strands)
+    shine = shine * (jnp.sum(point.normals * light, -1) > 0)
+    locks = _hair_shine(point, light, material.strands) * material.is_hair
     tint = 0.04 + 0.5 * material.albedo
-    color = (
-      color + (material.is_hair * locks)[..., None] * tint * arriving * 1.6
-    )
-    color = color + shine[..., None] * arriving * 0.35
-  # What is brighter than white is bent toward it.
-  return jnp.where(
-    color > 0.7, 0.7 + 0.3 * jnp.tanh((color - 0.7) / 0.3), color
-  )
+    color = color + 1.6 * locks[..., None] * tint * arriving
+    color = color + 0.35 * shine[..., None] * arriving
+  return color
+
+
+def _bend(color):
+  """Bend what is brighter than white toward it."""
+  bent = 0.7 + 0.3 * jnp.tanh((color - 0.7) / 0.3)
+  return jnp.where(color > 0.7, bent, color)
 
 
 @jax.numpy_rank_promotion('allow')
@@ -319,7 +328,25 @@ def shade(
     style: of `STYLES`.
   """
   material = _material(point, texture, look)
-  return _photo(point, material, look, lights)
+  if style == 'flat':
+    return material.albedo
+  bleed = material.is_skin[..., None] * jnp.asarray(_BLEED)
+  bleed = bleed + material.is_hair[..., None] * 0.35
+  if style == 'light':
+    grey = material._replace(albedo=jnp.full_like(material.albedo, 0.7))
+    return jnp.clip(_lit(point, grey, lights, 0 * bleed), 0.0, 1.0)
+  facing = jnp.sum(point.normals * point.toward, -1)
+  fresnel = jnp.clip(1 - facing, 0.0, 1.0) ** 4
+  if style == 'clay':
+    # Light goes far below the surface, and colours are rich.
+    grey = jnp.mean(material.albedo, -1, keepdims=True)
+    rich = jnp.clip(grey + 1.15 * (material.albedo - grey), 0.0, 1.0)
+    rich = jnp.where(material.is_eye[..., None] > 0, material.albedo, rich)
+    material = material._replace(albedo=rich, power=0.6 * material.power)
+    color = _lit(point, material, lights, 2.0 * bleed)
+    return _bend(1.15 * color + 0.8 * _glossy(point, material, lights, fresnel))
+  color = _lit(point, material, lights, bleed)
+  return _bend(color + _glossy(point, material, lights, fresnel))
 
 
 def sample_backdrop(rng: np.random.Generator) -> Backdrop:

@@ -284,7 +284,8 @@ def _complexion(skin, maps):
   blood = skin.blood * blood
   color = color * jnp.exp(-blood[..., None] * jnp.asarray([0.03, 0.24, 0.2]))
   warm = skin.warmth * jnp.asarray([0.0, 0.03, -0.12])
-  color = color * (1 + warm + 0.025 * maps['fine'][..., None])
+  fine = 0.025 * skin.uneven * maps['fine'][..., None]
+  color = color * (1 + warm + fine)
   freckles = _step(maps['spots'], 1.0, 1.9) * (maps['cheek'] + maps['nose'])
   color = color * jnp.exp(
     -(skin.freckles * freckles)[..., None] * jnp.asarray([0.35, 0.6, 0.75])

@@ -1,0 +1,106 @@
+"""Shards: numbered files of a data set, built by several processes.
+
+What exists is kept, so a build can be stopped and gone on with; each shard is
+a pure function of its number.
+"""
+
+from collections.abc import Callable
+import functools
+import hashlib
+import multiprocessing
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from maskjax.training import progress
+
+
+def path(folder: pathlib.Path, prefix: str, index: int) -> pathlib.Path:
+  """Return where shard `index` lies."""
+  return folder / f'{prefix}-{index:05d}.npz'
+
+
+def _build(build, folder, prefix, options, index):
+  build(path(folder, prefix, index), index, **options)
+
+
+def build_missing(
+  build: Callable[..., None],
+  folder: pathlib.Path,
+  prefix: str,
+  count: int,
+  *,
+  workers: int = 0,
+  **options: Any,
+) -> None:
+  """Build the shards that do not exist yet, with a progress bar.
+
+  Args:
+    build: called as `build(path, index, **options)`; a module's function.
+    folder: of the shards.
+    prefix: of their names.
+    count: how many there shall be.
+    workers: processes; 0: one per core.
+    **options: for `build`.
+  """
+  missing = [
+    index for index in range(count) if not path(folder, prefix, index).exists()
+  ]
+  workers = min(workers or os.cpu_count() or 1, max(len(missing), 1))
+  task = functools.partial(_build, build, folder, prefix, options)
+  done = count - len(missing)
+  with progress.bar(count, start=done, name='shards') as report:
+    if workers == 1:
+      for index in missing:
+        task(index)
+        done += 1
+        report(done, {})
+      return
+    # Not forked: XLA's threads would not survive it.
+    with multiprocessing.get_context('spawn').Pool(workers) as pool:
+      for _ in pool.imap_unordered(task, missing):
+        done += 1
+        report(done, {})
+
+
+def load(
+  paths: list[pathlib.Path], names: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+  """Read arrays of shards and join them.
+
+  Args:
+    paths: of the shards, in any order.
+    names: of the arrays.
+
+  Raises:
+    FileNotFoundError: when there is no shard.
+    ValueError: when their pictures differ in size.
+  """
+  if not paths:
+    raise FileNotFoundError(
+      'no shards found (*.npz); build them with python -m '
+      'experiments.make_faces or experiments.make_styles'
+    )
+  parts = []
+  for shard in sorted(paths):
+    with np.load(shard) as data:
+      parts.append({name: data[name] for name in names})
+  sizes = sorted({part['rgb'].shape[1] for part in parts})
+  if len(sizes) > 1:
+    raise ValueError(
+      f'shards hold pictures of {sizes} pixels: expected one size; keep every '
+      'data set in a folder of its own'
+    )
+  return {name: np.concatenate([p[name] for p in parts]) for name in names}
+
+
+def digests(folder: pathlib.Path) -> dict[str, str]:
+  """Return {name: SHA-256} of every shard of a folder."""
+  return {p.name: digest(p) for p in sorted(folder.glob('*.npz'))}
+
+
+def digest(file: pathlib.Path) -> str:
+  """Return the SHA-256 of a file, in hexadecimal digits."""
+  return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
