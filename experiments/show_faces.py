@@ -2,6 +2,8 @@ r"""Draw what a person would look at: people, styles, the face of a photo.
 
 python -m experiments.show_faces --what=people --out=out/people.png
 python -m experiments.show_faces --what=people --count=5 --views=7 --size=192
+python -m experiments.show_faces --what=styles --out=out/styles.png
+python -m experiments.show_faces --what=styles --style=emoji --emoji=out/emoji
 python -m experiments.show_faces --what=landmarks --image=me.jpg --out=me.png
 python -m experiments.show_faces --what=light --image=me.jpg --out=light.png
 """
@@ -12,7 +14,7 @@ from absl import flags
 import imageio.v3 as iio
 import numpy as np
 
-from maskjax.data import face_sheets
+from maskjax.data import art, face_sheets, styles
 from maskjax.face import drawing, photo
 from maskjax.training import files
 from maskjax.training import flags as flags_lib
@@ -22,6 +24,10 @@ _COUNT = flags.DEFINE_integer('count', 64, 'How many faces or people.')
 _VIEWS = flags.DEFINE_integer('views', 1, 'Cameras of each person, in a row.')
 _SIZE = flags.DEFINE_integer('size', 128, 'Pixels a side of each picture.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed.')
+_STYLE = flags.DEFINE_string(
+  'style', '', 'Styles to draw, comma-separated; empty: all of people.'
+)
+_EMOJI = flags.DEFINE_string('emoji', 'out/emoji', 'Folder for the emoji.')
 _IMAGE = flags.DEFINE_string('image', '', "Photo; empty: the astronaut's.")
 _FOVY = flags.DEFINE_float(
   'fovy', photo.FOVY_DEGREES, "The photo's vertical angle of view, degrees."
@@ -31,6 +37,14 @@ _FOVY = flags.DEFINE_float(
 def _people() -> np.ndarray:
   return face_sheets.people_sheet(
     _SEED.value, _COUNT.value, views=_VIEWS.value, size=_SIZE.value
+  )
+
+
+def _styles() -> np.ndarray:
+  names = _STYLE.value.split(',') if _STYLE.value else styles.NAMES
+  folder = art.fetch_fluent(_EMOJI.value) if 'emoji' in names else ''
+  return face_sheets.style_sheet(
+    _SEED.value, _COUNT.value, tuple(names), size=_SIZE.value, emoji=str(folder)
   )
 
 
@@ -55,6 +69,7 @@ def _light() -> np.ndarray:
 # {what: function that returns a picture, uint8 [H, W, 3]}.
 _DRAW: dict[str, Callable[[], np.ndarray]] = {
   'people': _people,
+  'styles': _styles,
   'landmarks': _landmarks,
   'light': _light,
 }

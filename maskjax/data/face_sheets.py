@@ -1,11 +1,12 @@
 """Contact sheets: many small pictures of faces side by side, for the eye."""
 
+import itertools
 import math
 
 from jaxtyping import UInt8
 import numpy as np
 
-from maskjax.data import face_images, people
+from maskjax.data import face_images, people, style_images
 
 
 def tile(
@@ -58,3 +59,36 @@ def people_sheet(
     )
     pictures += list(taken['rgb'])
   return tile(pictures, views if views > 1 else None)
+
+
+def style_sheet(
+  seed: int,
+  count: int,
+  names: tuple[str, ...],
+  *,
+  size: int = 128,
+  emoji: str = '',
+  columns: int = 8,
+) -> UInt8[np.ndarray, 'H W 3']:
+  """Draw artistic sets, one after the other: the same people in each style.
+
+  Args:
+    seed: of the people.
+    count: pictures in all, shared among the styles.
+    names: styles of `style_images.NAMES`, or 'dicebear'.
+    size: pixels a side of each picture.
+    emoji: folder of `art.fetch_fluent`, for the style 'emoji'.
+    columns: of the sheet.
+
+  Returns:
+    The sheet, sRGB.
+
+  Raises:
+    ValueError: an unknown style.
+  """
+  share = max(count // len(names), 1)
+  pictures: list[np.ndarray] = []
+  for name in names:
+    drawn = style_images.source(name, emoji=emoji)(seed=seed, size=size)
+    pictures += [p.image for p in itertools.islice(drawn, share)]
+  return tile(pictures, min(columns, len(pictures)))

@@ -3,7 +3,8 @@
 Shapes: `n` pictures, `s` pixels a side.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+import functools
 import itertools
 import pathlib
 from typing import Any, NamedTuple
@@ -39,27 +40,29 @@ class StyleImages(NamedTuple):
   caption: np.ndarray  # str [n]
 
 
-def _sources(style: str, dicebear: bool, emoji: str) -> dict[str, Any]:
-  """Functions (seed, size, start) -> pictures, by source."""
-  if style not in NAMES:
-    raise ValueError(f'unknown style {style!r}: use one of {", ".join(NAMES)}')
-  if style == 'emoji':
-    if not emoji:
-      raise ValueError(
-        "style 'emoji' needs the folder of the pictures: --config.emoji=DIR"
-      )
+def source(
+  name: str, *, emoji: str = ''
+) -> Callable[..., Iterator[styles.StylePicture]]:
+  """Return the function (seed, size, start) -> pictures of a style.
 
-    def fluent(**options):
-      return drawn_faces.emoji(emoji, **options)
+  Args:
+    name: of `NAMES`, or 'dicebear'.
+    emoji: folder of `art.fetch_fluent`, for the style 'emoji'.
 
-    return {'fluent': fluent}
-
-  def own(**options):
-    return styles.pictures(style, **options)
-
-  if style == 'cartoon' and dicebear:
-    return {'people': own, 'dicebear': drawn_faces.dicebear}
-  return {'people': own}
+  Raises:
+    ValueError: an unknown style, or no folder of emoji.
+  """
+  if name == 'dicebear':
+    return drawn_faces.dicebear
+  if name not in NAMES:
+    raise ValueError(f'unknown style {name!r}: use one of {", ".join(NAMES)}')
+  if name != 'emoji':
+    return functools.partial(styles.pictures, name)
+  if not emoji:
+    raise ValueError(
+      "style 'emoji' needs the folder of the pictures: --config.emoji=DIR"
+    )
+  return functools.partial(drawn_faces.emoji, emoji)
 
 
 def _rows(
@@ -111,12 +114,16 @@ def build_shard(
   """
   if path.exists():
     return
-  sources = _sources(style, dicebear, emoji)
+  sources = {
+    'fluent' if style == 'emoji' else 'people': source(style, emoji=emoji)
+  }
+  if style == 'cartoon' and dicebear:
+    sources['dicebear'] = source('dicebear')
   share = count // len(sources)
   joined: dict[str, list] = {name: [] for name in StyleImages._fields}
-  for source, pictures in sources.items():
+  for name_of, pictures in sources.items():
     drawn = pictures(seed=seed, size=size, start=index * share)
-    for name, values in _rows(drawn, share, source).items():
+    for name, values in _rows(drawn, share, name_of).items():
       joined[name] += values
   dtypes = {
     'rgb': np.uint8, 'attributes': np.uint8, 'camera': np.float32,
