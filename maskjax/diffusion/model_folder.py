@@ -14,12 +14,26 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
-from maskjax.diffusion import component, embedding, schedulers
+from maskjax.diffusion import (
+  clip,
+  component,
+  controlnet,
+  embedding,
+  schedulers,
+  vae,
+)
 from maskjax.diffusion import tokenizer as tokenizer_lib
+from maskjax.diffusion import unet as unet_lib
 from maskjax.training import files
 from maskjax.weights import hub, shards
 
 _INDEX = 'model_index.json'
+_KINDS = {
+  'unet': unet_lib.UNetConfig,
+  'controlnet': controlnet.ControlNetConfig,
+  'text_encoder': clip.ClipTextConfig,
+  'vae': vae.VaeConfig,
+}
 _OWN_KEYS = ('sample_size', 'pixel_unshuffle')
 # Whose layout is written; pipelines of inpainting do not open without it.
 _DIFFUSERS_VERSION = '0.36.0'
@@ -92,6 +106,18 @@ def _network_folders(
   for index, path in enumerate(paths):
     found[f'controlnet_{index}' if index else 'controlnet'] = path
   return found
+
+
+def _check_kind(name: str, place: pathlib.Path) -> None:
+  """Raise ValueError where a folder holds another kind of network."""
+  kinds = (kind for start, kind in _KINDS.items() if name.startswith(start))
+  expected = next(kinds)
+  found = type(component.read_config(place))
+  if found is not expected:
+    raise ValueError(
+      f'{place} holds a {found.__name__.removesuffix("Config")}, where a '
+      f'{expected.__name__.removesuffix("Config")} is expected'
+    )
 
 
 def _with_variant(
@@ -217,6 +243,7 @@ def read(
   have = _with_variant(folder, places, variant)
   networks = {}
   for name, place in places.items():
+    _check_kind(name, place)
     part = component.load(
       place,
       dtype=dtype,

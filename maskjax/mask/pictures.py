@@ -94,6 +94,8 @@ def check(request: Request) -> None:
 
 def _read(path: str, size: int, mode: str) -> Float[np.ndarray, '1 s s c']:
   """Read a picture, cropped to a square, in [0, 1]."""
+  if not pathlib.Path(path).is_file():
+    raise FileNotFoundError(f'{path}: no such picture')
   with Image.open(path) as file:
     image = ImageOps.fit(
       ImageOps.exif_transpose(file).convert(mode),

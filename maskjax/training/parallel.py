@@ -84,6 +84,15 @@ def compute_dtype(name: str) -> np.dtype:
   return jnp.dtype(name)
 
 
+# How XLA, CUDA and its libraries say so.
+_MEMORY_WORDS = (
+  'RESOURCE_EXHAUSTED',
+  'OUT OF MEMORY',
+  'OUT_OF_MEMORY',
+  'ALLOC_FAILED',
+)
+
+
 @contextlib.contextmanager
 def explain_memory(advice: str) -> Iterator[None]:
   """Answer an exhausted device memory with advice instead of XLA's report.
@@ -97,7 +106,7 @@ def explain_memory(advice: str) -> Iterator[None]:
   try:
     yield
   except jax.errors.JaxRuntimeError as error:
-    if 'RESOURCE_EXHAUSTED' not in str(error):
+    if not any(word in str(error).upper() for word in _MEMORY_WORDS):
       raise
     device = jax.devices()[0].device_kind
     raise ValueError(f'the memory of {device} is full; {advice}') from error

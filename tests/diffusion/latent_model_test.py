@@ -248,6 +248,12 @@ def test_a_controlnet_of_another_model_gives_one_line(
   assert '\n' not in str(caught.value)
 
 
+def test_another_network_than_the_name_says_gives_one_line(folders):
+  folder, _ = folders('text')
+  with pytest.raises(ValueError, match='holds a UNet, where a ControlNet is'):
+    model_lib.load(folder, controlnets=[folder / 'unet'])
+
+
 def test_a_unet_of_odd_channels_gives_one_line(folders, tmp_path):
   folder, _ = folders('text')
   inpainting, _ = folders('inpainting')

@@ -169,8 +169,16 @@ def test_type_to_compute_in_follows_the_device(monkeypatch):
     parallel.compute_dtype('float64')
 
 
-def test_a_full_memory_is_answered_with_advice():
-  full = jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory\n...')
+@pytest.mark.parametrize(
+  'report',
+  [
+    'RESOURCE_EXHAUSTED: Out of memory\n...',
+    'INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory',
+    'INTERNAL: the library was not initialized: CUBLAS_STATUS_ALLOC_FAILED',
+  ],
+)
+def test_a_full_memory_is_answered_with_advice(report):
+  full = jax.errors.JaxRuntimeError(report)
   with (
     pytest.raises(ValueError, match=r'is full; lower --count$'),
     parallel.explain_memory('lower --count'),
