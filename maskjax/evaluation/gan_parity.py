@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 
 from maskjax.evaluation import (
+  gan_parity_augment,
   gan_parity_gradients,
+  gan_parity_losses,
   gan_parity_units,
   golden_recipe,
   golden_rows,
@@ -327,13 +329,16 @@ def check_file(path: pathlib.Path) -> Iterator[Row]:
   golden = golden_rows.load(path, noise)
   if kind == 'forward':
     yield from check_forward(golden, load_generator(folder, golden))
-  elif kind == 'grads':
+  elif kind in ('grads', 'loss'):
     forward = golden_rows.load(folder / f'{group}_forward.npz')
     generator = load_generator(folder, forward)
     state = load_state(folder, forward, 'D', 50)
-    yield from gan_parity_gradients.check(golden, forward, generator, state)
+    part = gan_parity_losses if kind == 'loss' else gan_parity_gradients
+    yield from part.check(golden, forward, generator, state)
   elif group == 'sg2':
     yield from check_stylegan2(golden)
+  elif group == 'units' and kind == 'ada':
+    yield from gan_parity_augment.check(golden)
   elif group == 'units' and kind in gan_parity_units.KINDS:
     yield from gan_parity_units.check(golden)
   else:

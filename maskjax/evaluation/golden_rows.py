@@ -183,8 +183,15 @@ def channels_first(x: Any) -> Any:
 
 
 def exact_jit(function: Any) -> Any:
-  """Compile a function with full float32 products on every device."""
-  compiled = jax.jit(function)
+  """Compile a function with full float32 products on every device.
+
+  Each program runs once: on a CPU it is not optimised, which would take
+  several times as long as running it.
+  """
+  options = None
+  if jax.default_backend() == 'cpu':
+    options = {'xla_backend_optimization_level': 0}
+  compiled = jax.jit(function, compiler_options=options)
 
   def call(*inputs):
     with jax.default_matmul_precision('highest'):

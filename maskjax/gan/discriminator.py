@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from maskjax.gan import fir, layers, resize, stylegan2
 from maskjax.gan import mapping as mapping_lib
+from maskjax.training import parallel
 
 _HALF = math.sqrt(0.5)
 _ARCHITECTURES = ('skip', 'resnet', 'orig')
@@ -70,7 +71,11 @@ class DiscriminatorConfig:
 
 
 def minibatch_deviation(
-  x: Float[Array, 'b h w f'], group_size: int | None = 4, channels: int = 1
+  x: Float[Array, 'b h w f'],
+  group_size: int | None = 4,
+  channels: int = 1,
+  *,
+  axis_name: str | None = None,
 ) -> Float[Array, 'b h w g']:
   """Append how much the samples of a group differ.
 
@@ -80,6 +85,8 @@ def minibatch_deviation(
     x: maps.
     group_size: samples of a group, at most B; None for all.
     channels: number of groups of features, one channel is added for each.
+    axis_name: of the devices that share the batch; groups are formed over the
+      whole of it, so that one device and many see the same.
 
   Returns:
     The maps, and constant channels: the deviation over the group, averaged
@@ -88,6 +95,7 @@ def minibatch_deviation(
   Raises:
     ValueError: groups that do not divide the batch or the features.
   """
+  own, x = x, parallel.gather(x, axis_name)
   batch, height, width, features = x.shape
   size = batch if group_size is None else min(group_size, batch)
   if batch % size or features % channels:
@@ -98,9 +106,9 @@ def minibatch_deviation(
   y = x.reshape(size, -1, height, width, channels, features // channels)
   y = y - y.mean(0, keepdims=True)
   y = jnp.sqrt(jnp.square(y).mean(0) + 1e-8).mean((1, 2, 4))
-  y = jnp.tile(y, (size, 1))[:, None, None]
-  y = jnp.broadcast_to(y, (batch, height, width, channels))
-  return jnp.concatenate([x, y], -1)
+  y = parallel.share(jnp.tile(y, (size, 1)), axis_name)[:, None, None]
+  y = jnp.broadcast_to(y, (own.shape[0], height, width, channels))
+  return jnp.concatenate([own, y], -1)
 
 
 def pair_images(
@@ -194,12 +202,16 @@ class Epilogue(nn.Module):
     x: Float[Array, 'b 4 4 f'],
     image: Float[Array, 'b 4 4 k'] | None = None,
     cmap: Float[Array, 'b p'] | None = None,
+    *,
+    axis_name: str | None = None,
   ) -> Float[Array, 'b 1']:
     """Return one logit for each sample."""
     if self.architecture == 'skip':
       x = x + layers.Conv(self.features, 1, 'lrelu', name='fromrgb')(image)
     if self.deviation_channels:
-      x = minibatch_deviation(x, self.group_size, self.deviation_channels)
+      x = minibatch_deviation(
+        x, self.group_size, self.deviation_channels, axis_name=axis_name
+      )
     x = layers.Conv(
       self.features, activation='lrelu', clamp=self.clamp, name='conv'
     )(x)
@@ -222,12 +234,15 @@ class Discriminator(nn.Module):
     self,
     image: Float[Array, 'b h w k'],
     c: Float[Array, 'b c'] | None = None,
+    *,
+    axis_name: str | None = None,
   ) -> Float[Array, 'b 1']:
     """Judge images.
 
     Args:
       image: about [-1, 1]; of `pair_images` for a dual discriminator.
       c: conditions, ignored without a size.
+      axis_name: see `minibatch_deviation`.
 
     Returns:
       Logits, positive for real.
@@ -272,4 +287,4 @@ class Discriminator(nn.Module):
       config.group_size,
       config.deviation_channels,
       name='b4',
-    )(x, image, cmap)
+    )(x, image, cmap, axis_name=axis_name)

@@ -304,17 +304,20 @@ def build(config: Any) -> nn.Module:
   raise TypeError(f'{type(config).__name__} is not the config of a network')
 
 
-def variable_shapes(config: Any) -> dict[str, Any]:
-  """Return the shapes of a network's variables, without computing any."""
-  module = build(config)
+def inputs(config: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
+  """Return the shapes of one sample's inputs to a network."""
   one = lambda *shape: jax.ShapeDtypeStruct((1, *shape), jnp.float32)  # noqa: E731
   if isinstance(config, discriminator.DiscriminatorConfig):
     side = config.resolution
-    inputs = one(side, side, config.image_channels), one(config.c_dim)
-  else:
-    own = getattr(config, 'backbone', config)
-    inputs = one(own.z_dim), one(own.c_dim)
-  return jax.eval_shape(module.init, jax.random.key(0), *inputs)
+    return one(side, side, config.image_channels), one(config.c_dim)
+  own = getattr(config, 'backbone', config)
+  return one(own.z_dim), one(own.c_dim)
+
+
+def variable_shapes(config: Any) -> dict[str, Any]:
+  """Return the shapes of a network's variables, without computing any."""
+  module = build(config)
+  return jax.eval_shape(module.init, jax.random.key(0), *inputs(config))
 
 
 def state_shapes(

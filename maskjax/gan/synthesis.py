@@ -17,13 +17,14 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from maskjax.gan import convolution, fir, layers
 
 # Of the noise images: the stored ones, new ones (from the random stream
-# 'noise'), or none.
-Noise = Literal['const', 'random', 'none']
+# 'noise'), none, or those given: of a layer as [B, H, W, 1], of a network by
+# block and layer (`draw_noise`).
+Noise = Literal['const', 'random', 'none'] | Any
 Architecture = Literal['skip', 'resnet', 'orig']
 # Styles of a block by layer, of a network by block and layer: B x channels.
 Styles = dict[str, Any]
@@ -74,7 +75,9 @@ class StyledConv(nn.Module):
 
   def _noise(self, noise: Noise, shape: tuple[int, ...]) -> Array:
     """Return noise images of one channel, scaled."""
-    if noise == 'const':
+    if not isinstance(noise, str):
+      image = noise
+    elif noise == 'const':
       image = self.noise_const.value[None, :, :, None]
     else:
       image = jax.random.normal(self.make_rng('noise'), (*shape[:3], 1))
@@ -93,7 +96,7 @@ class StyledConv(nn.Module):
     x = convolution.modulated_conv(
       x, self.kernel, styles, up=self.up, taps=taps
     )
-    if self.use_noise and noise != 'none':
+    if self.use_noise and not (isinstance(noise, str) and noise == 'none'):
       x = x + self._noise(noise, x.shape)
     return layers.bias_act(
       x,
@@ -138,6 +141,11 @@ class ToImage(nn.Module):
     styles = styles / math.sqrt(self.in_features)
     x = convolution.modulated_conv(x, self.kernel, styles, demodulate=False)
     return layers.bias_act(x, self.bias, clamp=self.clamp)
+
+
+def _part(noise: Noise, name: str) -> Noise:
+  """Return the noise of a block or layer."""
+  return noise if isinstance(noise, str) else noise[name]
 
 
 class SynthesisBlock(nn.Module):
@@ -212,13 +220,14 @@ class SynthesisBlock(nn.Module):
     if not self.in_features:
       batch = styles['conv1'].shape[0]
       x = jnp.broadcast_to(self.const[None], (batch, *self.const.shape))
-      return self.conv1(x, styles['conv1'], noise=noise)
+      return self.conv1(x, styles['conv1'], noise=_part(noise, 'conv1'))
+    noises = [_part(noise, name) for name in ('conv0', 'conv1')]
     if self.architecture != 'resnet':
-      x = self.conv0(x, styles['conv0'], noise=noise)
-      return self.conv1(x, styles['conv1'], noise=noise)
+      x = self.conv0(x, styles['conv0'], noise=noises[0])
+      return self.conv1(x, styles['conv1'], noise=noises[1])
     straight = self.skip(x, gain=_HALF)
-    x = self.conv0(x, styles['conv0'], noise=noise)
-    x = self.conv1(x, styles['conv1'], noise=noise, gain=_HALF)
+    x = self.conv0(x, styles['conv0'], noise=noises[0])
+    x = self.conv1(x, styles['conv1'], noise=noises[1], gain=_HALF)
     return straight + x
 
   def __call__(
@@ -299,13 +308,41 @@ class Synthesis(nn.Module):
     """Return the image that the styles stand for."""
     x = image = None
     for name, block in self._blocks().items():
-      x, image = block(x, image, styles[name], noise=noise)
+      x, image = block(x, image, styles[name], noise=_part(noise, name))
     return image
 
 
 def num_ws(channels: tuple[int, ...]) -> int:
   """Return the copies of w that a network of such blocks takes."""
   return 2 * len(channels)
+
+
+def draw_noise(
+  keys: Key[Array, 'b'], channels: tuple[int, ...]
+) -> dict[str, dict[str, Float[Array, 'b h w 1']]]:
+  """Draw the noise images of a network, each sample from its own key.
+
+  Args:
+    keys: one for each sample.
+    channels: of the network's blocks, see `Synthesis`.
+
+  Returns:
+    Standard normal images by block and layer.
+  """
+
+  def draw(key):
+    names = [
+      (4 << i, layer)
+      for i in range(len(channels))
+      for layer in (('conv0', 'conv1') if i else ('conv1',))
+    ]
+    noise: dict[str, dict[str, Any]] = {}
+    for own, (side, layer) in zip(jax.random.split(key, len(names)), names):
+      image = jax.random.normal(own, (side, side, 1))
+      noise.setdefault(f'b{side}', {})[layer] = image
+    return noise
+
+  return jax.vmap(draw)(keys)
 
 
 def shift(styles: Styles, shifts: Styles | None) -> Styles:

@@ -129,6 +129,19 @@ def gather(tree: PyTree, axis_name: str | None) -> PyTree:
   return jax.lax.all_gather(tree, axis_name, tiled=True)
 
 
+def share(tree: PyTree, axis_name: str | None) -> PyTree:
+  """Take this device's share of what `gather` put together."""
+  if axis_name is None:
+    return tree
+
+  def take(x):
+    size = x.shape[0] // jax.lax.axis_size(axis_name)
+    start = jax.lax.axis_index(axis_name) * size
+    return jax.lax.dynamic_slice_in_dim(x, start, size)
+
+  return jax.tree.map(take, tree)
+
+
 def example_keys(
   rng: jax.Array, batch_size: int, axis_name: str | None = None
 ) -> jax.Array:
@@ -149,8 +162,7 @@ def example_keys(
   if axis_name is None:
     return jax.random.split(rng, batch_size)
   keys = jax.random.split(rng, batch_size * jax.lax.axis_size(axis_name))
-  start = jax.lax.axis_index(axis_name) * batch_size
-  return jax.lax.dynamic_slice_in_dim(keys, start, batch_size)
+  return share(keys, axis_name)
 
 
 def _devices(devices: Sequence[jax.Device] | None) -> list[jax.Device]:

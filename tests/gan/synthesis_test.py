@@ -75,3 +75,14 @@ def test_channel_schedule():
     stylegan2.channel_schedule(48)
   with pytest.raises(ValueError, match='architecture'):
     stylegan2.StyleGAN2Config(architecture='dense')
+
+
+def test_drawn_noise_is_each_samples_own():
+  keys = jax.random.split(jax.random.key(0), 3)
+  noise = synthesis.draw_noise(keys, (4, 4))
+  assert jax.tree.map(lambda x: x.shape, noise) == {
+    'b4': {'conv1': (3, 4, 4, 1)},
+    'b8': {'conv0': (3, 8, 8, 1), 'conv1': (3, 8, 8, 1)},
+  }
+  last = synthesis.draw_noise(jax.random.split(jax.random.key(0), 3)[2:], (4, 4))
+  np.testing.assert_array_equal(last['b8']['conv1'][0], noise['b8']['conv1'][2])

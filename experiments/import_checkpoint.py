@@ -1,0 +1,70 @@
+r"""Bring an EG3D or StyleGAN2 checkpoint here, or back.
+
+  python -m experiments.import_checkpoint --source=network.pkl --target=DIR
+  python -m experiments.import_checkpoint --source=state.npz --target=DIR \
+    [--preset=ffhq | --options=rendering.json]
+  python -m experiments.import_checkpoint --source=DIR --target=state.npz
+
+Reads the snapshots of stylegan2-ada-pytorch and EG3D without running anything
+that is in them and without PyTorch, and plain states (.npz, .safetensors);
+writes a folder for `experiments.render_avatar`. With a folder as source it
+writes its networks back as a plain state in the reference's key names.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+import jax
+
+from maskjax.gan import checkpoints
+from maskjax.training import flags as flags_lib
+
+_SOURCE = flags.DEFINE_string('source', None, 'File or folder.', required=True)
+_TARGET = flags.DEFINE_string('target', None, 'Folder or file.', required=True)
+_PRESET = flags.DEFINE_enum(
+  'preset', None, sorted(checkpoints.PRESETS), 'How a plain state is rendered.'
+)
+_OPTIONS = flags.DEFINE_string(
+  'options', None, 'JSON file with rendering_kwargs of a plain state.'
+)
+_NETWORKS = flags.DEFINE_list(
+  'networks', [], 'Of G_ema, G and D, those to take; empty: all there are.'
+)
+
+
+def _options():
+  """Return how a plain state is rendered."""
+  if _OPTIONS.value is None:
+    return checkpoints.PRESETS[_PRESET.value] if _PRESET.value else None
+  try:
+    return json.loads(pathlib.Path(_OPTIONS.value).read_text('utf-8'))
+  except json.JSONDecodeError as error:
+    raise ValueError(f'{_OPTIONS.value} is not JSON: {error}') from error
+
+
+def main(argv: list[str]) -> None:
+  """Read the networks, write them, and print what they are."""
+  del argv
+  source = pathlib.Path(_SOURCE.value)
+  if source.is_dir():
+    models = checkpoints.load_all(source)
+  else:
+    models = checkpoints.read_reference(source, options=_options())
+  if missing := [name for name in _NETWORKS.value if name not in models]:
+    raise ValueError(f'{source} has no {missing[0]}, only {", ".join(models)}')
+  models = {n: models[n] for n in _NETWORKS.value or models}
+  if source.is_dir():
+    checkpoints.write_reference(_TARGET.value, models)
+  else:
+    checkpoints.save(_TARGET.value, models)
+  for name, model in models.items():
+    leaves = jax.tree.leaves(model.variables['params'])
+    kind = checkpoints.to_json(model.module.config)['kind']
+    count = sum(leaf.size for leaf in leaves)
+    print(f'{name}: {kind}, {count:,} parameters')
+  print(f'written to {_TARGET.value}')
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)

@@ -1,0 +1,451 @@
+"""Losses of StyleGAN2 and EG3D, one function for each, all of them pure.
+
+Randomness comes in as draws (`draw_*` makes them from keys of the samples), so
+that a loss can be repeated, compared, and shared between devices.
+
+Generators are `eg3d.EG3D` or `stylegan2.Generator`; a loss asks which only to
+know whether there is a camera and a raw rendering.
+
+Shapes: B samples, H W pixels, S side of the raw rendering, N copies of w, P
+points. Follows Goodfellow et al., "GANs", 2014 (non-saturating loss),
+Mescheder et al., "Which Training Methods for GANs do actually Converge?",
+ICML 2018 (R1), Karras et al. 2020, section 3.2 and appendix B (path length,
+lazy regularisation), and Chan et al., CVPR 2022, sections 4.3, 4.4 and
+supplement (dual discrimination, camera swapping, density regularisation).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key
+
+from maskjax.gan import discriminator as discriminator_lib
+from maskjax.gan import eg3d as eg3d_lib
+from maskjax.gan import resize
+from maskjax.gan import synthesis as synthesis_lib
+from maskjax.render import rays as rays_lib
+from maskjax.training import parallel
+
+PyTree = Any
+Augment = Callable[[Float[Array, 'b h w k']], Float[Array, 'b h w k']]
+
+
+class Images(NamedTuple):
+  """What a discriminator judges.
+
+  Attributes:
+    image: final images, about [-1, 1].
+    raw: raw renderings; None in two dimensions.
+  """
+
+  image: Float[Array, 'b h w k']
+  raw: Float[Array, 'b s s k'] | None = None
+
+
+class Draws(NamedTuple):
+  """Random numbers of one pass through a generator.
+
+  Attributes:
+    swap: uniform, for swapping cameras; None for a generator without, or for
+      one that is conditioned on nothing.
+    noise: of the synthesis, see `synthesis.draw_noise`; None for a generator
+      without.
+    uniforms: of volume rendering; None in two dimensions.
+  """
+
+  swap: Float[Array, 'b'] | None
+  noise: Any
+  uniforms: rays_lib.Uniforms | None
+
+
+class DensityDraws(NamedTuple):
+  """Random numbers of the density regularisation.
+
+  Attributes:
+    swap: one uniform number for the batch; None as in `Draws`.
+    points: uniform in [0, 1).
+    steps: standard normal.
+    noise: see `Draws`.
+  """
+
+  swap: Float[Array, ''] | None
+  points: Float[Array, 'b p 3']
+  steps: Float[Array, 'b p 3']
+  noise: Any
+
+
+def is_volumetric(generator: nn.Module) -> bool:
+  """Whether a generator is rendered from a camera."""
+  return isinstance(generator, eg3d_lib.EG3D)
+
+
+def _backbone(generator: nn.Module) -> Any:
+  """Return the config of the StyleGAN2 network of a generator."""
+  config = generator.config
+  return config.backbone if is_volumetric(generator) else config
+
+
+def _draw_noise(generator: nn.Module, keys: Key[Array, 'b']) -> Any:
+  """Draw the noise of a generator that has any."""
+  backbone = _backbone(generator)
+  if not backbone.use_noise:
+    return None
+  return synthesis_lib.draw_noise(keys, backbone.channels)
+
+
+def _divide(keys: Key[Array, 'b'], count: int) -> tuple[Key[Array, 'b'], ...]:
+  """Split the key of each sample."""
+  return jax.vmap(lambda key: tuple(jax.random.split(key, count)))(keys)
+
+
+def draw(
+  generator: nn.Module,
+  keys: Key[Array, 'b'],
+  *,
+  resolution: int | None = None,
+  swaps: bool = True,
+) -> Draws:
+  """Draw the random numbers of one pass.
+
+  Args:
+    generator: network.
+    keys: one for each sample.
+    resolution: side of the raw rendering, None for the config's.
+    swaps: whether cameras may be swapped.
+  """
+  for_swap, for_noise, for_rays = _divide(keys, 3)
+  noise = _draw_noise(generator, for_noise)
+  if not is_volumetric(generator):
+    return Draws(None, noise, None)
+  config = generator.config
+  side = resolution or config.rendering_resolution
+  counts = side**2, config.volume.coarse, config.volume.fine
+  uniforms = jax.vmap(lambda key: rays_lib.draw_uniforms(key, 1, *counts))(
+    for_rays
+  )
+  return Draws(
+    jax.vmap(jax.random.uniform)(for_swap) if swaps else None,
+    noise,
+    jax.tree.map(lambda x: x[:, 0], uniforms),
+  )
+
+
+def draw_density(
+  generator: nn.Module,
+  rng: Key[Array, ''],
+  keys: Key[Array, 'b'],
+  *,
+  points: int = 1000,
+  swaps: bool = True,
+) -> DensityDraws:
+  """Draw the random numbers of the density regularisation.
+
+  Args:
+    generator: network.
+    rng: of the whole batch.
+    keys: one for each sample.
+    points: of each scene.
+    swaps: whether cameras may be swapped.
+  """
+  for_points, for_steps, for_noise = _divide(keys, 3)
+  shape = (points, 3)
+  return DensityDraws(
+    jax.random.uniform(rng) if swaps else None,
+    jax.vmap(lambda key: jax.random.uniform(key, shape))(for_points),
+    jax.vmap(lambda key: jax.random.normal(key, shape))(for_steps),
+    _draw_noise(generator, for_noise),
+  )
+
+
+def _before(
+  c: Float[Array, 'b c'], axis_name: str | None
+) -> Float[Array, 'b c']:
+  """Return the condition of the sample before, over all devices."""
+  return parallel.share(
+    jnp.roll(parallel.gather(c, axis_name), 1, 0), axis_name
+  )
+
+
+def _condition(
+  c: Float[Array, 'b c'],
+  swap: Float[Array, 'b'] | Float[Array, ''] | None,
+  probability: float | Float[Array, ''],
+  axis_name: str | None,
+) -> Float[Array, 'b c']:
+  """Return the cameras that the mapping sees."""
+  if swap is None:
+    return jnp.zeros_like(c)
+  swapped: Bool[Array, '...'] = swap < probability
+  swapped = jnp.broadcast_to(swapped, c.shape[:1])[:, None]
+  return jnp.where(swapped, _before(c, axis_name), c)
+
+
+def generate(
+  generator: nn.Module,
+  variables: PyTree,
+  z: Float[Array, 'b z'],
+  c: Float[Array, 'b c'] | None,
+  draws: Draws,
+  *,
+  swap_probability: float | Float[Array, ''] = 0.0,
+  resolution: int | None = None,
+  shifts: synthesis_lib.Styles | None = None,
+  axis_name: str | None = None,
+) -> tuple[Images, Float[Array, 'b n w']]:
+  """Make images as in training.
+
+  Args:
+    generator: network.
+    variables: its weights and buffers.
+    z: latents.
+    c: cameras to render from, or conditions in two dimensions.
+    draws: random numbers.
+    swap_probability: of conditioning on the camera of the sample before.
+    resolution: side of the raw rendering, None for the config's.
+    shifts: of styles, see `synthesis.shift`.
+    axis_name: of the devices that share the batch.
+
+  Returns:
+    Images and the latents w they were made of, without truncation.
+  """
+  noise = 'none' if draws.noise is None else draws.noise
+  options = {'shifts': shifts, 'noise': noise}
+  if not is_volumetric(generator):
+    ws = generator.apply(variables, z, c, method='map')
+    made = generator.apply(variables, ws, method='synthesize', **options)
+    return Images(made.image), ws
+  seen = _condition(c, draws.swap, swap_probability, axis_name)
+  ws = generator.apply(variables, z, seen, method='map')
+  picture = generator.apply(
+    variables,
+    ws,
+    c,
+    draws.uniforms,
+    resolution=resolution,
+    method='synthesize',
+    **options,
+  )
+  return Images(picture.image, picture.image_raw), ws
+
+
+def blur(
+  images: Float[Array, 'b h w k'],
+  sigma: float | Float[Array, ''],
+  *,
+  largest: float = 10.0,
+) -> Float[Array, 'b h w k']:
+  """Blur by 2^-(x / sigma)^2, cut at 3 sigma, with zeros around.
+
+  The kernel's size follows sigma, which is known on the device only: the blur
+  is a product with a banded matrix along each axis.
+
+  Args:
+    images: to blur.
+    sigma: in pixels; below 1/3 the images stay as they are.
+    largest: upper bound of sigma.
+  """
+
+  def matrix(size: int) -> Array:
+    offsets = jnp.arange(size)[:, None] - jnp.arange(size)[None]
+    return weigh(jnp.abs(offsets)) / weigh(jnp.abs(taps)).sum()
+
+  def weigh(distance: Array) -> Array:
+    value = jnp.exp2(-jnp.square(distance / jnp.maximum(sigma, 1e-3)))
+    return jnp.where(distance <= jnp.floor(3 * sigma), value, 0.0)
+
+  reach = int(3 * largest)
+  taps = jnp.arange(-reach, reach + 1)
+  exact = jax.lax.Precision.HIGHEST
+  rows, columns = matrix(images.shape[1]), matrix(images.shape[2])
+  images = jnp.einsum('ih,bhwk->biwk', rows, images, precision=exact)
+  return jnp.einsum('jw,bhwk->bhjk', columns, images, precision=exact)
+
+
+def real_images(
+  image: Float[Array, 'b h w k'],
+  *,
+  resolution: int | None,
+  blur_sigma: float | Float[Array, ''] | None = None,
+) -> Images:
+  """Give real images a raw one, as a generator's have.
+
+  Args:
+    image: real images, [-1, 1].
+    resolution: side of the raw ones, None for none.
+    blur_sigma: of the raw ones, None for no blur.
+  """
+  if resolution is None:
+    return Images(image)
+  raw = resize.resize(image, resolution)
+  return Images(image, raw if blur_sigma is None else blur(raw, blur_sigma))
+
+
+def judge(
+  discriminator: nn.Module,
+  variables: PyTree,
+  images: Images,
+  c: Float[Array, 'b c'] | None,
+  *,
+  blur_sigma: float | Float[Array, ''] | None = None,
+  augment: Augment | None = None,
+  axis_name: str | None = None,
+) -> Float[Array, 'b 1']:
+  """Judge images as in training.
+
+  Args:
+    discriminator: network.
+    variables: its weights.
+    images: to judge.
+    c: conditions.
+    blur_sigma: of the final images, None for no blur.
+    augment: of images; a final image and its raw one are augmented alike, as
+      six channels.
+    axis_name: of the devices that share the batch.
+
+  Returns:
+    Logits.
+  """
+  image, raw = images
+  if blur_sigma is not None:
+    image = blur(image, blur_sigma)
+  if augment is not None and raw is None:
+    image = augment(image)
+  elif augment is not None and raw is not None:
+    side = raw.shape[1]
+    pair = augment(discriminator_lib.pair_images(image, raw))
+    image, raw = pair[..., :3], resize.resize(pair[..., 3:], side)
+  if raw is not None:
+    image = discriminator_lib.pair_images(image, raw)
+  return discriminator.apply(variables, image, c, axis_name=axis_name)
+
+
+def logistic(logits: Float[Array, '...']) -> Float[Array, '...']:
+  """Return softplus(-logit): small where images pass for real."""
+  return jax.nn.softplus(-logits)
+
+
+def r1_penalty(
+  logits_of: Callable[[Images], Float[Array, 'b 1']], images: Images
+) -> tuple[Float[Array, 'b'], Float[Array, 'b 1']]:
+  """Return how steep a discriminator is at images.
+
+  Args:
+    logits_of: the discriminator; what comes before it (blur, augmentation)
+      belongs to it.
+    images: real images.
+
+  Returns:
+    Squared norms of the gradients to image and raw image, added, and the
+    logits. The loss is half of the norm, times gamma.
+  """
+
+  def total(images):
+    logits = logits_of(images)
+    return logits.sum(), logits
+
+  slopes, logits = jax.grad(total, has_aux=True)(images)
+  squares = (jnp.square(x).sum((1, 2, 3)) for x in jax.tree.leaves(slopes))
+  return sum(squares), logits
+
+
+def density_variation(
+  generator: nn.Module,
+  variables: PyTree,
+  z: Float[Array, 'b z'],
+  c: Float[Array, 'b 25'],
+  draws: DensityDraws,
+  *,
+  distance: float = 0.004,
+  swap_probability: float | Float[Array, ''] = 0.0,
+  shifts: synthesis_lib.Styles | None = None,
+  axis_name: str | None = None,
+) -> Float[Array, '']:
+  """Return how much densities differ between points a small step apart.
+
+  Points are uniform in [-1, 1]^3, whatever the size of the scene: as in the
+  reference, most of them lie outside of it, where the planes are zero.
+
+  Args:
+    generator: EG3D.
+    variables: its weights and buffers.
+    z: latents.
+    c: cameras.
+    draws: random numbers.
+    distance: deviation of the step.
+    swap_probability: see `generate`; one draw for the whole batch.
+    shifts: of styles.
+    axis_name: of the devices that share the batch.
+
+  Returns:
+    Mean absolute difference of raw densities.
+  """
+  seen = _condition(c, draws.swap, swap_probability, axis_name)
+  ws = generator.apply(variables, z, seen, method='map')
+  styles = generator.apply(variables, ws, method='styles')
+  styles = synthesis_lib.shift(styles, shifts)
+  noise = 'none' if draws.noise is None else draws.noise
+  planes = generator.apply(variables, styles, noise=noise, method='planes')
+  points = draws.points * 2 - 1
+  both = jnp.concatenate([points, points + draws.steps * distance], 1)
+  densities, _ = generator.apply(variables, planes, both, method='field')
+  here, there = jnp.split(densities, 2, 1)
+  return jnp.abs(here - there).mean()
+
+
+def path_lengths(
+  generator: nn.Module,
+  variables: PyTree,
+  ws: Float[Array, 'b n w'],
+  directions: Float[Array, 'b h w k'],
+  noise: Any,
+) -> Float[Array, 'b']:
+  """Return how far images move with w, along random directions.
+
+  Args:
+    generator: StyleGAN2.
+    variables: its weights and buffers.
+    ws: latents.
+    directions: standard normal, like images.
+    noise: of the synthesis, None for none.
+
+  Returns:
+    Norms of J^T y with y = directions / sqrt(H W) (equation 4 of Karras et
+    al. 2020), averaged over the copies of w.
+  """
+  scale = (directions.shape[1] * directions.shape[2]) ** -0.5
+
+  def moved(ws):
+    made = generator.apply(
+      variables,
+      ws,
+      noise='none' if noise is None else noise,
+      method='synthesize',
+    )
+    return (made.image * (directions * scale)).sum()
+
+  return jnp.sqrt(jnp.square(jax.grad(moved)(ws)).sum(2).mean(1))
+
+
+def path_penalty(
+  lengths: Float[Array, 'b'],
+  mean: Float[Array, ''],
+  *,
+  decay: float = 0.01,
+  axis_name: str | None = None,
+) -> tuple[Float[Array, ''], Float[Array, '']]:
+  """Return how much path lengths differ from their long-term mean.
+
+  Args:
+    lengths: of `path_lengths`.
+    mean: of earlier steps.
+    decay: part of the new mean that this batch makes up.
+    axis_name: of the devices that share the batch.
+
+  Returns:
+    The mean square difference from the new mean, and the new mean.
+  """
+  new = mean + decay * (parallel.pmean(lengths.mean(), axis_name) - mean)
+  return jnp.square(lengths - new).mean(), jax.lax.stop_gradient(new)

@@ -1,0 +1,155 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from maskjax.gan import (
+  augment,
+  discriminator,
+  eg3d,
+  poses,
+  resize,
+  stylegan2,
+  superresolution,
+  training,
+)
+from maskjax.render import volume
+from maskjax.training import parallel
+
+EG3D = eg3d.EG3DConfig(
+  backbone=stylegan2.StyleGAN2Config(
+    z_dim=8,
+    c_dim=25,
+    w_dim=8,
+    channels=(8, 8),
+    image_channels=12,
+    mapping_layers=2,
+  ),
+  superresolution=superresolution.SuperResolutionConfig('2X', 8, (6, 4)),
+  volume=volume.VolumeConfig(4, 4, mode='clean'),
+  rendering_resolution=8,
+  hidden_features=8,
+  features=4,
+)
+DUAL = discriminator.DiscriminatorConfig(6, 25, (8, 8, 8), mapping_layers=1)
+# Every lazy part runs at every step, and nothing is at its neutral value.
+CONFIG = training.GANConfig(
+  r1_every=1,
+  density_every=1,
+  density_points=20,
+  path_every=1,
+  blur_sigma=1.0,
+  augment=augment.AugmentConfig(),
+  augment_probability=0.5,
+  augment_every=1,
+)
+
+
+def compiled(step):
+  # Run once or twice: not worth an optimised program.
+  options = {'xla_backend_optimization_level': 0}
+  return jax.jit(step, compiler_options=options)
+
+
+def cameras(seed, count):
+  pose = poses.sample(jax.random.key(seed), count).reshape(count, 16)
+  intrinsics = poses.intrinsics(jnp.full((count,), 18.837))
+  return jnp.concatenate([pose, intrinsics.reshape(count, 9)], -1)
+
+
+def batch_of(count):
+  image = jax.random.uniform(jax.random.key(3), (count, 16, 16, 3), minval=-1)
+  return training.GANBatch(
+    image, cameras(4, count), cameras(5, count), resize.resize(image, 8)
+  )
+
+
+def game(config, tx=None):
+  generator = training.initialize(jax.random.key(0), EG3D)
+  judge = training.initialize(jax.random.key(1), DUAL)
+  state = training.create(generator, judge, config, tx=tx)
+  step = training.make_gan_step(generator.module, judge.module, config, tx=tx)
+  return state, step
+
+
+def test_devices_train_like_one():
+  # Plain descent: Adam would hide a factor on the gradients.
+  tx = training.Optimizers(optax.sgd(0.1), optax.sgd(0.1))
+  state, step = game(CONFIG, tx)
+  batch = batch_of(8)
+  one, metrics = compiled(step)(state, jax.random.key(9), batch)
+  devices = jax.local_devices()
+  assert len(devices) == 8
+  many, same = parallel.data_parallel(step, devices=devices)(
+    parallel.replicate(state, devices=devices), jax.random.key(9), batch
+  )
+  for name, value in metrics.items():
+    np.testing.assert_allclose(same[name], value, rtol=2e-4, atol=2e-5)
+  start = dict(jax.tree_util.tree_leaves_with_path(state))
+  found = dict(jax.tree_util.tree_leaves_with_path(many))
+  for path, value in jax.tree_util.tree_leaves_with_path(one):
+    # Of the movement, not of the value.
+    moved = np.asarray(value) - np.asarray(start[path])
+    error = np.asarray(found[path]) - np.asarray(value)
+    scale = np.abs(moved).max() + 1e-4 * np.abs(np.asarray(value)).max() + 1e-6
+    assert np.abs(error).max() <= 5e-3 * scale, jax.tree_util.keystr(path)
+
+
+def test_the_lazy_parts_and_the_average():
+  config = dataclasses.replace(
+    CONFIG, r1_every=2, density_every=2, augment=None, average_rampup=None
+  )
+  state, step = game(config)
+  step = compiled(step)
+  seen = []
+  for i in range(3):
+    before = state
+    state, metrics = step(state, jax.random.key(i), batch_of(4))
+    seen.append((float(metrics['r1']), float(metrics['density'])))
+    assert all(np.isfinite(float(value)) for value in metrics.values())
+  # Computed at steps 0 and 2, kept between.
+  assert seen[0] == seen[1]
+  assert seen[0][0] != seen[2][0] and seen[0][1] != seen[2][1]
+  assert int(state.step) == 3
+  decay = 0.5 ** (4 / 10000)
+  leaf = lambda s: np.asarray(s['decoder']['net_0']['kernel'])  # noqa: E731
+  np.testing.assert_allclose(
+    leaf(state.average),
+    decay * leaf(before.average) + (1 - decay) * leaf(state.generator.params),
+    rtol=1e-4,
+    atol=1e-6,
+  )
+  w_avg = state.buffers['backbone']['mapping']['w_avg']
+  assert np.abs(w_avg).max() > 0
+
+
+def test_stylegan2_with_path_lengths():
+  config = dataclasses.replace(CONFIG, augment=None, blur_sigma=0.0)
+  plain = stylegan2.StyleGAN2Config(
+    z_dim=8, w_dim=8, channels=(8, 8, 8), mapping_layers=2
+  )
+  single = discriminator.DiscriminatorConfig(3, 0, (8, 8, 8))
+  generator = training.initialize(jax.random.key(0), plain)
+  judge = training.initialize(jax.random.key(1), single)
+  state = training.create(generator, judge, config)
+  step = compiled(
+    training.make_gan_step(generator.module, judge.module, config)
+  )
+  batch = training.GANBatch(batch_of(4).image)
+  state, metrics = step(state, jax.random.key(2), batch)
+  assert float(state.path_mean) > 0
+  assert float(metrics['path']) > 0
+
+
+def test_wrong_batches_are_errors():
+  state, step = game(CONFIG)
+  batch = batch_of(4)
+  with pytest.raises(ValueError, match='16x16, the batch has 8x8'):
+    step(state, jax.random.key(0), batch._replace(image=batch.raw))
+  with pytest.raises(ValueError, match='give c and fake_c'):
+    step(state, jax.random.key(0), batch._replace(c=None))
+  with pytest.raises(ValueError, match='r1_every=0'):
+    training.GANConfig(r1_every=0)
