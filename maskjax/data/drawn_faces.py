@@ -42,7 +42,9 @@ _SEXED = (
   '1f935',
   '1f9d4',
 )
-_CROWNED = ('1f478', '1f934', '1f9d5')
+# Those with shoulders; the others of these are lone heads.
+_BUSTS = ('1f46e', '1f470', '1f477', '1f478', '1f482', '1f934', '1f935',
+          '1f9d5')  # fmt: skip
 _JOB_WORDS = {
   '1f33e': 'farmer', '1f373': 'cook', '1f393': 'student', '1f3a4': 'singer',
   '1f3a8': 'artist', '1f3ed': 'factory worker', '1f527': 'mechanic',
@@ -303,7 +305,10 @@ def emoji(
     zoom, top = rng.uniform(0.86, 0.94), 0.05
     if body:
       # Busts are drawn smaller than lone heads.
-      bust = re.search('-200d-(?!1f9b)', name) or name[:5] in _CROWNED
+      job = name.partition('-200d-')[2]
+      bust = name[:5] in _BUSTS or (
+        job in _JOB_WORDS and not job.startswith('1f9b')
+      )
       zoom, top = (1.32, 0.03) if bust else (0.98, 0.02)
       zoom *= rng.uniform(0.96, 1.04)
     told = _emoji_attributes(caption) if body else {}

