@@ -1,25 +1,29 @@
-r"""Compare a diffusers folder with PyTorch, part by part.
+r"""Compare models here with their reference, number by number.
 
   python -m experiments.check_parity --diffusers=FOLDER \
     [--parts=unet,vae] [--controlnet=FOLDER] [--tolerance=5e-6] \
     [--reference=FOLDER]
+  python -m experiments.check_parity --goldens=FOLDER [--parts=S_forward]
 
-FOLDER is a whole model, one part of it, or an id of the Hugging Face Hub.
-Prints the relative L2 error of every output; the exit status is 0 only if all
-of them pass. Needs PyTorch: `pip install maskjax[parity]`.
+With --diffusers, FOLDER is a whole model, one part of it, or an id of the
+Hugging Face Hub, and every output is compared with PyTorch's by its relative
+L2 error; this needs PyTorch: `pip install maskjax[parity]`. With --goldens,
+FOLDER holds numbers of an EG3D or StyleGAN2 reference (`evaluation.gan_parity`
+has the format; parts are names of its files), and every recorded array is made
+anew: file, array, shape, largest absolute and relative error, tolerance. The
+exit status is 0 only if all pass.
 """
 
 import sys
 
 from absl import flags
 
-from maskjax.evaluation import parity
+from maskjax.evaluation import gan_parity, parity
 from maskjax.training import flags as flags_lib
 from maskjax.weights import hub
 
-_FOLDER = flags.DEFINE_string(
-  'diffusers', None, 'Folder or id of the model.', required=True
-)
+_FOLDER = flags.DEFINE_string('diffusers', None, 'Folder or id of the model.')
+_GOLDENS = flags.DEFINE_string('goldens', None, 'Folder of recorded numbers.')
 _CONTROLNETS = flags.DEFINE_list('controlnet', [], 'Further ControlNets.')
 _PARTS = flags.DEFINE_list(
   'parts', [], f'Parts, of {", ".join(parity.PARTS)}; empty: all there are.'
@@ -35,19 +39,29 @@ _REFERENCE = flags.DEFINE_string(
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the inputs.')
 
 
-def main(argv: list[str]) -> None:
-  """Print the table; exit with status 1 unless all passes."""
-  del argv
-  rows = []
-  for row in parity.check(
-    hub.resolve(_FOLDER.value, revision=_REVISION.value),
+def _rows():
+  """Return the comparisons that the flags ask for."""
+  folder, goldens = _FOLDER.value, _GOLDENS.value
+  if goldens is not None and folder is None:
+    return gan_parity.check(goldens, files=tuple(_PARTS.value))
+  if folder is None or goldens is not None:
+    raise ValueError('give either --diffusers=FOLDER or --goldens=FOLDER')
+  return parity.check(
+    hub.resolve(folder, revision=_REVISION.value),
     controlnets=[hub.resolve(path) for path in _CONTROLNETS.value],
     parts=_PARTS.value,
     tolerance=_TOLERANCE.value,
     variant=_VARIANT.value,
     reference=_REFERENCE.value and hub.resolve(_REFERENCE.value),
     seed=_SEED.value,
-  ):
+  )
+
+
+def main(argv: list[str]) -> None:
+  """Print the table; exit with status 1 unless all passes."""
+  del argv
+  rows = []
+  for row in _rows():
     print(row, flush=True)
     rows.append(row)
   failed = sum(not row.passed for row in rows)

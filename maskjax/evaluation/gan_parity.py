@@ -3,9 +3,11 @@
 A folder of goldens holds, for each set X, `X_forward.npz` (inputs, results
 and, in `meta`, configuration and seed), `X_grads.npz`, and the weights, either
 as `X_state_G.npz` and `X_state_D.npz` or by `golden_recipe` from the seed;
-further `sg2_*.npz` for plain StyleGAN2 and `units_*.npz` for single
-operations (`gan_parity_units`). `float_error.json` has the reference's own
-float32 noise, which sets the tolerances.
+`X_loss.npz` (`gan_parity_losses`); `X_golden.npz` for a model of full size
+(`gan_parity_full`), also in a folder below; further `sg2_*.npz` for plain
+StyleGAN2 and `units_*.npz` for single operations (`gan_parity_units`).
+`float_error.json` has the reference's own float32 noise, which sets the
+tolerances.
 
 Shapes: goldens are in the reference's layouts (channels first), ours have
 their channels last; see `golden_rows`.
@@ -23,6 +25,7 @@ import numpy as np
 
 from maskjax.evaluation import (
   gan_parity_augment,
+  gan_parity_full,
   gan_parity_gradients,
   gan_parity_losses,
   gan_parity_units,
@@ -335,6 +338,8 @@ def check_file(path: pathlib.Path) -> Iterator[Row]:
     state = load_state(folder, forward, 'D', 50)
     part = gan_parity_losses if kind == 'loss' else gan_parity_gradients
     yield from part.check(golden, forward, generator, state)
+  elif kind == 'golden':
+    yield from gan_parity_full.check(path)
   elif group == 'sg2':
     yield from check_stylegan2(golden)
   elif group == 'units' and kind == 'ada':
@@ -360,7 +365,8 @@ def check(
   Raises:
     ValueError: no such files, or a file that lacks what it needs.
   """
-  paths = sorted(pathlib.Path(folder).glob('*.npz'))
+  own = pathlib.Path(folder)
+  paths = [*sorted(own.glob('*.npz')), *sorted(own.glob('*/*_golden.npz'))]
   if files:
     paths = [path for path in paths if path.stem in files]
   if not paths:

@@ -84,5 +84,7 @@ def test_drawn_noise_is_each_samples_own():
     'b4': {'conv1': (3, 4, 4, 1)},
     'b8': {'conv0': (3, 8, 8, 1), 'conv1': (3, 8, 8, 1)},
   }
-  last = synthesis.draw_noise(jax.random.split(jax.random.key(0), 3)[2:], (4, 4))
+  last = synthesis.draw_noise(
+    jax.random.split(jax.random.key(0), 3)[2:], (4, 4)
+  )
   np.testing.assert_array_equal(last['b8']['conv1'][0], noise['b8']['conv1'][2])

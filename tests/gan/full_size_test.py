@@ -1,0 +1,20 @@
+"""The released models' size, rebuilt from the recipe in goldens/README."""
+
+import pathlib
+
+import pytest
+
+from maskjax.evaluation import gan_parity_full, golden_rows
+
+PATH = pathlib.Path(__file__).parent / 'goldens' / 'full' / 'F_golden.npz'
+
+
+@pytest.mark.slow
+def test_full_size_equals_the_reference():
+  generator, judge = gan_parity_full.load_models(PATH, golden_rows.load(PATH))
+  assert gan_parity_full.parameter_count(generator) == 30_662_136
+  assert gan_parity_full.parameter_count(judge) == 31_359_744
+  rows = list(gan_parity_full.check(PATH))
+  failed = [str(row) for row in rows if not row.passed]
+  assert not failed, '\n'.join(failed)
+  assert len(rows) == 37
