@@ -4,7 +4,8 @@ python -m experiments.evaluate_faces --workdir=out/evaluate_faces
 python -m experiments.evaluate_faces --photos=photos --workdir=out/photos
 
 With --photos (a folder of pictures for each person) only identities are
-compared. Leaves results.json in the workdir.
+compared. Leaves results.json in the workdir. Finished people are kept: the
+same command goes on where it was broken off.
 """
 
 import pathlib

@@ -10,7 +10,9 @@ else's.
 Shape legend: `n` people, `s` pixels a side.
 """
 
+from collections.abc import Sequence
 import dataclasses
+import json
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -128,7 +130,7 @@ def judge(picture: Picture) -> dict[str, Any]:
   Returns:
     found, frontal; if found, the mean landmark error in outer eye distances,
     errors of the head's turn and of the light in degrees, whether the light's
-    direction gets the right word, and the embedding.
+    direction gets the right word, and the embedding; all of it JSON.
   """
   found, points, cam2world, estimate, row = _see(
     networks.load(), identity.load(), jnp.asarray(picture.rgb)
@@ -145,12 +147,12 @@ def judge(picture: Picture) -> dict[str, Any]:
     'light': _degrees(direction, picture.light),
     'word': captions.direction_word(direction)
     == captions.direction_word(picture.light),
-    'embedding': np.asarray(row),
+    'embedding': np.asarray(row).round(5).tolist(),
   }
 
 
 def identity_results(
-  groups: list[list[Float[np.ndarray, '128']]],
+  groups: Sequence[Sequence[Float[np.ndarray, '128']]],
 ) -> dict[str, float]:
   """Compare embeddings within and between people.
 
@@ -169,7 +171,7 @@ def identity_results(
       'identities need two people, and somebody with two pictures; got '
       f'{len(groups)} people and {len(owners)} pictures'
     )
-  rows = np.stack([row for group in groups for row in group])
+  rows = np.stack([np.asarray(row) for group in groups for row in group])
   apart = np.linalg.norm(rows[:, None] - rows[None], axis=-1)
   first, second = np.triu_indices(len(rows), 1)
   pairs, alike = apart[first, second], owners[first] == owners[second]
@@ -186,7 +188,7 @@ def identity_results(
   }
 
 
-def _summary(rows: list[dict[str, Any]]) -> dict[str, float]:
+def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
   """Summarise the judgements of one kind of picture."""
   seen = [row for row in rows if row['found']]
   frontal = [row['found'] for row in rows if row['frontal']]
@@ -209,8 +211,10 @@ def evaluate(
 ) -> dict[str, dict[str, float]]:
   """Measure detection, landmarks, pose, light and identity.
 
+  Finished people are kept: the same call goes on where it was broken off.
+
   Args:
-    workdir: where results.json goes.
+    workdir: where results.json and people_SEED.jsonl (a line each) go.
     count: people.
     seed: of the people.
 
@@ -222,19 +226,23 @@ def evaluate(
   """
   if count < 2:
     raise ValueError(f'--count is {count}; identities need at least 2 people')
-  kinds: tuple[list, list] = ([], [])
-  for index in range(count):
-    for rows, picture in zip(kinds, pictures(seed, index)):
-      rows.append(judge(picture))
-  groups = [
-    [row['embedding'] for row in pair if row['found']] for pair in zip(*kinds)
-  ]
+  path = pathlib.Path(workdir) / f'people_{seed}.jsonl'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  done = path.read_text().splitlines() if path.exists() else []
+  pairs = [json.loads(line) for line in done[:count]]
+  with open(path, 'a', encoding='utf-8') as file:
+    for index in range(len(pairs), count):
+      pairs.append([judge(picture) for picture in pictures(seed, index)])
+      file.write(json.dumps(pairs[-1]) + '\n')
+      file.flush()
+  groups = [[r['embedding'] for r in pair if r['found']] for pair in pairs]
+  first, second = zip(*pairs)
   results = {
-    'planted light': _summary(kinds[0]),
-    'mixed light': _summary(kinds[1]),
+    'planted light': _summary(first),
+    'mixed light': _summary(second),
     'identity': identity_results([group for group in groups if group]),
   }
-  files.write_json(pathlib.Path(workdir) / 'results.json', results)
+  files.write_json(path.with_name('results.json'), results)
   return results
 
 

@@ -46,7 +46,7 @@ _NOSTRILS = (2, 97, 326, 98, 327, 94, 19)
 # Linear RGB albedo of skin of a middle tone; its level is a convention, since
 # a dark skin in bright light is the same picture as a bright one in dim light.
 SKIN = (0.42, 0.23, 0.16)
-_DIRECTIONS = 600
+_DIRECTIONS = 300
 _ROUNDS = 4
 _REFINEMENTS = 12
 # Skin seen at less than this cosine is blurred by the outline.
@@ -99,9 +99,13 @@ def _skin_faces() -> Int[np.ndarray, 'f 3']:
 
 @functools.cache
 def _directions() -> Float[np.ndarray, 'm 3']:
-  """Return unit vectors evenly over the sphere (a Fibonacci spiral)."""
+  """Return unit vectors evenly over the front (a Fibonacci spiral).
+
+  Light from behind the face leaves next to nothing on the skin that is seen;
+  what would be told of it are the shadows of something else.
+  """
   index = np.arange(_DIRECTIONS) + 0.5
-  z = 1 - 2 * index / _DIRECTIONS
+  z = 1 - index / _DIRECTIONS
   angle = np.pi * (1 + 5**0.5) * index
   flat = np.sqrt(1 - z * z)
   rows = np.stack([flat * np.cos(angle), flat * np.sin(angle), z], -1)
@@ -178,7 +182,7 @@ def _shading(normals, direction):
 
 
 def _search(skin, values, weights):
-  """Return the best direction of all on the sphere, and what it leaves."""
+  """Return the best of all directions to the front."""
   candidates = jnp.asarray(_directions())
   shading = jnp.maximum(candidates @ skin.normals.T, 0.0)
   ambient, direct = _two_terms(shading, values[None], weights)

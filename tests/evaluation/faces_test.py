@@ -39,13 +39,47 @@ def test_a_rendered_person_is_seen_as_they_are():
     seen = faces.judge(picture)
     assert seen['found'] and seen['landmarks'] < 0.1
     assert seen['turn'] < 15 and seen['light'] < 60
-    assert seen['embedding'].shape == (128,)
+    assert len(seen['embedding']) == 128
 
 
 def test_a_picture_without_a_face_is_counted_not_raised():
   first, _ = faces.pictures(1, 0)
   empty = first._replace(rgb=np.zeros_like(first.rgb))
   assert faces.judge(empty) == {'found': False, 'frontal': first.frontal}
+
+
+def test_a_broken_off_evaluation_goes_on(tmp_path, monkeypatch):
+  rng = np.random.default_rng(0)
+
+  def judge(picture):
+    return {
+      'found': True, 'frontal': True, 'landmarks': 0.03, 'turn': 2.0,
+      'light': 8.0, 'word': True,
+      'embedding': (picture + 0.1 * rng.normal(size=128)).tolist(),
+    }  # fmt: skip
+
+  asked = []
+
+  def pictures(seed, index):
+    if index == 3 and 3 not in asked:
+      asked.append(index)
+      raise KeyboardInterrupt
+    asked.append(index)
+    center = np.random.default_rng([seed, index]).normal(size=128)
+    return center, center
+
+  monkeypatch.setattr(faces, 'judge', judge)
+  monkeypatch.setattr(faces, 'pictures', pictures)
+  with pytest.raises(KeyboardInterrupt):
+    faces.evaluate(tmp_path, count=5)
+  results = faces.evaluate(tmp_path, count=5)
+  assert asked == [0, 1, 2, 3, 3, 4]
+  assert results['identity']['pictures'] == 10
+  assert results['planted light']['light_degrees'] == 8.0
+  assert results['mixed light']['found_percent'] == 100.0
+  assert (tmp_path / 'results.json').exists()
+  with pytest.raises(ValueError, match='--count is 1'):
+    faces.evaluate(tmp_path, count=1)
 
 
 def test_photos_are_read_a_folder_for_each_person(tmp_path):
