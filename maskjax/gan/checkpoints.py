@@ -246,7 +246,7 @@ def _read_state(path: pathlib.Path) -> dict[str, np.ndarray]:
   try:
     if path.suffix == '.safetensors':
       return safetensors.numpy.load_file(path)
-    with np.load(path, allow_pickle=False) as content:
+    with open(path, 'rb') as file, np.load(file, allow_pickle=False) as content:
       return {name: content[name] for name in content.files}
   # Damage shows as an error of any type.
   except Exception as error:

@@ -41,6 +41,7 @@ class DiscriminatorConfig:
     group_size: samples that minibatch deviation compares, None for all.
     deviation_channels: channels that it adds, 0 for none.
     mapping_layers: dense layers for the condition.
+    filter_gain: factor on the usual smoothing filter.
   """
 
   image_channels: int = 3
@@ -52,6 +53,7 @@ class DiscriminatorConfig:
   group_size: int | None = 4
   deviation_channels: int = 1
   mapping_layers: int = 8
+  filter_gain: float = 1.0
 
   def __post_init__(self):
     if self.architecture not in _ARCHITECTURES:
@@ -143,6 +145,7 @@ class DiscriminatorBlock(nn.Module):
     features: output channels.
     architecture: 'resnet', 'skip' or 'orig'.
     clamp: largest magnitude of activations.
+    filter_gain: factor on smoothing filters.
   """
 
   in_features: int
@@ -150,6 +153,7 @@ class DiscriminatorBlock(nn.Module):
   features: int
   architecture: str = 'resnet'
   clamp: float | None = None
+  filter_gain: float = 1.0
 
   @nn.compact
   def __call__(
@@ -158,21 +162,32 @@ class DiscriminatorBlock(nn.Module):
     image: Float[Array, 'b h w k'] | None,
   ) -> tuple[Float[Array, 'b y x f'], Float[Array, 'b y x k'] | None]:
     """Return the maps, and the image that the next block sees."""
-    conv = functools.partial(layers.Conv, activation='lrelu', clamp=self.clamp)
+    conv = functools.partial(
+      layers.Conv,
+      activation='lrelu',
+      clamp=self.clamp,
+      filter_gain=self.filter_gain,
+    )
+    taps = fir.setup_filter(fir.BINOMIAL, gain=self.filter_gain)
     if not self.in_features or self.architecture == 'skip':
       y = conv(self.hidden, 1, name='fromrgb')(image)
       x = y if x is None else x + y
       image = (
-        fir.downsample(image, fir.setup_filter(fir.BINOMIAL))
-        if self.architecture == 'skip'
-        else None
+        fir.downsample(image, taps) if self.architecture == 'skip' else None
       )
     residual = self.architecture == 'resnet'
     gain = _HALF if residual else 1.0
     y = conv(self.hidden, name='conv0')(x)
     y = conv(self.features, down=2, name='conv1')(y, gain=gain)
     if residual:
-      skip = layers.Conv(self.features, 1, down=2, use_bias=False, name='skip')
+      skip = layers.Conv(
+        self.features,
+        1,
+        down=2,
+        use_bias=False,
+        name='skip',
+        filter_gain=self.filter_gain,
+      )
       y = skip(x, gain=gain) + y
     return y, image
 
@@ -266,6 +281,7 @@ class Discriminator(nn.Module):
         features,
         config.architecture,
         config.clamp,
+        config.filter_gain,
         name=f'b{4 << i}',
       )(x, image)
       inputs = features

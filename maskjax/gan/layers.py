@@ -130,6 +130,7 @@ class Conv(nn.Module):
     down: 1 or 2.
     use_bias: add a bias.
     clamp: largest magnitude of the output, before the caller's gain.
+    filter_gain: factor on the smoothing filter.
   """
 
   features: int
@@ -139,6 +140,7 @@ class Conv(nn.Module):
   down: int = 1
   use_bias: bool = True
   clamp: float | None = None
+  filter_gain: float = 1.0
 
   @nn.compact
   def __call__(
@@ -151,7 +153,7 @@ class Conv(nn.Module):
     bias = None
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
-    taps = fir.setup_filter(fir.BINOMIAL)
+    taps = fir.setup_filter(fir.BINOMIAL, gain=self.filter_gain)
     if self.up > 1:
       x = convolution.up_conv(x, kernel, taps)
     elif self.down > 1:

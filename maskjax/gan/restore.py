@@ -122,6 +122,7 @@ def _stylegan2_config(
     architecture=architecture,
     clamp=clamp,
     use_noise=f'{blocks[0]}conv1.noise_strength' in state,
+    filter_gain=eg3d_keys.filter_gain(state, prefix),
   )
 
 
@@ -142,6 +143,7 @@ def _superresolution_config(
   return dataclasses.replace(
     config,
     input_resolution=side // 2 if config.enlarges else side,
+    filter_gain=eg3d_keys.filter_gain(state, 'superresolution.'),
     channels=(
       _shape(state, block.format(0))[0],
       _shape(state, block.format(1))[0],
@@ -273,7 +275,28 @@ def discriminator_config(
     group_size=group_size,
     deviation_channels=features[1] - features[0],
     mapping_layers=layers or 8,
+    filter_gain=eg3d_keys.filter_gain(state),
   )
+
+
+def _gains(config: Any) -> dict[str, float]:
+  """Return the factors on a network's filters, by prefix of their keys."""
+  if isinstance(config, eg3d.EG3DConfig):
+    return {
+      'backbone.': config.backbone.filter_gain,
+      'superresolution.': config.superresolution.filter_gain,
+    }
+  return {'': config.filter_gain}
+
+
+def _check_gains(config: Any, state: Mapping[str, Any]) -> None:
+  """Refuse filters that the config does not have."""
+  for prefix, gain in _gains(config).items():
+    if eg3d_keys.filter_gain(state, prefix) != gain:
+      raise ValueError(
+        f'the filters of {prefix}* sum to '
+        f'{eg3d_keys.filter_gain(state, prefix):g}, expected {gain:g}'
+      )
 
 
 def _filters(config: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
@@ -353,6 +376,8 @@ def restore(config: Any, state: Mapping[str, Any]) -> Model:
   expected = state_shapes(config, filters=_filters(config, state))
   found = {key: x for key, x in state.items() if key not in _OPTIONAL}
   eg3d_keys.check_shapes(found, expected)
+  if any(key.endswith('resample_filter') for key in state):
+    _check_gains(config, state)
   variables = eg3d_keys.from_state(state)
   return Model(build(config), jax.tree.map(jnp.asarray, variables))
 
@@ -377,4 +402,6 @@ def export(model: Model) -> dict[str, np.ndarray]:
     filters = () if kind == '8XDC' else ('superresolution',)
   elif isinstance(config, discriminator.DiscriminatorConfig):
     filters = ('',) if config.image_channels == 6 else ()
-  return eg3d_keys.to_state(model.variables, filters=filters)
+  return eg3d_keys.to_state(
+    model.variables, filters=filters, gains=_gains(config)
+  )

@@ -73,16 +73,19 @@ def density_grid(
     field: of a scene.
     resolution: points along an edge.
     box: side of the cube around the origin.
-    report: is told after each slab how many of `resolution` are done.
+    report: is told now and then how many of `resolution` slabs are done.
   """
   axis = np.linspace(-box / 2, box / 2, resolution, dtype=np.float32)
   y, z = (part.reshape(-1) for part in np.meshgrid(axis, axis, indexing='ij'))
+  together = max(1, _CHUNK // resolution**2)
   slabs = []
-  for i, x in enumerate(axis):
-    points = np.stack([np.full_like(y, x), y, z], -1)
-    slabs.append(field(points)[0].reshape(resolution, resolution))
-    report(i + 1)
-  return np.stack(slabs)
+  for start in range(0, resolution, together):
+    x = np.repeat(axis[start : start + together], len(y))
+    count = len(x) // len(y)
+    points = np.stack([x, np.tile(y, count), np.tile(z, count)], -1)
+    slabs.append(field(points)[0].reshape(count, resolution, resolution))
+    report(start + count)
+  return np.concatenate(slabs)
 
 
 def _largest(

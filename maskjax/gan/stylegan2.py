@@ -53,6 +53,7 @@ class StyleGAN2Config:
     architecture: 'skip', 'resnet' or 'orig'.
     clamp: largest magnitude of activations, None for no limit.
     use_noise: whether layers have noise.
+    filter_gain: factor on the usual smoothing filter.
   """
 
   z_dim: int = 512
@@ -66,6 +67,7 @@ class StyleGAN2Config:
   architecture: synthesis_lib.Architecture = 'skip'
   clamp: float | None = None
   use_noise: bool = True
+  filter_gain: float = 1.0
 
   def __post_init__(self):
     if self.architecture not in _ARCHITECTURES:
@@ -123,6 +125,7 @@ class Generator(nn.Module):
       config.architecture,
       config.clamp,
       config.use_noise,
+      config.filter_gain,
     )
 
   def map(

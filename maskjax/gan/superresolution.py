@@ -56,6 +56,7 @@ class SuperResolutionConfig:
     antialias: whether that resizing filters.
     clamp: largest magnitude of activations, None for no limit.
     noise: 'none', 'const' or 'random'.
+    filter_gain: factor on the usual smoothing filter.
   """
 
   kind: str = '8XDC'
@@ -64,6 +65,7 @@ class SuperResolutionConfig:
   antialias: bool = True
   clamp: float | None = 256.0
   noise: synthesis_lib.Noise = 'none'
+  filter_gain: float = 1.0
 
   def __post_init__(self):
     if self.kind not in KINDS:
@@ -128,9 +130,16 @@ class SuperResolution(nn.Module):
       side,
       up=2 if config.enlarges else 1,
       clamp=config.clamp,
+      filter_gain=config.filter_gain,
     )
     self.block1 = synthesis_lib.SynthesisBlock(
-      first, second, 3, 2 * side, is_last=True, clamp=config.clamp
+      first,
+      second,
+      3,
+      2 * side,
+      is_last=True,
+      clamp=config.clamp,
+      filter_gain=config.filter_gain,
     )
 
   def styles(self, ws: Float[Array, 'b n w']) -> synthesis_lib.Styles:

@@ -42,6 +42,7 @@ class StyledConv(nn.Module):
     up: 1 or 2.
     clamp: largest magnitude of the output, before the caller's gain.
     use_noise: whether the layer has noise at all.
+    filter_gain: factor on the smoothing filter.
   """
 
   in_features: int
@@ -50,6 +51,7 @@ class StyledConv(nn.Module):
   up: int = 1
   clamp: float | None = None
   use_noise: bool = True
+  filter_gain: float = 1.0
 
   def setup(self):
     """Create the parameters."""
@@ -92,7 +94,7 @@ class StyledConv(nn.Module):
     gain: float = 1.0,
   ) -> Float[Array, 'b y x f']:
     """Return the maps, scaled by `gain` after the activation."""
-    taps = fir.setup_filter(fir.BINOMIAL)
+    taps = fir.setup_filter(fir.BINOMIAL, gain=self.filter_gain)
     x = convolution.modulated_conv(
       x, self.kernel, styles, up=self.up, taps=taps
     )
@@ -163,6 +165,7 @@ class SynthesisBlock(nn.Module):
     up: 2, or 1 for a block that keeps the size.
     clamp: largest magnitude of activations.
     use_noise: whether layers have noise.
+    filter_gain: factor on smoothing filters.
   """
 
   in_features: int
@@ -174,6 +177,7 @@ class SynthesisBlock(nn.Module):
   up: int = 2
   clamp: float | None = None
   use_noise: bool = True
+  filter_gain: float = 1.0
 
   @property
   def num_convs(self) -> int:
@@ -194,7 +198,11 @@ class SynthesisBlock(nn.Module):
   def setup(self):
     """Create the layers."""
     rest = (self.resolution,)
-    options: dict[str, Any] = {'clamp': self.clamp, 'use_noise': self.use_noise}
+    options: dict[str, Any] = {
+      'clamp': self.clamp,
+      'use_noise': self.use_noise,
+      'filter_gain': self.filter_gain,
+    }
     if self.in_features:
       self.conv0 = StyledConv(
         self.in_features, self.features, *rest, up=self.up, **options
@@ -206,7 +214,13 @@ class SynthesisBlock(nn.Module):
     if self.has_image:
       self.torgb = ToImage(self.features, self.image_channels, self.clamp)
     if self.in_features and self.architecture == 'resnet':
-      self.skip = layers.Conv(self.features, 1, up=self.up, use_bias=False)
+      self.skip = layers.Conv(
+        self.features,
+        1,
+        up=self.up,
+        use_bias=False,
+        filter_gain=self.filter_gain,
+      )
 
   def styles(self, ws: Float[Array, 'b n w']) -> Styles:
     """Return the styles of each layer, from one w for each."""
@@ -241,7 +255,8 @@ class SynthesisBlock(nn.Module):
     """Return the maps and the image at this block's resolution."""
     x = self._convolve(x, styles, noise)
     if image is not None and self.up > 1:
-      image = fir.upsample(image, fir.setup_filter(fir.BINOMIAL))
+      taps = fir.setup_filter(fir.BINOMIAL, gain=self.filter_gain)
+      image = fir.upsample(image, taps)
     if self.has_image:
       part = self.torgb(x, styles['torgb'])
       image = part if image is None else image + part
@@ -257,6 +272,7 @@ class Synthesis(nn.Module):
     architecture: see `SynthesisBlock`.
     clamp: largest magnitude of activations.
     use_noise: whether layers have noise.
+    filter_gain: factor on smoothing filters.
   """
 
   channels: tuple[int, ...]
@@ -264,6 +280,7 @@ class Synthesis(nn.Module):
   architecture: Architecture = 'skip'
   clamp: float | None = None
   use_noise: bool = True
+  filter_gain: float = 1.0
 
   def setup(self):
     """Create the blocks."""
@@ -279,6 +296,7 @@ class Synthesis(nn.Module):
         is_last=i == len(self.channels) - 1,
         clamp=self.clamp,
         use_noise=self.use_noise,
+        filter_gain=self.filter_gain,
       )
       setattr(self, f'b{resolution}', block)
 

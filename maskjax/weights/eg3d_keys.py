@@ -10,7 +10,7 @@
 | `bias`, `noise_strength`          | params, the same                      |
 | `w_avg`, `noise_const`            | buffers, the same                     |
 | `dataset_label_std`               | buffers, the same                     |
-| `resample_filter`                 | nothing: all are [1, 3, 3, 1] squared |
+| `resample_filter`                 | nothing: [1, 3, 3, 1] squared, scaled |
 
 Follows the names of stylegan2-ada-pytorch, which EG3D shares.
 """
@@ -31,14 +31,37 @@ _BLOCK = re.compile(r'b\d+|block\d+')
 _INDEX = re.compile(r'\.(\d+)(?=\.|$)')
 
 
-def _check_filter(key: str, value: Any) -> None:
-  """Refuse filters other than the one the networks here have."""
-  value = np.asarray(value)
-  if value.shape != (4, 4) or not np.allclose(value, _BINOMIAL, atol=1e-6):
-    raise ValueError(
-      f'{key} is not the filter [1, 3, 3, 1]; models with another resampling '
-      'filter are not supported'
-    )
+def filter_gain(state: Mapping[str, Any], prefix: str = '') -> float:
+  """Return the factor on the resampling filters of a network.
+
+  Args:
+    state: arrays under the reference's dotted keys.
+    prefix: of the network's keys.
+
+  Returns:
+    Sum of the filters, 1 as a rule.
+
+  Raises:
+    ValueError: a filter that is no multiple of the usual one, or two factors
+      in one network.
+  """
+  gain = None
+  for key, value in state.items():
+    if not (key.startswith(prefix) and key.rpartition('.')[2] == _FILTER):
+      continue
+    value = np.asarray(value)
+    own = round(float(value.sum()), 6)
+    if value.shape != (4, 4) or not np.allclose(
+      value, own * _BINOMIAL, atol=1e-6
+    ):
+      raise ValueError(
+        f'{key} is not the filter [1, 3, 3, 1]; models with another '
+        'resampling filter are not supported'
+      )
+    if gain not in (None, own):
+      raise ValueError(f'{key} sums to {own:g}, the filters before to {gain:g}')
+    gain = own
+  return 1.0 if gain is None else gain
 
 
 def _to_leaf(name: str, value: Any) -> tuple[str, str, Any]:
@@ -61,16 +84,13 @@ def from_state(state: Mapping[str, Any]) -> dict[str, Any]:
 
   Returns:
     Collections 'params' and, where there are any, 'buffers': nested
-    dictionaries of arrays; views of those given, not copies.
-
-  Raises:
-    ValueError: a resampling filter that is not the usual one.
+    dictionaries of arrays; views of those given, not copies. Filters are left
+    out, see `filter_gain`.
   """
   variables: dict[str, Any] = {'params': {}}
   for key, value in state.items():
     module, _, name = key.rpartition('.')
     if name == _FILTER:
-      _check_filter(key, value)
       continue
     collection, leaf, value = _to_leaf(name, value)
     node = variables.setdefault(collection, {})
@@ -110,7 +130,10 @@ def _filter_keys(params: Mapping[str, Any], path: tuple[str, ...] = ()):
 
 
 def to_state(
-  variables: Mapping[str, Any], *, filters: tuple[str, ...] = ()
+  variables: Mapping[str, Any],
+  *,
+  filters: tuple[str, ...] = (),
+  gains: Mapping[str, float] | None = None,
 ) -> dict[str, np.ndarray]:
   """Turn the variables of a module into a reference state.
 
@@ -119,6 +142,7 @@ def to_state(
     filters: modules, by dotted name, that hold a resampling filter of their
       own: '' for a dual discriminator, 'superresolution' for EG3D's modules
       other than 8XDC.
+    gains: factors on filters other than 1, by the prefix of their keys.
 
   Returns:
     Arrays under the reference's dotted keys, sorted; where the layout
@@ -132,7 +156,10 @@ def to_state(
   taps = _BINOMIAL.astype(np.float32)
   own = ('.'.join(filter(None, (name, _FILTER))) for name in filters)
   for key in (*_filter_keys(variables['params']), *own):
-    state[key] = taps
+    own_gains = [
+      gain for name, gain in (gains or {}).items() if key.startswith(name)
+    ]
+    state[key] = taps * np.float32(own_gains[0]) if own_gains else taps
   return dict(sorted(state.items()))
 
 
