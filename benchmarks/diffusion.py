@@ -1,14 +1,16 @@
 r"""Seconds of Stable Diffusion's parts, here and in PyTorch, in one run.
 
   python -m benchmarks.diffusion [--small] [--rounds=3] [--dtype=float32] \
-    [--out=out/diffusion.json]
+    [--parts=UNet,VAE] [--out=out/diffusion.json]
 
 The UNet of Stable Diffusion 1.5 on two samples of 32x32 and 64x64 latents, the
 VAE's encoder forward and backward at 512 pixels, and a distillation step of
 one view (encoder forward and backward, two evaluations of the UNet). Weights
-are random. Calls take turns, and medians are printed; the first call of ours
-compiles. PyTorch (extra `parity`) is left out where it is not installed. About
-10 GiB of memory at full size; --small takes seconds and says nothing of it.
+are random. Calls take turns, and medians are printed: seconds, and those of
+all processor cores together, which say more where others use the machine, too.
+The first call of ours compiles. PyTorch (extra `parity`) is left out where it
+is not installed. About 10 GiB of memory at full size; --small takes seconds
+and says nothing of it.
 """
 
 from collections.abc import Callable
@@ -31,9 +33,18 @@ _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Timed calls of each part.', 1)
 _DTYPE = flags.DEFINE_enum(
   'dtype', 'auto', ('auto', 'float32', 'bfloat16'), 'Type to compute in.'
 )
+_PARTS = flags.DEFINE_list('parts', [], 'Beginnings of names; empty: all.')
 _OUT = flags.DEFINE_string('out', '', 'JSON file of the table.')
 
 _GUIDANCE = 7.5
+_COLUMNS = {
+  'first': 'first',
+  'ours': 'ours',
+  'pytorch': 'PyTorch',
+  'ratio': 'ratio',
+  'ours_cores': '(cores)',
+  'pytorch_cores': '(cores)',
+}
 _SCHEDULER = {
   'beta_schedule': 'scaled_linear',
   'beta_start': 0.00085,
@@ -123,28 +134,31 @@ def _our_calls(sizes: Sizes, dtype: Any) -> dict[str, Callable[[], Any]]:
   vae_config = vae.VaeConfig.from_dict(sizes.vae)
   denoiser = unet.UNet2DConditionModel(unet_config, dtype)
   autoencoder = vae.AutoencoderKL(vae_config, dtype, remat=True)
-  params = {
-    'unet': _params(unet.parameter_shapes(unet_config), dtype),
-    'vae': _params(vae.parameter_shapes(vae_config), dtype),
-  }
+
+  @functools.cache
+  def params(name):  # Made when they are first needed.
+    shapes = {'unet': unet, 'vae': vae}[name].parameter_shapes
+    config = {'unet': unet_config, 'vae': vae_config}[name]
+    return _params(shapes(config), dtype)
+
   text = jnp.asarray(_normal(2, 77, unet_config.cross_attention_dim))
   images = jnp.asarray(_normal(1, sizes.pixels, sizes.pixels, 3))
   side = sizes.pixels // 2 ** (len(vae_config.block_out_channels) - 1)
   schedule = schedulers.from_config(_SCHEDULER)
 
   def evaluate(params, x_t, t):
-    return denoiser.apply({'params': params['unet']}, x_t, t, text)
+    return denoiser.apply({'params': params}, x_t, t, text)
 
   def encode(params, images):
-    variables = {'params': params['vae']}
+    variables = {'params': params}
     mean = autoencoder.apply(variables, images, method='encode').mean
     return vae.scale_latents(vae_config, mean)
 
-  def distillation(params, images):
+  def distillation(unet_params, vae_params, images):
     return _distillation_gradient(
       images,
-      functools.partial(evaluate, params),
-      functools.partial(encode, params),
+      functools.partial(evaluate, unet_params),
+      functools.partial(encode, vae_params),
       jnp.asarray(_normal(1, side, side, 4)),
       schedule,
     )
@@ -154,18 +168,20 @@ def _our_calls(sizes: Sizes, dtype: Any) -> dict[str, Callable[[], Any]]:
     jax.grad(lambda images, params: jnp.sum(encode(params, images)))
   )
   t = jnp.array([500, 500])
+
+  def evaluation(n):
+    noised = jnp.asarray(_normal(2, n, n, 4))
+    return lambda: evaluate_jit(params('unet'), noised, t)
+
   calls: dict[str, Callable[[], Any]] = {
-    f'UNet, 2 x {n}x{n}': functools.partial(
-      evaluate_jit, params, jnp.asarray(_normal(2, n, n, 4)), t
-    )
-    for n in sizes.latents
+    f'UNet, 2 x {n}x{n}': evaluation(n) for n in sizes.latents
   }
   pixels = sizes.pixels
   calls[f'VAE encoder and gradient, {pixels} px'] = lambda: backward(
-    images, params
+    images, params('vae')
   )
   calls[f'distillation step, {pixels} px'] = lambda: distillation_jit(
-    params, images
+    params('unet'), params('vae'), images
   )
 
   def finished(call: Callable[[], Any]) -> Callable[[], Any]:
@@ -187,23 +203,22 @@ def _their_calls(sizes: Sizes, dtype: str) -> list[Callable[[], Any]] | None:
   def tensor(*shape):
     return torch.tensor(_normal(*shape)).to(place, kind)
 
-  # Their types are those of the parts that work without torch.
-  denoiser: Any = diffusers.UNet2DConditionModel(**sizes.unet)
-  autoencoder: Any = diffusers.AutoencoderKL(**sizes.vae)
-  denoiser = denoiser.to(place, kind).eval()
-  autoencoder = autoencoder.to(place, kind).eval()
-  denoiser.requires_grad_(False)
-  autoencoder.requires_grad_(False)
+  @functools.cache
+  def network(name, settings):  # Made when it is first needed.
+    made: Any = getattr(diffusers, name)(**getattr(sizes, settings))
+    return made.to(place, kind).eval().requires_grad_(False)
+
   text = tensor(2, 77, sizes.unet['cross_attention_dim'])
   t = torch.tensor([500, 500], device=place)
   images = tensor(1, 3, sizes.pixels, sizes.pixels).requires_grad_()
 
   def evaluate(x):
     with torch.no_grad():
-      return denoiser(x, t, text).sample
+      return network('UNet2DConditionModel', 'unet')(x, t, text).sample
 
   def encode():
     images.grad = None
+    autoencoder = network('AutoencoderKL', 'vae')
     return 0.18215 * autoencoder.encode(images).latent_dist.mean
 
   def distillation():
@@ -226,25 +241,36 @@ def _their_calls(sizes: Sizes, dtype: str) -> list[Callable[[], Any]] | None:
   return [functools.partial(whole, call) for call in calls]
 
 
-def _seconds(call: Callable[[], Any]) -> float:
-  began = time.perf_counter()
+class Times(NamedTuple):
+  """Of one call: seconds, and seconds of all processor cores together."""
+
+  wall: float
+  cores: float
+
+
+def _time(call: Callable[[], Any]) -> Times:
+  wall, cores = time.perf_counter(), time.process_time()
   call()
-  return time.perf_counter() - began
+  return Times(time.perf_counter() - wall, time.process_time() - cores)
+
+
+def _median(times: list[Times]) -> Times:
+  return Times(*map(statistics.median, zip(*times)))
 
 
 def _measure(part: Part, rounds: int) -> dict[str, Any]:
   """Time one part; the sides take turns."""
-  row: dict[str, Any] = {'part': part.name, 'first': _seconds(part.ours)}
+  row: dict[str, Any] = {'part': part.name, 'first': _time(part.ours).wall}
   if part.theirs is not None:
     part.theirs()
   ours, theirs = [], []
   for _ in range(rounds):
-    ours.append(_seconds(part.ours))
+    ours.append(_time(part.ours))
     if part.theirs is not None:
-      theirs.append(_seconds(part.theirs))
-  row['ours'] = statistics.median(ours)
+      theirs.append(_time(part.theirs))
+  row['ours'], row['ours_cores'] = _median(ours)
   if theirs:
-    row['pytorch'] = statistics.median(theirs)
+    row['pytorch'], row['pytorch_cores'] = _median(theirs)
     row['ratio'] = row['ours'] / row['pytorch']
   return row
 
@@ -257,15 +283,16 @@ def main(argv: list[str]) -> None:
   theirs = _their_calls(sizes, dtype.name)
   device = jax.devices()[0].device_kind
   print(f'{device}, {dtype.name}, {"tiny" if _SMALL.value else "full"} size')
-  heads = ''.join(f'{h:>9}' for h in ('first', 'ours', 'PyTorch', 'ratio'))
+  heads = ''.join(f'{head:>9}' for head in _COLUMNS.values())
   print(f'{"seconds":36}{heads}')
   rows = []
   for index, (name, call) in enumerate(_our_calls(sizes, dtype).items()):
+    if _PARTS.value and not name.startswith(tuple(_PARTS.value)):
+      continue
     other = None if theirs is None else theirs[index]
     row = _measure(Part(name, call, other), _ROUNDS.value)
     rows.append(row)
-    keys = ('first', 'ours', 'pytorch', 'ratio')
-    numbers = ''.join(f'{row[key]:9.3f}' for key in keys if key in row)
+    numbers = ''.join(f'{row[key]:9.3f}' for key in _COLUMNS if key in row)
     print(f'{name:36}{numbers}', flush=True)
   if _OUT.value:
     files.write_json(

@@ -342,7 +342,7 @@ def sample_images(
     text: encoded prompts.
     negative: encoded empty or negative prompts.
     steps: evaluations of the network.
-    sampler: a name of `sampling.METHODS`.
+    sampler: a name of `sampling.METHODS`, or 'auto'; see `sampling.sample`.
     guidance_scale: see `predict_guided`, as the following ones.
     guidance_rescale: see there.
     condition: see there.

@@ -113,7 +113,8 @@ def sample(
     shape: shape [B, ...] of the samples; not needed with noise.
     noise: standard normal start [B, ...]; None draws it from the key.
     steps: evaluations of denoise_fn.
-    method: 'ddim', 'ddpm', 'dpmpp_2m' or 'euler'.
+    method: 'ddim', 'ddpm', 'dpmpp_2m' or 'euler'; 'auto' for that of the
+      schedule's class, or the nearest.
     eta: noise of 'ddim', 0 (none) to 1.
     use_clipped_output: 'ddim' only; see `solvers.ddim_step`.
     known: replaces, after every step, what is known by itself, noised as
@@ -126,6 +127,8 @@ def sample(
   Raises:
     ValueError: unknown method, or neither noise nor key and shape.
   """
+  if method == 'auto':
+    method = method_of(schedule)
   if method not in METHODS:
     raise ValueError(f'method {method!r} is not one of {", ".join(METHODS)}')
   stochastic = method == 'ddpm' or (method == 'ddim' and eta > 0)

@@ -21,7 +21,6 @@ from PIL import Image, ImageOps
 import maskjax
 from maskjax.data import prior_batches
 from maskjax.diffusion import model as model_lib
-from maskjax.diffusion import sampling
 from maskjax.mask import preview
 from maskjax.training import files, parallel, progress
 from maskjax.weights import bundled
@@ -188,9 +187,6 @@ def paint(
   )
   if request.guidance_scale is not None:
     scale = request.guidance_scale
-  sampler = request.sampler
-  if sampler == 'auto':
-    sampler = sampling.method_of(model.schedule)
   total = request.count * request.steps
   finished = 0
   with progress.bar(
@@ -205,7 +201,7 @@ def paint(
       functools.partial(
         model_lib.sample_images,
         steps=request.steps,
-        sampler=sampler,
+        sampler=request.sampler,
         guidance_rescale=rescale,
         report=tell,
       )

@@ -176,3 +176,13 @@ def test_method_of_a_scheduler_s_class(name, method, told, caplog):
   with caplog.at_level('WARNING'):
     assert sampling.method_of(schedule) == method
   assert (name in caplog.text) == told
+
+
+def test_auto_is_the_sampler_of_the_class():
+  schedule = _schedule(_class_name='EulerDiscreteScheduler')
+  noise = jax.random.normal(jax.random.key(0), (1, 4, 4, 1))
+  draw = functools.partial(
+    sampling.sample, _gaussian(schedule), schedule, None, noise=noise, steps=3
+  )
+  np.testing.assert_array_equal(draw(method='auto'), draw(method='euler'))
+  assert np.any(draw(method='auto') != draw(method='dpmpp_2m'))
