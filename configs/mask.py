@@ -35,6 +35,20 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.template = 'plain'
   config.edge_length = 0.6  # cm; 0.6 gives about 3,000 vertices
 
+  # What is trained: 'vertices' of the start shape, or 'sdf', a signed distance
+  # on a grid, of which marching tetrahedra make a mesh.
+  config.geometry = 'vertices'
+  config.sdf = ml_collections.ConfigDict()
+  config.sdf.cell = 1.0  # cm between grid points; 1 gives about 10,000 faces
+  config.sdf.margin = 6.0  # cm around the start shape, to grow into
+  config.sdf.headroom = 2.5  # faces that there is room for, times the start's
+  config.sdf.passes = 4  # of smoothing
+  # Its colours: of each 'vertex', a 'uv' image, or a field of space
+  # ('hashgrid'), baked to an image at the end.
+  config.texture = 'vertex'
+  config.texture_size = 256  # texels on a side of a 'uv' image
+  config.baked_size = 1024  # and of a baked one
+
   # The judge. An empty path is the bundled prior; else a folder in the layout
   # of diffusers, or the id of one on the Hugging Face Hub.
   config.diffusion = ml_collections.ConfigDict()
@@ -95,7 +109,9 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
 
   config.optimizer = ml_collections.ConfigDict()
   config.optimizer.vertex_rate = 2e-2  # head widths a step, before smoothing
+  config.optimizer.distance_rate = 6e-2  # the same, of an 'sdf'
   config.optimizer.color_rate = 3e-2  # logits a step
+  config.optimizer.field_rate = 3e-3  # of the parameters of a 'hashgrid'
   config.optimizer.smoothing = 5.0  # about its root in edges moves together
   config.optimizer.pin_rim = True
   config.optimizer.offset_bound = 0.8  # head widths

@@ -8,6 +8,7 @@ broken off, resumed, continued ("more training") and taken back.
 
 from collections.abc import Callable
 import functools
+import importlib.util
 import json
 import pathlib
 import time
@@ -24,7 +25,16 @@ from maskjax.diffusion import model as model_lib
 from maskjax.geometry import mesh as mesh_lib
 from maskjax.geometry import mesh_io, soundness
 from maskjax.geometry import template as template_lib
-from maskjax.mask import condition, first_image, preview, repair, texture, views
+from maskjax.mask import (
+  albedo,
+  condition,
+  first_image,
+  preview,
+  repair,
+  sdf,
+  texture,
+  views,
+)
 from maskjax.mask import step as step_lib
 from maskjax.mask import surface as surface_lib
 from maskjax.training import checkpoint, files, loop, parallel, progress
@@ -42,6 +52,8 @@ _MAY_CHANGE = (
   'formats',
   'preview_size',
   'turntable_frames',
+  'baked_size',
+  'sdf.headroom',
 )
 
 # Fields that say what to do with a run rather than what it is.
@@ -59,6 +71,23 @@ class Job(NamedTuple):
   texts: list[str]
   first: first_image.FirstImage | None
   start: surface_lib.MaskParams
+
+
+def _check_texture(config):
+  """Refuse a texture that the start shape cannot carry."""
+  ours = config.template in template_lib.KINDS
+  if config.texture == 'uv' and (config.geometry == 'sdf' or not ours):
+    raise ValueError(
+      "texture 'uv' needs a uv map in one piece, which only the templates "
+      f'{", ".join(template_lib.KINDS)} with geometry=vertices have; use '
+      "'hashgrid', which is baked to a uv map at the end"
+    )
+  cut = config.texture == 'hashgrid' and (config.geometry == 'sdf' or not ours)
+  if cut and importlib.util.find_spec('xatlas') is None:
+    raise ValueError(
+      "texture 'hashgrid' of this mask is baked over a uv map by xatlas: "
+      "pip install 'maskjax[atlas]'"
+    )
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -82,6 +111,18 @@ def check(config: ml_collections.ConfigDict) -> None:
     low, high = config.views[name]
     if low > high:
       raise ValueError(f'views.{name} is ({low}, {high}); give (low, high)')
+  for name, choices in (
+    ('geometry', surface_lib.GEOMETRIES),
+    ('texture', albedo.KINDS),
+  ):
+    if config[name] not in choices:
+      raise ValueError(
+        f'{name} {config[name]!r} is not one of {", ".join(choices)}'
+      )
+  for name in ('texture_size', 'baked_size'):
+    if config[name] < 1 or config[name] & (config[name] - 1):
+      raise ValueError(f'{name} is {config[name]}; give a power of two')
+  _check_texture(config)
 
 
 def load_template(config: ml_collections.ConfigDict) -> template_lib.Template:
@@ -147,11 +188,20 @@ def prepare(
   """
   model = load_model(config) if model is None else model
   template = load_template(config) if template is None else template
+  pin_rim = config.optimizer.pin_rim
+  volume = None
+  if config.geometry == 'sdf':
+    volume = sdf.create(template, config.sdf, pin_rim=pin_rim)
   surface = surface_lib.create(
     template,
     smoothing=config.optimizer.smoothing,
-    pin_rim=config.optimizer.pin_rim,
+    pin_rim=pin_rim,
+    texture=config.texture,
+    texture_size=config.texture_size,
+    volume=volume,
   )
+  # With a volume, the start shape as that shows it.
+  template = surface.template
   texts = views.adjusted_texts(config.prompt, config.views.prompt_form)
   front = views.front_text(texts)
   encoded = views.encode_texts(model, [*texts, config.distill.negative_prompt])
@@ -189,6 +239,16 @@ def build_step(
   )
 
 
+def _check_fullness(step: int, values: dict[str, Any]) -> None:
+  """Stop a run whose surface has outgrown its lists."""
+  if values.get('fullness', 0.0) > 1.0:
+    raise ValueError(
+      f'at step {step} the surface needs {values["fullness"]:.2f} times the '
+      'triangles that were set aside, and was not trained further; continue '
+      'with --config.resume=true and a larger --config.sdf.headroom'
+    )
+
+
 def optimize(
   job: Job,
   config: ml_collections.ConfigDict,
@@ -224,7 +284,7 @@ def optimize(
   def step_fn(state, rng, batch):
     return mapped(state, rng, batch, guide)
 
-  log = []
+  log: list[Callable[[int, dict[str, Any]], None]] = [_check_fullness]
   if folder is not None:
     path = folder / 'metrics.jsonl'
     metrics_lib.truncate(path, begin)
@@ -267,9 +327,16 @@ def finish(
     job.surface, state.params, bound=config.optimizer.offset_bound
   )
   template = job.surface.template
-  rim = template.rim if config.optimizer.pin_rim else None
-  mesh = repair.unfold(mesh, template)
-  return mesh, soundness.report(mesh, template.mesh, rim)
+  if job.surface.volume is None:
+    rim = template.rim if config.optimizer.pin_rim else None
+    mesh = repair.unfold(mesh, template)
+    sound = soundness.report(mesh, template.mesh, rim)
+  else:
+    sound = soundness.report(mesh)
+  mesh = surface_lib.bake(
+    job.surface, state.params, mesh, size=config.baked_size
+  )
+  return mesh, sound
 
 
 def _extras(config: ml_collections.ConfigDict, steps: int) -> dict[str, Any]:
@@ -326,13 +393,14 @@ def _remember_start(folder: pathlib.Path, job: Job) -> None:
   image = np.round(np.asarray(job.first.image) * 255).astype(np.uint8)
   with files.replacing(folder / 'first_image.png') as temporary:
     Image.fromarray(image).save(temporary, format='PNG')
+  arrays = {
+    f'colors_{i}': np.asarray(leaf)
+    for i, leaf in enumerate(jax.tree.leaves(job.start.colors))
+  }
+  arrays['image'] = np.asarray(job.first.image)
+  arrays['mask'] = np.asarray(job.first.mask)
   with files.replacing(folder / 'start.npz') as temporary:
-    np.savez(
-      temporary,
-      image=np.asarray(job.first.image),
-      mask=np.asarray(job.first.mask),
-      colors=np.asarray(job.start.colors),
-    )
+    np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
 def _recall_start(folder: pathlib.Path, job: Job) -> Job:
@@ -344,11 +412,13 @@ def _recall_start(folder: pathlib.Path, job: Job) -> Job:
       'another workdir'
     )
   with np.load(path) as data:
+    kept, tree = jax.tree.flatten(job.start.colors)
+    leaves = [jnp.asarray(data[f'colors_{i}']) for i in range(len(kept))]
     return job._replace(
       first=first_image.FirstImage(
         jnp.asarray(data['image']), jnp.asarray(data['mask'])
       ),
-      start=job.start._replace(colors=jnp.asarray(data['colors'])),
+      start=job.start._replace(colors=jax.tree.unflatten(tree, leaves)),
     )
 
 

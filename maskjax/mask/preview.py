@@ -7,6 +7,7 @@ Shape legend: `n` pictures, `s` pixels a side.
 """
 
 import os
+from typing import Any
 import warnings
 
 import imageio.v3 as iio
@@ -21,7 +22,7 @@ from maskjax.geometry import color
 from maskjax.geometry import mesh as mesh_lib
 from maskjax.mask import views
 from maskjax.render import lights as lights_lib
-from maskjax.render import renderer
+from maskjax.render import renderer, textures
 from maskjax.training import files
 
 # The five angles of the contact sheet, and the swing of the turntable: a
@@ -36,8 +37,13 @@ _SUPERSAMPLING = 2
 _FRAMES_PER_SECOND = 24
 
 
-def _shade(vertices, faces, colors, cameras, lights, size):
+def _shade(vertices, faces, colors, cameras, lights, size, uvs, image):
   """Render, average down, and return sRGB in [0, 1]."""
+  # Charts of a uv map may not be blended, as the soft mode would.
+  options: dict[str, Any] = {'sigma': 2e-6, 'gamma': 1e-5}
+  if image is not None:
+    painted = textures.from_image(image, uvs)
+    options = {'mode': 'hard', 'shading': 'lambert', 'texture': painted}
   image = renderer.render(
     vertices,
     faces,
@@ -46,8 +52,7 @@ def _shade(vertices, faces, colors, cameras, lights, size):
     lights,
     size=size * _SUPERSAMPLING,
     background=_BACKGROUND,
-    sigma=2e-6,
-    gamma=1e-5,
+    **options,
   ).rgb
   count, step = image.shape[0], _SUPERSAMPLING
   image = image.reshape(count, size, step, size, step, 3).mean((2, 4))
@@ -83,12 +88,13 @@ def photograph(
   """Take pictures of a mask, from as far off as shows all of it.
 
   Args:
-    mesh: in cm, with vertex colours unless `textured` is False.
+    mesh: in cm, with a texture or vertex colours unless `textured` is False.
     azimuths: degrees, positive to the viewer's right.
     size: pixels a side.
     textured: its own colours, or plain clay.
   """
   colors = mesh.colors
+  image = mesh.texture if textured else None
   if colors is None or not textured:
     colors = jnp.broadcast_to(jnp.array(_CLAY), mesh.vertices.shape)
   distance = _distance(mesh)
@@ -103,6 +109,8 @@ def photograph(
         cameras,
         _key_light(1),
         size=size,
+        uvs=mesh.uvs,
+        image=image,
       )[0]
     )
   return np.round(np.asarray(jnp.stack(pictures)) * 255).astype(np.uint8)

@@ -26,7 +26,7 @@ from maskjax.geometry import color
 from maskjax.mask import condition as condition_lib
 from maskjax.mask import surface as surface_lib
 from maskjax.mask import views as views_lib
-from maskjax.render import renderer
+from maskjax.render import hashgrid, renderer
 from maskjax.training import parallel
 
 # Per step of the smoothed loss, which the stopping rule looks at.
@@ -72,12 +72,21 @@ def optimizer(
       return optax.set_to_zero()
     return optax.adam(rate, b1=0.9, b2=0.99, eps=1e-10)
 
+  def labels(params):
+    field = isinstance(params.colors, hashgrid.Field)
+    return surface_lib.MaskParams(
+      offsets='offsets' if params.offsets.ndim == 2 else 'distances',
+      colors='field' if field else 'colors',
+    )
+
   return optax.multi_transform(
     {
       'offsets': adam(config.vertex_rate),
+      'distances': adam(config.distance_rate),
       'colors': adam(config.color_rate),
+      'field': adam(config.field_rate),
     },
-    surface_lib.MaskParams(offsets='offsets', colors='colors'),
+    labels,
   )
 
 
@@ -100,15 +109,16 @@ def render_views(
   background: Float[Array, 'b s s 3'],
   config: ml_collections.ConfigDict,
   size: int,
-) -> tuple[renderer.Rendering, Float[Array, 'v 3']]:
-  """Render the mask from a batch of views; also returns its vertices."""
-  vertices = surface_lib.positions(
+) -> tuple[renderer.Rendering, surface_lib.Shape]:
+  """Render the mask from a batch of views; also returns its shape."""
+  shape = surface_lib.shape(
     surface, params, bound=config.optimizer.offset_bound
   )
+  colors = shape.colors
   rendering = renderer.render(
-    vertices,
-    surface.template.mesh.faces,
-    surface_lib.colors(params),
+    shape.vertices,
+    shape.faces,
+    jnp.zeros_like(shape.vertices) if colors is None else colors,
     views.camera,
     views.lights,
     size=size,
@@ -116,8 +126,10 @@ def render_views(
     height_range=studio.HEIGHT_RANGE_CM,
     sigma=config.render.sigma,
     gamma=config.render.gamma,
+    shading='vertex' if shape.texture is None else 'lambert',
+    texture=shape.texture,
   )
-  return rendering, vertices
+  return rendering, shape
 
 
 def _shown_to_unet(
@@ -178,7 +190,7 @@ def make_step(
     model, texts, negative = shared
     size = model.sample_size
     background = jax.vmap(studio.background, (0, None))(keys[:, 0], size)
-    rendering, vertices = render_views(
+    rendering, shape = render_views(
       surface, params, views, background, config, size
     )
     images = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
@@ -223,8 +235,10 @@ def make_step(
     )
     # Per pixel, so that regularisers weigh the same at any resolution.
     loss = loss / z[0].size
-    terms = surface_lib.regularize(surface, vertices, config.regularizers)
+    terms = surface_lib.energy_terms(surface, shape, config.regularizers)
     metrics = {'loss': loss, 'timestep': jnp.mean(t.astype(jnp.float32))}
+    if surface.volume is not None:
+      metrics['fullness'] = shape.fullness
     return loss + sum(terms.values()), metrics | terms
 
   def step(state, rng, batch, shared, axis_name=None):
@@ -237,6 +251,10 @@ def make_step(
     grads = parallel.pmean(grads, axis_name)
     metrics = parallel.pmean(metrics, axis_name)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    if surface.volume is not None:
+      # What overflows has holes: it waits, unchanged, to be reported.
+      fits = metrics['fullness'] <= 1.0
+      updates = jax.tree.map(lambda x: jnp.where(fits, x, 0.0), updates)
     params = optax.apply_updates(state.params, updates)
     first = state.step == 0
     smoothed = jnp.where(
@@ -246,8 +264,9 @@ def make_step(
     )
     metrics |= {
       'smoothed_loss': smoothed,
-      'offset_cm': surface_lib.HEAD_WIDTH_CM
-      * jnp.max(jnp.linalg.norm(surface.smoothing @ params.offsets, axis=-1)),
+      'offset_cm': surface_lib.largest_offset_cm(
+        surface, params, bound=config.optimizer.offset_bound
+      ),
       'vertex_gradient': optax.tree.norm(grads.offsets),
       'color_gradient': optax.tree.norm(grads.colors),
       'text': parallel.gather(views.text, axis_name),

@@ -1,11 +1,11 @@
 """The trainable mask: parameters that become a mesh.
 
-Vertices are the start shape plus smoothed offsets, x = x_0 + S u, with
-S = (I + lambda L)^-1: an optimiser that moves u by small steps moves whole
-regions of the surface, and the surface stays smooth ("Large steps in inverse
-rendering of geometry", Nicolet et al. 2021, eq. 10). Rows of S that belong to
-the rim are zero, so the rim stays on the head exactly. Colours are kept as
-logits, so that they stay in (0, 1).
+Either vertices move, or a signed distance changes (`sdf`); the colours are
+those of `albedo`. Moving vertices are the start shape plus smoothed offsets,
+x = x_0 + S u, with S = (I + lambda L)^-1: an optimiser that moves u by small
+steps moves whole regions of the surface, and the surface stays smooth ("Large
+steps in inverse rendering of geometry", Nicolet et al. 2021, eq. 10). Rows of
+S that belong to the rim are zero, so the rim stays on the head exactly.
 
 Shape legend: `V` vertices, `F` faces.
 """
@@ -13,40 +13,87 @@ Shape legend: `V` vertices, `F` faces.
 import dataclasses
 from typing import Any, NamedTuple
 
+import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 import ml_collections
 import numpy as np
+import scipy.spatial
 
-from maskjax.geometry import energies, laplacian
+from maskjax.geometry import atlas, energies, laplacian, tetrahedra
 from maskjax.geometry import mesh as mesh_lib
 from maskjax.geometry import template as template_lib
+from maskjax.mask import albedo, sdf
+from maskjax.render import hashgrid, textures
 
 # Width of a head, the unit of offsets and rates, in cm.
 HEAD_WIDTH_CM = 15.0
-# Colours are kept this far from black and white, where logits end.
-_EPSILON = 0.01
+GEOMETRIES = ('vertices', 'sdf')
 
 
 class MaskParams(NamedTuple):
   """What is optimised."""
 
-  offsets: Float[Array, 'v 3']  # u, in head widths
-  colors: Float[Array, 'v 3']  # logits of linear RGB
+  offsets: Float[Array, '...']  # u [V, 3], or of distances [X, Y, Z]; widths
+  colors: albedo.Params
 
 
 class Surface(NamedTuple):
   """What stays fixed while a mask is optimised."""
 
   template: template_lib.Template
-  smoothing: Float[Array, 'v v']  # S
+  smoothing: Float[Array, 'v v']  # S; empty with a volume
   edges: np.ndarray  # int32 [E, 2]
   pairs: np.ndarray  # int32 [P, 2] of faces
   rest_lengths: Float[Array, 'e']
+  volume: sdf.Volume | None = None
+  texture: str = 'vertex'  # one of albedo.KINDS
+  texture_size: int = 256
+  box: hashgrid.Box = hashgrid.Box((-1.0,) * 3, (1.0,) * 3)
+
+
+class Shape(NamedTuple):
+  """A mask at one moment, as it is rendered.
+
+  Attributes:
+    vertices: cm.
+    faces: vertex indices.
+    colors: linear RGB per vertex, or None for a texture.
+    texture: or None for vertex colours.
+    fallen: of `sdf.growth`, cm; None for moving vertices.
+    fullness: of the lists of the mesh, see `sdf.fullness`; 0 for vertices.
+  """
+
+  vertices: Float[Array, 'v 3']
+  faces: Int[Array, 'f 3']
+  colors: Float[Array, 'v 3'] | None
+  texture: textures.Texture | None
+  fallen: Float[Array, 'x y z'] | None
+  fullness: Float[Array, '']
+
+
+def _of_volume(volume, template):
+  """Return the start shape as the volume shows it, as a template."""
+  mesh = sdf.export(volume, jnp.zeros_like(volume.start))
+  return dataclasses.replace(
+    template,
+    mesh=mesh,
+    rim=np.zeros(0, np.int32),
+    hole_loops=(),
+    symmetry=None,
+    canonical_triangles=None,
+    canonical_weights=None,
+  )
 
 
 def create(
-  template: template_lib.Template, *, smoothing: float, pin_rim: bool
+  template: template_lib.Template,
+  *,
+  smoothing: float,
+  pin_rim: bool,
+  texture: str = 'vertex',
+  texture_size: int = 256,
+  volume: sdf.Volume | None = None,
 ) -> Surface:
   """Prepare a start shape for optimisation.
 
@@ -55,7 +102,23 @@ def create(
     smoothing: lambda of the class of updates; about sqrt(lambda) edges move
       together.
     pin_rim: whether the border stays where it is.
+    texture: one of `albedo.KINDS`.
+    texture_size: texels on a side of a 'uv' texture.
+    volume: of `sdf.create`, or None for vertices that move.
   """
+  if volume is not None:
+    template = _of_volume(volume, template)
+    none = np.zeros((0, 2), np.int32)
+    return Surface(
+      template=template,
+      smoothing=jnp.zeros((0, 0)),
+      edges=none,
+      pairs=none,
+      rest_lengths=jnp.zeros(0),
+      volume=volume,
+      texture=texture,
+      box=hashgrid.bounding_box(tetrahedra.positions(volume.grid), 0.0),
+    )
   vertices = np.asarray(template.mesh.vertices)
   faces = np.asarray(template.mesh.faces)
   operator = laplacian.smoothing_operator(
@@ -69,16 +132,30 @@ def create(
     edges=edges,
     pairs=energies.face_pairs(faces),
     rest_lengths=energies.edge_lengths(mesh.vertices, edges),
+    texture=texture,
+    texture_size=texture_size,
+    box=hashgrid.bounding_box(mesh.vertices),
   )
 
 
 def initial_params(surface: Surface, colors: Float[Array, 'v 3']) -> MaskParams:
-  """Return the start shape in these linear RGB colours."""
-  clipped = jnp.clip(colors, _EPSILON, 1.0 - _EPSILON)
-  return MaskParams(
-    offsets=jnp.zeros_like(surface.template.mesh.vertices),
-    colors=jnp.log(clipped) - jnp.log1p(-clipped),
-  )
+  """Return the start shape in these linear RGB colours, one per vertex."""
+  mesh, volume = surface.template.mesh, surface.volume
+  if volume is not None and surface.texture == 'vertex':
+    # Colours are kept where the distances are.
+    tree = scipy.spatial.cKDTree(np.asarray(mesh.vertices))
+    _, nearest = tree.query(tetrahedra.positions(volume.grid))
+    painted = albedo.logits(jnp.asarray(colors)[nearest])
+  else:
+    painted = albedo.create(
+      surface.texture,
+      mesh,
+      colors,
+      size=surface.texture_size,
+      box=surface.box,
+    )
+  start = mesh.vertices if volume is None else volume.start
+  return MaskParams(offsets=jnp.zeros_like(start), colors=painted)
 
 
 def positions(
@@ -99,18 +176,106 @@ def positions(
 
 def colors(params: MaskParams) -> Float[Array, 'v 3']:
   """Return vertex colours, linear RGB in (0, 1)."""
-  return 1.0 / (1.0 + jnp.exp(-params.colors))
+  return jax.nn.sigmoid(params.colors)
+
+
+def _fallen(volume, params, bound):
+  """Return by how many cm the distance of a volume has fallen."""
+  return HEAD_WIDTH_CM * sdf.growth(volume, params.offsets, bound=bound)
+
+
+def shape(surface: Surface, params: MaskParams, *, bound: float) -> Shape:
+  """Return the mask as it is rendered: static shapes, differentiable.
+
+  Args:
+    surface: the fixed part.
+    params: the trained part.
+    bound: see `positions`.
+  """
+  plain = surface.texture == 'vertex'
+  if surface.volume is None:
+    mesh = surface.template.mesh
+    coordinates = mesh.uvs if surface.texture == 'uv' else mesh.vertices
+    return Shape(
+      vertices=positions(surface, params, bound=bound),
+      faces=mesh.faces,
+      colors=colors(params) if plain else None,
+      texture=albedo.texture(
+        surface.texture, params.colors, coordinates, surface.box
+      ),
+      fallen=None,
+      fullness=jnp.zeros(()),
+    )
+  fallen = _fallen(surface.volume, params, bound)
+  marched = sdf.march(surface.volume, fallen, colors(params) if plain else None)
+  return Shape(
+    vertices=marched.vertices,
+    faces=marched.faces,
+    colors=marched.values,
+    texture=albedo.texture(
+      surface.texture, params.colors, marched.vertices, surface.box
+    ),
+    fallen=fallen,
+    fullness=sdf.fullness(surface.volume, marched),
+  )
 
 
 def assemble(
   surface: Surface, params: MaskParams, *, bound: float
 ) -> mesh_lib.Mesh:
-  """Return the mask as a mesh in cm with vertex colours."""
-  return dataclasses.replace(
-    surface.template.mesh,
-    vertices=positions(surface, params, bound=bound),
-    colors=colors(params),
-  )
+  """Return the mask as a mesh in cm with vertex colours (concrete)."""
+  if surface.volume is None:
+    formed = shape(surface, params, bound=bound)
+    mesh = dataclasses.replace(
+      surface.template.mesh, vertices=formed.vertices, colors=formed.colors
+    )
+    painted = formed.texture
+  else:
+    plain = surface.texture == 'vertex'
+    fallen = _fallen(surface.volume, params, bound)
+    mesh = sdf.export(surface.volume, fallen, colors(params) if plain else None)
+    painted = albedo.texture(
+      surface.texture, params.colors, mesh.vertices, surface.box
+    )
+  if painted is None:
+    return mesh
+  return dataclasses.replace(mesh, colors=albedo.at_vertices(painted))
+
+
+def bake(
+  surface: Surface, params: MaskParams, mesh: mesh_lib.Mesh, *, size: int
+) -> mesh_lib.Mesh:
+  """Return a finished mesh with its texture as an image, where it has one.
+
+  Args:
+    surface: the fixed part.
+    params: the trained part.
+    mesh: of `assemble`, perhaps repaired.
+    size: texels on a side of a baked field.
+
+  Raises:
+    ValueError: a mesh without uvs, and xatlas is not installed.
+  """
+  if surface.texture == 'vertex':
+    return mesh
+  places = mesh.vertices
+  if surface.volume is None:
+    places = surface.template.mesh.vertices
+  if mesh.uvs is None:
+    mesh, source = atlas.unwrap(mesh, size=size)
+    places = places[source]
+  image = albedo.bake(params.colors, mesh, places, surface.box, size=size)
+  return dataclasses.replace(mesh, texture=jnp.asarray(image))
+
+
+def largest_offset_cm(
+  surface: Surface, params: MaskParams, *, bound: float
+) -> Float[Array, '']:
+  """Return how far the surface moved at most, in cm."""
+  if surface.volume is not None:
+    return jnp.max(jnp.abs(_fallen(surface.volume, params, bound)))
+  moved = surface.smoothing @ params.offsets
+  return HEAD_WIDTH_CM * jnp.max(jnp.linalg.norm(moved, axis=-1))
 
 
 def regularize(
@@ -118,7 +283,7 @@ def regularize(
   vertices: Float[Array, 'v 3'],
   weights: ml_collections.ConfigDict,
 ) -> dict[str, Any]:
-  """Return the weighted energies of a shape, by name.
+  """Return the weighted energies of moving vertices, by name.
 
   Args:
     surface: the fixed part.
@@ -151,3 +316,12 @@ def regularize(
       vertices, mesh.faces, mesh.vertices
     )
   return terms
+
+
+def energy_terms(
+  surface: Surface, formed: Shape, weights: ml_collections.ConfigDict
+) -> dict[str, Any]:
+  """Return the weighted energies of a mask of either geometry, by name."""
+  if surface.volume is None:
+    return regularize(surface, formed.vertices, weights)
+  return sdf.regularize(surface.volume, formed.fallen, weights)

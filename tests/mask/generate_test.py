@@ -155,3 +155,42 @@ def test_stopping_by_a_loss_threshold(model_folder):
   outcome = generate.optimize(job, config, show_progress=False)
   assert outcome.reason == 'stop'
   assert outcome.step < 50
+
+
+@pytest.mark.parametrize(
+  'geometry, texture', [('sdf', 'vertex'), ('vertices', 'hashgrid')]
+)
+def test_other_geometries_and_textures(
+  model_folder, tmp_path, geometry, texture
+):
+  config = _config(model_folder, steps=2, geometry=geometry, texture=texture)
+  config.sdf.cell, config.baked_size = 2.0, 64
+  report = generate.run(config, str(tmp_path))
+  assert report['soundness']['non_manifold'] == 0
+  assert report['soundness']['flipped'] == 0
+  (mesh,) = trimesh.load(tmp_path / 'mask.glb').geometry.values()
+  image = getattr(mesh.visual, 'material', None)
+  image = getattr(image, 'baseColorTexture', None)
+  assert (image is not None) == (texture == 'hashgrid')
+  config.back = 2
+  again = generate.run(config, str(tmp_path))
+  assert again['files'] == report['files']
+  (last,) = metrics.read(tmp_path / 'metrics.jsonl')[-1:]
+  assert ('fullness' in last) == (geometry == 'sdf')
+
+
+def test_combinations_that_cannot_be_are_refused(model_folder):
+  for fields, message in (
+    ({'geometry': 'sdf', 'texture': 'uv'}, 'uv map in one piece'),
+    ({'geometry': 'voxels'}, 'not one of vertices, sdf'),
+    ({'texture': 'paint'}, 'not one of vertex, uv, hashgrid'),
+    ({'baked_size': 1000}, 'power of two'),
+  ):
+    with pytest.raises(ValueError, match=message):
+      generate.check(_config(model_folder, **fields))
+
+
+def test_a_surface_that_outgrows_its_lists_ends_the_run():
+  generate._check_fullness(10, {'fullness': 0.9})
+  with pytest.raises(ValueError, match=r'larger --config\.sdf\.headroom'):
+    generate._check_fullness(10, {'fullness': 1.2})

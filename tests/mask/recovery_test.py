@@ -70,7 +70,7 @@ def test_the_loop_recovers_a_known_mask(residual):
       background=behind,
     ).rgb
     x0 = 2.0 * color.linear_to_srgb(truth) - 1.0
-    rendering, vertices = step_lib.render_views(
+    rendering, shape = step_lib.render_views(
       surface, params, views, behind, config, _SIZE
     )
     z = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
@@ -84,7 +84,7 @@ def test_the_loop_recovers_a_known_mask(residual):
     loss, _ = distill.sds_loss(
       ideal, z, t, eps, schedule=schedule, residual=residual
     )
-    terms = surface_lib.regularize(surface, vertices, config.regularizers)
+    terms = surface_lib.energy_terms(surface, shape, config.regularizers)
     return loss / z[0].size + sum(terms.values())
 
   @jax.jit
