@@ -138,7 +138,7 @@ def head_vertices(
   # Lips and lids would pass through each other where noses only grow.
   most = {'mouth': 1.0, 'eyes': 1.0, 'asym': 0.5}
   shape = {
-    name: min(factor * value, most.get(name.split('/')[0], 2.0))
+    name: min(factor * value, most.get(name.split('/')[0], 2.2))
     for name, value in params.shape.items()
   }
   mean = head_model.rest()

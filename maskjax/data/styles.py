@@ -235,7 +235,7 @@ def _caricature(drawing):
   behind = paper * (1 - 0.5 * halo * loose * (1 - tint))
   picture = _over(drawing, picture, behind)
   pressure = 0.78 + 0.22 * np.clip(_strokes(drawing, 1.2), -1, 1)
-  ink = (_lines(drawing, 0.75) * pressure)[..., None]
+  ink = (0.85 * _lines(drawing, 0.6) * pressure)[..., None]
   return np.clip(picture * (1 - ink) + np.array([0.13, 0.1, 0.1]) * ink, 0, 1)
 
 
@@ -292,9 +292,12 @@ def stylise(
     brow_strength=0.97,
   )
   if style == 'caricature':
-    return dataclasses.replace(
-      params, exaggeration=float(rng.uniform(1.7, 2.5)), toon=0.3
-    )
+    factor = float(rng.uniform(1.5, 2.5))
+    # Who draws picks what is odd about a face, and leaves the rest.
+    size = {k: abs(v) for k, v in params.shape.items() if k[:4] != 'asym'}
+    odd = sorted(size, key=lambda k: -size[k])[: len(size) // 3]
+    shape = {k: v * (1.5 if k in odd else 0.7) for k, v in params.shape.items()}
+    return dataclasses.replace(params, exaggeration=factor, shape=shape)
   if style == 'pixar':
     toon = float(rng.uniform(0.8, 1.1))
     open_eyes = {'eyeWideLeft': 0.5, 'eyeWideRight': 0.5}
