@@ -11,10 +11,12 @@ FOLDER = pathlib.Path(__file__).parent / 'goldens'
 # Arrays in each file that are results.
 COUNTS = {
   'S_forward': 14,
+  'S_loss': 5,
   'T_forward': 25,
   'T_grads': 20,
   'U_forward': 11,
   'sg2_small': 16,
+  'units_ada': 10,
   'units_camera': 9,
   'units_disc': 44,
   'units_ops': 151,

@@ -48,10 +48,12 @@ CONFIG = training.GANConfig(
 )
 
 
-def compiled(step):
-  # Run once or twice: not worth an optimised program.
-  options = {'xla_backend_optimization_level': 0}
-  return jax.jit(step, compiler_options=options)
+@pytest.fixture(autouse=True)
+def quick_compilation():
+  # Programs that run once or twice are not worth optimising.
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
 
 
 def cameras(seed, count):
@@ -80,7 +82,7 @@ def test_devices_train_like_one():
   tx = training.Optimizers(optax.sgd(0.1), optax.sgd(0.1))
   state, step = game(CONFIG, tx)
   batch = batch_of(8)
-  one, metrics = compiled(step)(state, jax.random.key(9), batch)
+  one, metrics = jax.jit(step)(state, jax.random.key(9), batch)
   devices = jax.local_devices()
   assert len(devices) == 8
   many, same = parallel.data_parallel(step, devices=devices)(
@@ -103,7 +105,7 @@ def test_the_lazy_parts_and_the_average():
     CONFIG, r1_every=2, density_every=2, augment=None, average_rampup=None
   )
   state, step = game(config)
-  step = compiled(step)
+  step = jax.jit(step)
   seen = []
   for i in range(3):
     before = state
@@ -135,9 +137,7 @@ def test_stylegan2_with_path_lengths():
   generator = training.initialize(jax.random.key(0), plain)
   judge = training.initialize(jax.random.key(1), single)
   state = training.create(generator, judge, config)
-  step = compiled(
-    training.make_gan_step(generator.module, judge.module, config)
-  )
+  step = jax.jit(training.make_gan_step(generator.module, judge.module, config))
   batch = training.GANBatch(batch_of(4).image)
   state, metrics = step(state, jax.random.key(2), batch)
   assert float(state.path_mean) > 0

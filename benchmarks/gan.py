@@ -1,0 +1,276 @@
+r"""Seconds of EG3D: synthesis, cached planes, inversion, training steps.
+
+  python -m benchmarks.gan [--size=small] [--rounds=5] [--out=gan.json]
+
+"full" is the size of the models released for faces (512 pixels, 48 + 48
+samples); "small" is 64 pixels rendered at 32 with 24 + 24 samples, 1.6 million
+parameters a player, batches of 8. Each part is called once to compile and then
+`rounds` times; the table has the median, the least, and the least time of all
+cores together, which other programs on the machine disturb less. The last
+column is the reference in PyTorch, measured once on two cores of an AMD EPYC:
+it is there for orientation, not from the same run.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import functools
+import statistics
+import time
+from typing import Any
+
+from absl import flags
+import jax
+import jax.numpy as jnp
+import optax
+
+from maskjax.gan import (
+  discriminator,
+  eg3d,
+  losses,
+  poses,
+  restore,
+  stylegan2,
+  superresolution,
+  training,
+)
+from maskjax.render import rays, volume
+from maskjax.training import files
+from maskjax.training import flags as flags_lib
+
+_SIZE = flags.DEFINE_enum('size', 'all', ['all', 'small', 'full'], 'Which.')
+_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed calls of each part.')
+_OUT = flags.DEFINE_string('out', None, 'JSON file for the numbers.')
+
+_SMALL = eg3d.EG3DConfig(
+  backbone=stylegan2.StyleGAN2Config(
+    z_dim=128,
+    c_dim=25,
+    w_dim=128,
+    channels=stylegan2.channel_schedule(64, 4096, 128),
+    image_channels=96,
+    mapping_layers=2,
+  ),
+  superresolution=superresolution.SuperResolutionConfig('2X', 32, (64, 32)),
+  volume=volume.VolumeConfig(24, 24, mode='clean'),
+  rendering_resolution=32,
+)
+_JUDGE = discriminator.DiscriminatorConfig(
+  6, 25, stylegan2.channel_schedule(64, 4096, 128)
+)
+# Seconds of the reference in PyTorch, float32, by part.
+_REFERENCE = {
+  'full: picture, rendered at 128': 5.7,
+  'full: picture, rendered at 64': 4.1,
+  'full: picture of cached planes': 4.9,
+  'full: inversion step': 14.7,
+  'small: picture': 0.064,
+  'small: 8 pictures': 0.54,
+  'small: inversion step': 0.157,
+  'small: generator update': 1.51,
+  'small: discriminator update': 0.81,
+  'small: density update': 0.28,
+  'small: R1 update': 0.49,
+  'small: both players': 2.34,
+}
+Call = Callable[[], Any]
+
+
+def _cameras(count: int) -> jax.Array:
+  """Return cameras around the front."""
+  pose = poses.sample(jax.random.key(2), count).reshape(count, 16)
+  intrinsics = poses.intrinsics(jnp.full((count,), 18.837))
+  return jnp.concatenate([pose, intrinsics.reshape(count, 9)], -1)
+
+
+def _synthesis(model: restore.Model, count: int, side: int) -> dict[str, Call]:
+  """Return pictures from w, from planes, and a step of inversion."""
+  config, c = model.module.config, _cameras(count)
+  counts = config.volume.coarse, config.volume.fine
+  uniforms = rays.draw_uniforms(jax.random.key(4), count, side**2, *counts)
+  apply, variables = model.module.apply, model.variables
+  z = jax.random.normal(jax.random.key(3), (count, config.backbone.z_dim))
+  ws = jax.jit(functools.partial(apply, method='map'))(variables, z, c)
+
+  @jax.jit
+  def picture(variables, ws, c, uniforms):
+    return apply(
+      variables, ws, c, uniforms, resolution=side, method='synthesize'
+    ).image
+
+  @jax.jit
+  def scene(variables, ws):
+    styles = apply(variables, ws, method='styles')
+    return apply(variables, styles, method='planes'), styles
+
+  @jax.jit
+  def cached(variables, planes, styles, c, uniforms):
+    return apply(
+      variables, planes, styles, c, uniforms, resolution=side, method='render'
+    ).image
+
+  tx = optax.adam(0.01)
+
+  @jax.jit
+  def invert(variables, ws, moments, target):
+    def loss(ws):
+      return jnp.square(picture(variables, ws, c, uniforms) - target).mean()
+
+    updates, moments = tx.update(jax.grad(loss)(ws), moments)
+    return optax.apply_updates(ws, updates), moments
+
+  made = {}
+
+  def planes():
+    if 'planes' not in made:
+      made['planes'] = scene(variables, ws)
+    return made['planes']
+
+  target = jnp.zeros((count, *(config.superresolution.output_side,) * 2, 3))
+  return {
+    'picture': lambda: picture(variables, ws, c, uniforms),
+    'cached': lambda: cached(variables, *planes(), c, uniforms),
+    'invert': lambda: invert(variables, ws, tx.init(ws), target),
+  }
+
+
+def _training(
+  generator: restore.Model, judge: restore.Model
+) -> dict[str, Call]:
+  """Return the updates of a training, of batches of 8."""
+  batch = training.GANBatch(
+    jax.random.uniform(jax.random.key(5), (8, 64, 64, 3), minval=-1.0),
+    _cameras(8),
+    _cameras(8),
+  )
+  plain = training.GANConfig(r1_gamma=0.0, density_weight=0.0, blur_sigma=0.0)
+
+  def whole(config):
+    state = training.create(generator, judge, config)
+    step = jax.jit(
+      training.make_gan_step(generator.module, judge.module, config)
+    )
+    return lambda: step(state, jax.random.key(6), batch)
+
+  params, variables = judge.variables['params'], generator.variables
+  z = jax.random.normal(jax.random.key(7), (8, 128))
+
+  def draws(rng):
+    return losses.draw(generator.module, jax.random.split(rng, 8))
+
+  def fakes(variables, rng):
+    return losses.generate(
+      generator.module, variables, z, batch.fake_c, draws(rng)
+    )[0]
+
+  def verdict(params, images):
+    own = {'params': params}
+    return losses.judge(judge.module, own, images, batch.c)
+
+  def for_generator(own, params, rng):
+    images = fakes({**variables, 'params': own}, rng)
+    return losses.logistic(verdict(params, images)).mean()
+
+  def for_judge(params, images, real):
+    fake = losses.logistic(-verdict(params, images)).mean()
+    return fake + losses.logistic(verdict(params, real)).mean()
+
+  @jax.jit
+  def update_judge(variables, params, rng):
+    images = fakes(variables, rng)
+    real = losses.real_images(batch.image, resolution=32)
+    return jax.grad(for_judge)(params, images, real)
+
+  def density(own, rng):
+    keys = jax.random.split(rng, 9)
+    drawn = losses.draw_density(generator.module, keys[0], keys[1:])
+    return losses.density_variation(
+      generator.module, {**variables, 'params': own}, z, batch.fake_c, drawn
+    )
+
+  def r1(params):
+    real = losses.real_images(batch.image, resolution=32)
+    return losses.r1_penalty(lambda x: verdict(params, x), real)[0].mean()
+
+  update, steady = jax.jit(jax.grad(for_generator)), jax.jit(jax.grad(density))
+  steep = jax.jit(jax.grad(r1))
+  key = functools.partial(jax.random.key, 8)
+  return {
+    'generator update': lambda: update(variables['params'], params, key()),
+    'discriminator update': lambda: update_judge(variables, params, key()),
+    'density update': lambda: steady(variables['params'], key()),
+    'R1 update': lambda: steep(params),
+    'both players': whole(plain),
+    'both players, images reused': whole(
+      dataclasses.replace(plain, reuse_fakes=True)
+    ),
+  }
+
+
+def _parts() -> dict[str, Call]:
+  """Return what is timed."""
+  parts: dict[str, Call] = {}
+  if _SIZE.value in ('all', 'small'):
+    generator = training.initialize(jax.random.key(0), _SMALL)
+    judge = training.initialize(jax.random.key(1), _JUDGE)
+    one, eight = (_synthesis(generator, count, 32) for count in (1, 8))
+    parts |= {
+      'small: picture': one['picture'],
+      'small: 8 pictures': eight['picture'],
+      'small: inversion step': one['invert'],
+    }
+    for name, call in _training(generator, judge).items():
+      parts[f'small: {name}'] = call
+  if _SIZE.value in ('all', 'full'):
+    sampling = volume.VolumeConfig(mode='clean')
+    config = eg3d.EG3DConfig(volume=sampling, rendering_resolution=128)
+    generator = training.initialize(jax.random.key(0), config)
+    large, less = (_synthesis(generator, 1, side) for side in (128, 64))
+    parts |= {
+      'full: picture, rendered at 128': large['picture'],
+      'full: picture, rendered at 64': less['picture'],
+      'full: picture of cached planes': large['cached'],
+      'full: inversion step': large['invert'],
+    }
+  return parts
+
+
+def _measure(call: Call, rounds: int) -> dict[str, float]:
+  """Time a part."""
+  walls, cores = [], []
+  for _ in range(rounds + 1):
+    wall, core = time.perf_counter(), time.process_time()
+    jax.block_until_ready(call())
+    walls.append(time.perf_counter() - wall)
+    cores.append(time.process_time() - core)
+  return {
+    'first': walls[0],
+    'median': statistics.median(walls[1:]),
+    'least': min(walls[1:]),
+    'all_cores': min(cores[1:]),
+  }
+
+
+def main(argv: list[str]) -> None:
+  """Time and print."""
+  del argv
+  device = jax.devices()[0].device_kind
+  columns = ('first', 'median', 'least', 'all_cores')
+  heads = ''.join(f'{h:>11}' for h in (*columns, 'PyTorch', 'ratio'))
+  print(f'{device}, float32\n{"seconds":36}{heads}')
+  rows = []
+  for name, call in _parts().items():
+    row: dict[str, Any] = {'part': name, **_measure(call, _ROUNDS.value)}
+    line = ''.join(f'{row[key]:11.3f}' for key in columns)
+    if name in _REFERENCE:
+      row['reference'] = _REFERENCE[name]
+      row['ratio'] = row['least'] / row['reference']
+      line += f'{row["reference"]:11.3f}{row["ratio"]:11.2f}'
+    print(f'{name:36}{line}', flush=True)
+    rows.append(row)
+  if _OUT.value:
+    content = {'device': device, 'jax': jax.__version__, 'rows': rows}
+    files.write_json(_OUT.value, content)
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)
