@@ -1,0 +1,50 @@
+r"""Fit a mesh to pictures: the tutorial of docs/fitting.md.
+
+  python -m experiments.fit_mesh --task=silhouettes --workdir=out/silhouettes
+  python -m experiments.fit_mesh --task=photo --workdir=out/photo \
+    [--image=me.jpg]
+
+Leaves mesh.glb, fit.png and report.json in the workdir. Without an image, the
+photo is a portrait that comes with scikit-image.
+"""
+
+import pathlib
+
+from absl import flags
+
+from maskjax.evaluation import fitting
+from maskjax.face import photo
+from maskjax.geometry import mesh_io
+from maskjax.mask import preview
+from maskjax.training import files
+from maskjax.training import flags as flags_lib
+
+_TASK = flags.DEFINE_enum('task', 'silhouettes', fitting.TASKS, 'What to fit.')
+_IMAGE = flags.DEFINE_string('image', '', 'A photo of a face.')
+_SIZE = flags.DEFINE_integer('size', 128, 'Pixels on a side.', 16)
+_STEPS = flags.DEFINE_integer('steps', 200, 'Updates.', 1)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the results.', required=True
+)
+
+
+def main(argv: list[str]) -> None:
+  """Fit, write and report."""
+  del argv
+  options = {'size': _SIZE.value, 'steps': _STEPS.value}
+  if _TASK.value == 'photo':
+    image = photo.read(_IMAGE.value) if _IMAGE.value else photo.astronaut()
+    fit = fitting.fit_photo(image, **options)
+  else:
+    fit = fitting.fit_silhouettes(fitting.planted_head(), **options)
+  folder = pathlib.Path(_WORKDIR.value)
+  folder.mkdir(parents=True, exist_ok=True)
+  mesh_io.save_mesh(folder / 'mesh.glb', fit.mesh)
+  preview.save_png(folder / 'fit.png', fit.sheet)
+  files.write_json(folder / 'report.json', fit.numbers)
+  words = ', '.join(f'{k} {v:.4g}' for k, v in fit.numbers.items())
+  print(f'{words}; see {folder / "fit.png"}')
+
+
+if __name__ == '__main__':
+  flags_lib.run(main)
