@@ -124,9 +124,9 @@ def _density_draws(setting: _Setting) -> losses.DensityDraws:
 
 
 def _generate(setting: _Setting, phase: str, params: Any):
-  """Make the images of a phase."""
+  """Make the images of a phase, as they are shown."""
   model, golden = setting.generator, setting.golden
-  return losses.generate(
+  images, ws = losses.generate(
     model.module,
     {**model.variables, 'params': params},
     golden['z'],
@@ -135,6 +135,7 @@ def _generate(setting: _Setting, phase: str, params: Any):
     swap_probability=setting.swap or 0.0,
     resolution=setting.resolution,
   )
+  return losses.view(images, blur_sigma=setting.blur), ws
 
 
 def _judge(setting: _Setting, params: Any, images: losses.Images):
@@ -144,17 +145,17 @@ def _judge(setting: _Setting, params: Any, images: losses.Images):
     {'params': params},
     images,
     jnp.asarray(setting.golden['c']),
-    blur_sigma=setting.blur,
   )
 
 
 def _real(setting: _Setting) -> losses.Images:
-  """Return the real images."""
-  return losses.real_images(
+  """Return the real images as they are shown."""
+  images = losses.real_images(
     jnp.asarray(channels_last(setting.golden['real'])),
     resolution=setting.resolution,
     blur_sigma=setting.blur,
   )
+  return losses.view(images, blur_sigma=setting.blur)
 
 
 def _generator_main(setting: _Setting):

@@ -283,30 +283,19 @@ def real_images(
   return Images(image, raw if blur_sigma is None else blur(raw, blur_sigma))
 
 
-def judge(
-  discriminator: nn.Module,
-  variables: PyTree,
+def view(
   images: Images,
-  c: Float[Array, 'b c'] | None,
   *,
   blur_sigma: float | Float[Array, ''] | None = None,
   augment: Augment | None = None,
-  axis_name: str | None = None,
-) -> Float[Array, 'b 1']:
-  """Judge images as in training.
+) -> Images:
+  """Return images as the discriminator is shown them.
 
   Args:
-    discriminator: network.
-    variables: its weights.
     images: to judge.
-    c: conditions.
     blur_sigma: of the final images, None for no blur.
     augment: of images; a final image and its raw one are augmented alike, as
       six channels.
-    axis_name: of the devices that share the batch.
-
-  Returns:
-    Logits.
   """
   image, raw = images
   if blur_sigma is not None:
@@ -317,6 +306,30 @@ def judge(
     side = raw.shape[1]
     pair = augment(discriminator_lib.pair_images(image, raw))
     image, raw = pair[..., :3], resize.resize(pair[..., 3:], side)
+  return Images(image, raw)
+
+
+def judge(
+  discriminator: nn.Module,
+  variables: PyTree,
+  images: Images,
+  c: Float[Array, 'b c'] | None,
+  *,
+  axis_name: str | None = None,
+) -> Float[Array, 'b 1']:
+  """Judge images as they are shown, see `view`.
+
+  Args:
+    discriminator: network.
+    variables: its weights.
+    images: to judge.
+    c: conditions.
+    axis_name: of the devices that share the batch.
+
+  Returns:
+    Logits.
+  """
+  image, raw = images
   if raw is not None:
     image = discriminator_lib.pair_images(image, raw)
   return discriminator.apply(variables, image, c, axis_name=axis_name)
@@ -333,9 +346,10 @@ def r1_penalty(
   """Return how steep a discriminator is at images.
 
   Args:
-    logits_of: the discriminator; what comes before it (blur, augmentation)
-      belongs to it.
-    images: real images.
+    logits_of: the discriminator.
+    images: real images. EG3D takes the slope at the images that are shown,
+      blurred and augmented; StyleGAN2-ADA at the images of the data, where
+      `logits_of` begins with `view`.
 
   Returns:
     Squared norms of the gradients to image and raw image, added, and the

@@ -344,22 +344,25 @@ def _generate(game: _Game, params: PyTree, buffers: PyTree, rng: Array):
   )
 
 
-def _judge(
-  game: _Game, params: PyTree, images: losses.Images, c: Any, probability, rng
-):
-  """Return logits as the discriminator sees images."""
+def _view(
+  game: _Game, images: losses.Images, probability: Array, rng: Array
+) -> losses.Images:
+  """Return images as the discriminator is shown them."""
   augment = None
   if game.config.augment is not None:
     augment = augment_lib.augmenter(
       _keys(game, rng), probability, game.config.augment
     )
+  return losses.view(images, blur_sigma=game.blur, augment=augment)
+
+
+def _judge(game: _Game, params: PyTree, images: losses.Images, c: Any) -> Array:
+  """Return logits of images as they are shown."""
   return losses.judge(
     game.discriminator,
     {'params': params},
     images,
     c,
-    blur_sigma=game.blur,
-    augment=augment,
     axis_name=game.axis_name,
   )
 
@@ -370,14 +373,8 @@ def _train_generator(game: _Game, state: GANState, rng: Array):
 
   def loss(params):
     images, ws = _generate(game, params, state.buffers, for_images)
-    logits = _judge(
-      game,
-      state.discriminator.params,
-      images,
-      game.batch.fake_c,
-      state.controller.probability,
-      for_augment,
-    )
+    shown = _view(game, images, state.controller.probability, for_augment)
+    logits = _judge(game, state.discriminator.params, shown, game.batch.fake_c)
     return losses.logistic(logits).mean(), (images, ws, logits)
 
   compute = jax.value_and_grad(loss, has_aux=True)
@@ -479,11 +476,12 @@ def _train_discriminator(game: _Game, state: GANState, fakes: Any, rng: Array):
     fakes = _generate(game, state.generator.params, state.buffers, for_images)
   images, ws = jax.lax.stop_gradient(fakes)
   probability, batch = state.controller.probability, game.batch
+  shown = _view(game, images, probability, for_fake)
+  real_shown = _view(game, _real(game), probability, for_real)
 
   def loss(params):
-    judge = functools.partial(_judge, game, params)
-    fake = judge(images, batch.fake_c, probability, for_fake)
-    real = judge(_real(game), batch.c, probability, for_real)
+    fake = _judge(game, params, shown, batch.fake_c)
+    real = _judge(game, params, real_shown, batch.c)
     value = losses.logistic(-fake).mean() + losses.logistic(real).mean()
     return value, (real, fake)
 
@@ -520,15 +518,20 @@ def _move_mean_latent(game: _Game, buffers: PyTree, ws: Array) -> PyTree:
 
 def _regularize_discriminator(game: _Game, state: GANState, rng: Array):
   """Update the discriminator by R1."""
-  config = game.config
+  config, images = game.config, _real(game)
+  view = functools.partial(
+    _view, game, probability=state.controller.probability, rng=rng
+  )
+  # The reference of EG3D takes the slope at the images that are shown.
+  at_shown = losses.is_volumetric(game.generator)
+  images = view(images) if at_shown else images
 
   def loss(params):
     def logits_of(images):
-      return _judge(
-        game, params, images, game.batch.c, state.controller.probability, rng
-      )
+      shown = images if at_shown else view(images)
+      return _judge(game, params, shown, game.batch.c)
 
-    squares, _ = losses.r1_penalty(logits_of, _real(game))
+    squares, _ = losses.r1_penalty(logits_of, images)
     value = squares.mean()
     return value * (config.r1_gamma / 2 * config.r1_every), value
 
