@@ -103,7 +103,7 @@ def _unit(vectors):
 
 def height_above_hairline(rest: Float[np.ndarray, '... 3'], recede: float):
   """Return how far places lie above the hairline, cm; negative is skin."""
-  plane = np.asarray(skin._unroll(rest))
+  plane = np.asarray(skin.unroll(rest))
   line = np.asarray(skin.hairline(plane))
   front = np.clip((13 - np.abs(plane[..., 0])) / 4, 0, 1)
   return line - recede * front

@@ -99,8 +99,8 @@ class Skin(NamedTuple):
   shift: tuple[int, int]
 
 
-def _unroll(points):
-  """Rest positions to the plane of the cylinder, cm: [..., 2]."""
+def unroll(points: Float[Array, '... 3']) -> Float[Array, '... 2']:
+  """Return where points at rest (cm) lie in the plane of the cylinder, cm."""
   angle = jnp.arctan2(points[..., 0], points[..., 2] - _AXIS_Z)
   return jnp.stack([angle * _RADIUS, points[..., 1]], -1)
 
@@ -117,7 +117,7 @@ def texture_coordinates(
   Returns:
     Column and row in [0, 1].
   """
-  plane = _unroll(points)
+  plane = unroll(points)
   turn = plane[..., 0] / (jnp.pi * _RADIUS)
   column = 0.5 + 0.5 * turn * (1.6 - 0.6 * jnp.abs(turn))
   row = (_HIGH - plane[..., 1]) / (_HIGH - _LOW)
@@ -201,7 +201,7 @@ def _maps() -> dict[str, Array]:
   """Everything about the texture that no person changes; f32[S, S] each."""
   plane = _grid()
   mirrored = np.stack([np.abs(plane[..., 0]), plane[..., 1]], -1)
-  points = np.asarray(_unroll(head_model.landmarks(head_model.rest())))
+  points = np.asarray(unroll(head_model.landmarks(head_model.rest())))
   x, y = np.moveaxis(mirrored, -1, 0)
   maps = {}
   maps['lips'] = _inside(plane, points[list(_LIPS)])
