@@ -17,8 +17,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 
-# Queries of a block, and the scores of one head up to which all are kept.
+# Queries of a block: on a CPU as many as its cache has room for the scores of
+# (4096 keys: 2 MiB), which takes 0.75 of the time of 1024. And the scores of
+# one head up to which all are kept.
 _BLOCK = 1024
+_CPU_BLOCK = 128
 _MOST_SCORES = 2**21
 
 
@@ -239,5 +242,7 @@ def attend(
     causal: let token i see the tokens up to i only.
   """
   if not causal and query.shape[1] * key.shape[1] > _MOST_SCORES:
-    return attend_in_blocks(query, key, value)
+    on_cpu = jax.default_backend() == 'cpu'
+    block = _CPU_BLOCK if on_cpu else _BLOCK
+    return attend_in_blocks(query, key, value, block)
   return attend_whole(query, key, value, causal)
