@@ -97,9 +97,13 @@ def _bytes(images):
 
 
 def _clay(vertices, faces, camera, size):
-  lights = lights_lib.directional(
-    (-0.35, 0.6, 0.75), color=(0.75,) * 3, ambient=(0.4, 0.41, 0.43)
-  )
+  """Pictures of a mesh without colours, lit from the upper left."""
+  toward_light = jnp.asarray([-0.35, -0.6, -0.75])  # as the camera sees it
+  lights = jax.vmap(
+    lambda pose: lights_lib.directional(
+      pose[:3, :3] @ toward_light, color=(0.75,) * 3, ambient=(0.3, 0.31, 0.33)
+    )
+  )(camera.cam2world)
   images = renderer.render(
     vertices,
     faces,
