@@ -25,7 +25,8 @@ _CASES: dict[str, dict[str, Any]] = {
   'start': {'blur_sigma': 10.0, 'swapping_prob': 1.0},
   'late': {'blur_sigma': 0.0, 'swapping_prob': 0.5},
   'late_noswap': {'blur_sigma': 0.0, 'swapping_prob': None},
-  'fade': {'blur_sigma': 0.0, 'swapping_prob': 0.5},
+  # Half of the way from 1 to 0.5.
+  'fade': {'blur_sigma': 0.0, 'swapping_prob': 0.75},
 }
 _DEFAULTS = {'r1_gamma': 1.0, 'gain': 1.0, 'w_avg_beta': 0.998}
 _INPUTS = r'z|c|real|.*/rng\d+_\w+|.*/grad_names'
