@@ -70,6 +70,8 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.first_image.guidance_scale = 4.0
   config.first_image.guidance_rescale = 0.5
   config.first_image.mask_scale = 1.0  # strength of the 2D mask, 0 for none
+  # How strongly the colours, seen from the front, are held to the first image.
+  config.first_image.likeness = 0.3
 
   # Views of a step. Angles in degrees; azimuth to the viewer's right.
   config.views = ml_collections.ConfigDict()
@@ -82,6 +84,11 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.views.light_colors = ('white', 'warm')
   config.views.light_jitter = 0.15
   config.views.prompt_form = 'words'  # 'numbers', 'plain'
+  # How often the mask is shown in the even colour of a material, which goes
+  # into the words: what shades it then is its shape alone.
+  config.views.textureless = 0.4
+  config.views.material = 'stone'
+  config.views.material_color = (0.27, 0.27, 0.26)  # linear RGB
 
   config.render = ml_collections.ConfigDict()
   config.render.sigma = 3e-5  # softness of silhouettes, (half image)^2
@@ -89,19 +96,19 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
 
   # What else of the render the denoiser sees (patent [0110]).
   config.condition = ml_collections.ConfigDict()
-  config.condition.normal_percentage = 0.3  # strength, 0 switches it off
+  config.condition.normal_percentage = 0.15  # strength, 0 switches it off
   config.condition.mask = False  # a shown silhouette is a kept silhouette
   config.condition.height = True
   config.condition.normals = True
 
   config.distill = ml_collections.ConfigDict()
-  config.distill.residual = 'noise'  # 'noised_image'
+  config.distill.residual = 'noised_image'  # 'noise'
   config.distill.weight = 'sqrt_alpha'  # 'sigma2', 'uniform', 'min_snr'
-  config.distill.timesteps = 'uniform'  # 'anneal', 'increase'
+  config.distill.timesteps = 'anneal'  # 'uniform', 'increase'
   config.distill.horizon = 600  # steps that the schedule is laid out for
-  config.distill.t_min = 0.3
+  config.distill.t_min = 0.1
   config.distill.t_max = 0.98
-  config.distill.width = 0.25
+  config.distill.width = 0.5
   config.distill.guidance_scale = 8.0
   config.distill.guidance_rescale = 0.5
   config.distill.negative_prompt = ''
@@ -146,7 +153,10 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
     config.first_image.sampler = 'dpmpp_2m'
     config.first_image.guidance_scale = 7.5
     config.first_image.guidance_rescale = 0.0
+    config.views.textureless = 0.25
     config.condition.normal_percentage = 0.8
+    config.distill.residual = 'noise'
+    config.distill.width = 0.25
     config.distill.weight = 'sigma2'
     config.distill.timesteps = 'anneal'
     config.distill.t_min = 0.02
@@ -174,7 +184,7 @@ def sweep(add) -> None:
   """The ablation: residual x timestep schedule x condition."""
   for residual in ('noise', 'noised_image'):
     for timesteps in ('uniform', 'anneal', 'increase'):
-      for percentage in (0.0, 0.3):
+      for percentage in (0.0, 0.15):
         add(
           **{
             'distill.residual': residual,

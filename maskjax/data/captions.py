@@ -195,6 +195,19 @@ def adjust(prompt: str, view: str = '', light: str = '') -> str:
   return ', '.join(part for part in (prompt.strip(), view, light) if part)
 
 
+def with_adjective(words: str, adjective: str) -> str:
+  """Return words with an adjective behind their article, if they have one.
+
+  'a Bengal tiger' and 'stone' give 'a stone Bengal tiger'.
+  """
+  first, _, rest = words.strip().partition(' ')
+  if rest and first.lower() in ('a', 'an', 'the'):
+    article = first if first.lower() == 'the' else ''
+    noun = f'{adjective} {rest}'
+    return f'{article} {noun}' if article else with_article(noun)
+  return f'{adjective} {words.strip()}'
+
+
 def with_article(words: str) -> str:
   """Return words behind 'a' or 'an'."""
   return ('an ' if words[0].lower() in 'aeio' else 'a ') + words

@@ -202,8 +202,10 @@ def prepare(
   )
   # With a volume, the start shape as that shows it.
   template = surface.template
-  texts = views.adjusted_texts(config.prompt, config.views.prompt_form)
-  front = views.front_text(texts)
+  texts = views.adjusted_texts(
+    config.prompt, config.views.prompt_form, config.views.material
+  )
+  front = views.front_text()
   encoded = views.encode_texts(model, [*texts, config.distill.negative_prompt])
   guide = step_lib.Guide(model, encoded[:-1], encoded[-1])
   first, colors = None, jnp.full_like(template.mesh.vertices, 0.5)
@@ -278,7 +280,9 @@ def optimize(
   begin = int(state.step)
   devices = parallel.usable_devices(config.views.count)
   mapped = step or build_step(job.surface, config)
-  guide = parallel.replicate(job.guide, devices=devices)
+  guide = parallel.replicate(
+    job.guide._replace(first=job.first), devices=devices
+  )
   numbers = np.arange(config.views.count, dtype=np.int32)
 
   def step_fn(state, rng, batch):

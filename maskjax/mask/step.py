@@ -24,6 +24,7 @@ from maskjax.diffusion import distill
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import color
 from maskjax.mask import condition as condition_lib
+from maskjax.mask import first_image
 from maskjax.mask import surface as surface_lib
 from maskjax.mask import views as views_lib
 from maskjax.render import hashgrid, renderer
@@ -39,6 +40,7 @@ class Guide(NamedTuple):
   model: model_lib.DiffusionModel
   texts: Float[Array, 'n t d']  # rows of `views.adjusted_texts`
   negative: Float[Array, 't d']
+  first: first_image.FirstImage | None = None  # what the front should keep
 
 
 @flax.struct.dataclass
@@ -102,6 +104,23 @@ def create_state(
   )
 
 
+def _render(shape, camera, lights, config, **options):
+  """Render a mask as it is now; options of `renderer.render`."""
+  colors = shape.colors
+  return renderer.render(
+    shape.vertices,
+    shape.faces,
+    jnp.zeros_like(shape.vertices) if colors is None else colors,
+    camera,
+    lights,
+    sigma=config.render.sigma,
+    gamma=config.render.gamma,
+    shading='vertex' if shape.texture is None else 'lambert',
+    texture=shape.texture,
+    **options,
+  )
+
+
 def render_views(
   surface: surface_lib.Surface,
   params: surface_lib.MaskParams,
@@ -114,20 +133,19 @@ def render_views(
   shape = surface_lib.shape(
     surface, params, bound=config.optimizer.offset_bound
   )
-  colors = shape.colors
-  rendering = renderer.render(
-    shape.vertices,
-    shape.faces,
-    jnp.zeros_like(shape.vertices) if colors is None else colors,
+  plain = None
+  if config.views.textureless:
+    coat = jnp.asarray((*config.views.material_color, 1.0), jnp.float32)
+    plain = views.bare[:, None] * coat[None]
+  rendering = _render(
+    shape,
     views.camera,
     views.lights,
+    config,
     size=size,
     background=background,
     height_range=studio.HEIGHT_RANGE_CM,
-    sigma=config.render.sigma,
-    gamma=config.render.gamma,
-    shading='vertex' if shape.texture is None else 'lambert',
-    texture=shape.texture,
+    plain=plain,
   )
   return rendering, shape
 
@@ -169,6 +187,26 @@ def _shown_to_unet(
   }
 
 
+def _likeness(
+  first: first_image.FirstImage,
+  shape: surface_lib.Shape,
+  config: ml_collections.ConfigDict,
+) -> Float[Array, '']:
+  """Return how far the colours, seen from the front, are from the first image.
+
+  The mean square over the pixels that the start shape covered, in the range
+  [-1, 1] of the denoiser; only colours have a gradient (the reference view of
+  Magic123, 2306.17843, section 3.1).
+  """
+  cameras, lights = views_lib.fixed((0.0,))
+  still = shape._replace(vertices=jax.lax.stop_gradient(shape.vertices))
+  size = first.image.shape[0]
+  rendering = _render(still, cameras, lights, config, size=size)
+  known = first.mask * rendering.alpha[0]
+  error = 2.0 * (color.linear_to_srgb(rendering.rgb[0]) - first.image)
+  return jnp.sum(known * error**2) / (3.0 * jnp.sum(known) + 1e-6)
+
+
 def make_step(
   surface: surface_lib.Surface,
   tx: optax.GradientTransformation,
@@ -187,7 +225,7 @@ def make_step(
   guide = config.distill
 
   def losses(params, shared, views, keys, step):
-    model, texts, negative = shared
+    model, texts, negative, first = shared
     size = model.sample_size
     background = jax.vmap(studio.background, (0, None))(keys[:, 0], size)
     rendering, shape = render_views(
@@ -236,6 +274,9 @@ def make_step(
     # Per pixel, so that regularisers weigh the same at any resolution.
     loss = loss / z[0].size
     terms = surface_lib.energy_terms(surface, shape, config.regularizers)
+    weight = config.first_image.likeness
+    if first is not None and weight:
+      terms['likeness'] = weight * _likeness(first, shape, config)
     metrics = {'loss': loss, 'timestep': jnp.mean(t.astype(jnp.float32))}
     if surface.volume is not None:
       metrics['fullness'] = shape.fullness

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 import ml_collections
 import numpy as np
 
@@ -35,6 +35,7 @@ class Views(NamedTuple):
   text: Int[Array, '*b']  # row of the table of texts
   azimuth: Float[Array, '*b']  # degrees
   elevation: Float[Array, '*b']  # degrees
+  bare: Bool[Array, '*b']  # shown without texture
 
 
 def lightings(config: ml_collections.ConfigDict) -> list[int]:
@@ -56,15 +57,23 @@ def lightings(config: ml_collections.ConfigDict) -> list[int]:
   ]
 
 
-def adjusted_texts(prompt: str, form: str) -> list[str]:
+def _rows() -> int:
+  """Number of views and lightings that have words of their own."""
+  views = len(studio.AZIMUTHS) * len(studio.ELEVATIONS)
+  return views * len(studio.LIGHTINGS)
+
+
+def adjusted_texts(prompt: str, form: str, material: str) -> list[str]:
   """Return the prompt in the words of every view and lighting.
 
-  Row `view * len(studio.LIGHTINGS) + lighting`.
+  Row `view * len(studio.LIGHTINGS) + lighting`; in the second half of the
+  table the mask is of the material that it shows without texture.
 
   Args:
     prompt: the user's words.
     form: 'words' ("looking from above"), 'numbers' ("at position x, y, z"),
       or 'plain', which leaves the prompt alone.
+    material: an adjective, 'stone'.
 
   Raises:
     ValueError: unknown form.
@@ -77,13 +86,14 @@ def adjusted_texts(prompt: str, form: str) -> list[str]:
   if form == 'numbers':
     describe = captions.view_numbers
   texts = []
-  for azimuth in studio.AZIMUTHS:
-    for elevation in studio.ELEVATIONS:
-      for light in studio.lighting_names():
-        words = [prompt]
-        if form != 'plain':
-          words += [describe(azimuth, elevation), light]
-        texts.append(', '.join(word for word in words if word))
+  for subject in (prompt, captions.with_adjective(prompt, material)):
+    for azimuth in studio.AZIMUTHS:
+      for elevation in studio.ELEVATIONS:
+        for light in studio.lighting_names():
+          words = [subject]
+          if form != 'plain':
+            words += [describe(azimuth, elevation), light]
+          texts.append(', '.join(word for word in words if word))
   return texts
 
 
@@ -110,12 +120,13 @@ def draw(rng: PRNGKeyArray, config: ml_collections.ConfigDict) -> Views:
   Args:
     rng: typed key.
     config: `views` of configs/mask.py: ranges in degrees, distances as
-      multiples of the one that shows 40 cm, and how often light is uniform.
+      multiples of the one that shows 40 cm, how often light is uniform, and
+      how often the mask is without texture.
 
   Returns:
     One view; `vmap` over keys for a batch.
   """
-  keys = jax.random.split(rng, 7)
+  keys = jax.random.split(rng, 8)
   azimuth = jax.random.uniform(
     keys[0], (), minval=config.azimuth[0], maxval=config.azimuth[1]
   )
@@ -134,12 +145,15 @@ def draw(rng: PRNGKeyArray, config: ml_collections.ConfigDict) -> Views:
   lighting = jnp.where(plain, 0, lighting)
   table = jax.tree.map(lambda x: x[lighting], studio.lighting_table())
   view = studio.view_index(azimuth, elevation)
+  bare = jax.random.bernoulli(keys[7], config.textureless)
+  row = view * len(studio.LIGHTINGS) + lighting
   return Views(
     camera=studio.orbit_camera(azimuth, elevation, scale, fovy),
     lights=studio.jitter_lights(keys[6], table, config.light_jitter),
-    text=view * len(studio.LIGHTINGS) + lighting,
+    text=row + bare * _rows(),
     azimuth=azimuth,
     elevation=elevation,
+    bare=bare,
   )
 
 
@@ -166,7 +180,7 @@ def fixed(
   return cameras, lights
 
 
-def front_text(texts: list[str]) -> int:
+def front_text() -> int:
   """Return the row of `adjusted_texts` for the front under even light."""
-  row = int(studio.view_index(jnp.float32(0.0), jnp.float32(0.0)))
-  return row * (len(texts) // (len(studio.AZIMUTHS) * len(studio.ELEVATIONS)))
+  view = int(studio.view_index(jnp.float32(0.0), jnp.float32(0.0)))
+  return view * len(studio.LIGHTINGS)

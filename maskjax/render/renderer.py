@@ -109,9 +109,17 @@ class _View(NamedTuple):
 
   lights: lights_lib.Lights
   cam2world: Float[Array, 'b 4 4']
+  plain: Float[Array, 'b 4'] | None
 
 
-def _at_vertices(vertices, normals, colors, height, camera, lights):
+def _covered(albedo, plain):
+  """Returns albedo [..., 3] under an even coat, `plain` [4] of `render`."""
+  share = plain[3]
+  coat = jnp.broadcast_to(plain[:3], albedo.shape)
+  return albedo * (1.0 - share) + coat * share
+
+
+def _at_vertices(vertices, normals, colors, height, camera, lights, plain):
   """Returns attributes [B, V, 7]: lit colours, normals seen, height."""
   views = camera.cam2world.shape[0]
   light = jax.vmap(lights_lib.irradiance, (0, None, None))(
@@ -122,7 +130,10 @@ def _at_vertices(vertices, normals, colors, height, camera, lights):
     camera_lib.directions_to_camera(camera, normals) * toward_viewer[None, None]
   )
   height = jnp.broadcast_to(height, (views, *height.shape))
-  return jnp.concatenate([light * colors[None], view_normals, height], -1)
+  albedo = colors[None]
+  if plain is not None:
+    albedo = jax.vmap(_covered, (None, 0))(colors, plain)
+  return jnp.concatenate([light * albedo, view_normals, height], -1)
 
 
 def _pixel_shader(kind, texture, material, perspective):
@@ -135,6 +146,8 @@ def _pixel_shader(kind, texture, material, perspective):
     positions, coordinates = attributes[..., 4:7], attributes[..., 7:]
     if texture is not None:
       coordinates = texture.lookup(coordinates, slopes[..., 7:, :])
+    if view.plain is not None:
+      coordinates = _covered(coordinates, view.plain)
     if perspective:
       toward = eye[None, None] - positions
     else:
@@ -189,6 +202,7 @@ def render(
   shading: str = 'vertex',
   texture: textures.Texture | None = None,
   material: shading_lib.Material | None = None,
+  plain: Float[Array, 'b 4'] | None = None,
 ) -> Rendering:
   """Renders one mesh from a batch of cameras.
 
@@ -217,6 +231,8 @@ def render(
       (`hashgrid`) and uv maps in one piece; for those in several charts use
       the hard mode.
     material: for highlights, see `shading.Material`.
+    plain: per view, an even albedo (linear RGB) and how much of it lies over
+      the colours or the texture, in [0, 1]; None for none.
 
   Returns:
     Rendering.
@@ -235,14 +251,16 @@ def render(
   height = jnp.clip((vertices[:, 2:] - back) / (front - back), 0.0, 1.0)
   shader = view = None
   if shading == 'vertex':
-    attributes = _at_vertices(vertices, normals, colors, height, camera, lights)
+    attributes = _at_vertices(
+      vertices, normals, colors, height, camera, lights, plain
+    )
   else:
     source = colors if texture is None else texture.coordinates
     table = jnp.concatenate([normals, height, vertices, source], -1)
     attributes = jnp.broadcast_to(table, (views, *table.shape))
     perspective = camera.projection == 'perspective'
     shader = _pixel_shader(shading, texture, material, perspective)
-    view = _View(lights, camera.cam2world)
+    view = _View(lights, camera.cam2world, plain)
   raster = rasterizer.rasterize(
     camera_lib.world_to_camera(camera, vertices),
     faces,

@@ -86,3 +86,17 @@ def test_captions_are_deterministic():
 
   assert draw(4) == draw(4)
   assert all('an owl' in text for text in draw(4) if 'owl' in text)
+
+
+@pytest.mark.parametrize(
+  ('words', 'expected'),
+  [
+    ('a Bengal tiger', 'a stone Bengal tiger'),
+    ('an elephant', 'a stone elephant'),
+    ('the old lion', 'the stone old lion'),
+    ('gorilla', 'stone gorilla'),
+    ('A', 'stone A'),
+  ],
+)
+def test_an_adjective_goes_behind_the_article(words, expected):
+  assert captions.with_adjective(words, 'stone') == expected

@@ -78,3 +78,36 @@ def test_every_residual_and_condition_gives_finite_steps(
   assert all(np.isfinite(x).all() for x in params)
   assert np.isfinite(metrics['loss'])
   assert jnp.abs(params.offsets).max() > 0.0
+
+
+def test_views_without_texture_leave_the_colours_alone(model_folder):
+  config = _config(model_folder, **{'views.textureless': 1.0})
+  job = generate.prepare(config, paint=False)
+  tx = step_lib.optimizer(config.optimizer)
+  params, _ = _one_step(job, config, tx, jax.devices()[:1])
+  np.testing.assert_array_equal(params.colors, job.start.colors)
+  assert np.abs(params.offsets).max() > 0.0
+
+
+def test_the_front_is_pulled_toward_the_first_image(model_folder):
+  config = _config(
+    model_folder,
+    **{
+      'views.textureless': 1.0,
+      'distill.guidance_scale': 0.0,
+      'optimizer.vertex_rate': 0.0,
+      'first_image.likeness': 1.0,
+    },
+  )
+  job = generate.prepare(config)
+  tx = step_lib.optimizer(config.optimizer)
+  gone = jnp.full_like(job.start.colors, -2.0)
+  job = job._replace(
+    start=job.start._replace(colors=gone),
+    guide=job.guide._replace(first=job.first),
+  )
+  params, metrics = _one_step(job, config, tx, jax.devices()[:1])
+  assert metrics['likeness'] > 0.0
+  # The pixels of the first image are brighter than the darkened start.
+  moved = params.colors - gone
+  assert np.mean(moved[np.any(moved != 0, -1)]) > 0.0

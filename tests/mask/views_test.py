@@ -11,42 +11,45 @@ from maskjax.mask import views
 
 def test_words_follow_the_drawn_camera_and_light():
   config = mask_config.get_config().views
-  texts = views.adjusted_texts('a lion', 'words')
+  texts = views.adjusted_texts('a lion', 'words', 'stone')
   keys = jax.random.split(jax.random.key(0), 64)
   drawn = jax.vmap(lambda key: views.draw(key, config))(keys)
   lit = set()
-  for row, azimuth, elevation in zip(
-    drawn.text, drawn.azimuth, drawn.elevation
+  for row, azimuth, elevation, bare in zip(
+    drawn.text, drawn.azimuth, drawn.elevation, drawn.bare
   ):
     words = captions.view_words(float(azimuth), float(elevation))
-    assert texts[int(row)].startswith(f'a lion, {words}, ')
+    subject = 'a stone lion' if bare else 'a lion'
+    assert texts[int(row)].startswith(f'{subject}, {words}, ')
     lit.add(texts[int(row)].split(words + ', ')[1])
   assert 'with uniform white light' in lit
   assert len(lit) > 3
   assert all('red' not in words for words in lit)
+  share = float(drawn.bare.mean())
+  assert abs(share - config.textureless) < 0.2
   low, high = config.azimuth
   assert low <= float(drawn.azimuth.min()) < float(drawn.azimuth.max()) <= high
 
 
 def test_numbers_and_plain_forms():
-  numbers = views.adjusted_texts('a lion', 'numbers')
-  front = views.front_text(numbers)
+  numbers = views.adjusted_texts('a lion', 'numbers', 'stone')
+  front = views.front_text()
   assert numbers[front] == (
     'a lion, at position 0, 0, 1, with uniform white light'
   )
-  assert set(views.adjusted_texts('a lion', 'plain')) == {'a lion'}
+  plain = views.adjusted_texts('a lion', 'plain', 'stone')
+  assert set(plain) == {'a lion', 'a stone lion'}
   with pytest.raises(ValueError, match='prompt_form'):
-    views.adjusted_texts('a lion', 'verse')
+    views.adjusted_texts('a lion', 'verse', 'stone')
 
 
 def test_front_text_is_the_front_under_even_light():
-  texts = views.adjusted_texts('x', 'words')
-  assert texts[views.front_text(texts)] == (
+  texts = views.adjusted_texts('x', 'words', 'stone')
+  assert texts[views.front_text()] == (
     'x, front view, with uniform white light'
   )
-  assert len(texts) == (
-    len(studio.AZIMUTHS) * len(studio.ELEVATIONS) * len(studio.LIGHTINGS)
-  )
+  rows = len(studio.AZIMUTHS) * len(studio.ELEVATIONS) * len(studio.LIGHTINGS)
+  assert len(texts) == 2 * rows
 
 
 def test_unknown_light_colour_is_refused():

@@ -208,3 +208,26 @@ def test_bad_arguments_are_refused():
   ):
     with pytest.raises(ValueError, match=message):
       renderer.render(**arguments | change)
+
+
+@pytest.mark.parametrize('shading', ['vertex', 'lambert'])
+def test_an_even_coat_covers_the_colours_of_its_view(shading):
+  vertices, faces = _dome()
+  views = _front(0.0, 0.0)
+  plain = jnp.array([[0.2, 0.3, 0.4, 0.0], [0.2, 0.3, 0.4, 1.0]])
+  render = functools.partial(
+    renderer.render,
+    vertices,
+    faces,
+    camera=views,
+    lights=lights.uniform(),
+    size=_SIZE,
+    shading=shading,
+  )
+  red, coat = (
+    jnp.broadcast_to(jnp.asarray(rgb), vertices.shape)
+    for rgb in ([1.0, 0.0, 0.0], [0.2, 0.3, 0.4])
+  )
+  mixed = render(red, plain=plain).rgb
+  np.testing.assert_allclose(mixed[0], render(red).rgb[0], atol=1e-6)
+  np.testing.assert_allclose(mixed[1], render(coat).rgb[1], atol=1e-6)
