@@ -170,7 +170,15 @@ def test_signal_saves_and_leaves(number, capsys):
   assert 'leaving after this step' in capsys.readouterr().err
 
 
-def test_second_interrupt_acts_at_once():
+@pytest.fixture
+def interruptible():
+  """Python's own handler; a shell's background jobs start without one."""
+  old = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, old)
+
+
+def test_second_interrupt_acts_at_once(interruptible):
   def twice(*_):
     signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGINT)

@@ -47,7 +47,7 @@ def test_round_trip():
 
 def test_other_filters_are_refused():
   with pytest.raises(ValueError, match='resample_filter is not'):
-    eg3d_keys.from_state({'b4.resample_filter': np.ones((4, 4)) / 16})
+    eg3d_keys.filter_gain({'b4.resample_filter': np.ones((4, 4)) / 16})
 
 
 def test_shapes_are_compared():
