@@ -57,8 +57,7 @@ def _cut(name: str, image: np.ndarray, count: tuple[int, ...]) -> np.ndarray:
   if name == 'mean':
     return image.mean((2, 3), dtype=np.float64)
   if name == 'std':
-    # The reference's deviation is that of a sample.
-    return image.astype(np.float64).std((2, 3), ddof=1)
+    return image.astype(np.float64).std((2, 3))
   height, width = count[-2:]
   step = -(-image.shape[1] // count[1])
   image = image[:, ::step]
