@@ -15,8 +15,7 @@ from absl import flags
 from maskjax.evaluation import fitting
 from maskjax.face import photo
 from maskjax.geometry import mesh_io
-from maskjax.mask import preview
-from maskjax.training import files
+from maskjax.training import files, media
 from maskjax.training import flags as flags_lib
 
 _TASK = flags.DEFINE_enum('task', 'silhouettes', fitting.TASKS, 'What to fit.')
@@ -40,7 +39,7 @@ def main(argv: list[str]) -> None:
   folder = pathlib.Path(_WORKDIR.value)
   folder.mkdir(parents=True, exist_ok=True)
   mesh_io.save_mesh(folder / 'mesh.glb', fit.mesh)
-  preview.save_png(folder / 'fit.png', fit.sheet)
+  media.save_png(folder / 'fit.png', fit.sheet)
   files.write_json(folder / 'report.json', fit.numbers)
   words = ', '.join(f'{k} {v:.4g}' for k, v in fit.numbers.items())
   print(f'{words}; see {folder / "fit.png"}')

@@ -21,6 +21,7 @@ from jaxtyping import Float
 import numpy as np
 
 from maskjax.data import art, people_words, styles
+from maskjax.geometry import color
 
 # Styles of DiceBear that show a front face with eyes, nose and mouth.
 DICEBEAR = ('toon-head', 'adventurer', 'micah', 'personas', 'big-smile')
@@ -81,7 +82,7 @@ def _frame(picture, rng, size, zoom, top):
     values, alpha = values[:, ::-1], alpha[:, ::-1]
   behind = _soft_background(rng, size)
   image = values[..., :3] * alpha + behind * (1 - alpha)
-  return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+  return color.to_bytes(image)
 
 
 def _picture(image, caption, told, identity):

@@ -122,10 +122,6 @@ def to_centimetres(camera: camera_lib.Camera) -> camera_lib.Camera:
   return dataclasses.replace(camera, cam2world=camera.cam2world * scale + shift)
 
 
-def _bytes(values):
-  return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-
-
 def _light_words(direction):
   return captions.light_words('white', captions.direction_word(direction))
 
@@ -176,8 +172,8 @@ def photograph(
     return np.repeat(np.asarray(value, dtype)[None], views, 0)
 
   return {
-    'rgb': _bytes(np.asarray(color.linear_to_srgb(taken.rgb))),
-    'alpha': _bytes(np.asarray(taken.alpha)),
+    'rgb': color.to_bytes(np.asarray(color.linear_to_srgb(taken.rgb))),
+    'alpha': color.to_bytes(np.asarray(taken.alpha)),
     'depth': (np.asarray(taken.depth) / CM_PER_UNIT).astype(np.float16),
     'camera': np.asarray(camera_lib.to_vector25(to_units(camera)), np.float32),
     'landmarks': np.asarray(taken.landmarks, np.float32),

@@ -119,10 +119,6 @@ def _render(
 _render_jit = jax.jit(_render, static_argnames=('size',))
 
 
-def _to_bytes(values: np.ndarray) -> np.ndarray:
-  return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-
-
 def _unpremultiply(maps: np.ndarray) -> dict[str, np.ndarray]:
   """Return the uint8 maps of `HeadImages` from premultiplied floats."""
   alpha = maps[..., 3:4]
@@ -134,10 +130,10 @@ def _unpremultiply(maps: np.ndarray) -> dict[str, np.ndarray]:
     np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6
   )
   return {
-    'rgb': _to_bytes(rgb * covered),
-    'alpha': _to_bytes(alpha[..., 0]),
-    'normals': _to_bytes((normals * 0.5 + 0.5) * covered),
-    'height': _to_bytes(straight[..., 7] * covered[..., 0]),
+    'rgb': color.to_bytes(rgb * covered),
+    'alpha': color.to_bytes(alpha[..., 0]),
+    'normals': color.to_bytes((normals * 0.5 + 0.5) * covered),
+    'height': color.to_bytes(straight[..., 7] * covered[..., 0]),
   }
 
 

@@ -399,7 +399,7 @@ def draw(
   small = large.reshape(size, times, size, times, 3).mean((1, 3))
   vector = camera_lib.to_vector25(face_images.to_units(camera))[0]
   return StylePicture(
-    image=np.round(np.clip(small, 0, 1) * 255).astype(np.uint8),
+    image=color.to_bytes(small),
     caption=f'a {style} of {people_words.describe(params)}',
     attributes=people_words.attributes(params),
     camera=np.asarray(vector, np.float32),

@@ -10,18 +10,15 @@ import functools
 import math
 import pathlib
 from typing import Any, NamedTuple
-import warnings
 
-import imageio.v3 as iio
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
-from PIL import Image
 
 from maskjax.gan import eg3d, poses, restore, shape
 from maskjax.geometry import mesh_io
-from maskjax.training import files, progress
+from maskjax.training import files, media, progress
 
 WHAT = ('image', 'depth', 'mesh', 'turntable', 'walk')
 # Normalised focal length of FFHQ's cameras.
@@ -182,26 +179,12 @@ def _film(
   path: pathlib.Path, frames: Iterator[np.ndarray], total: int, name: str
 ) -> None:
   """Write a film while showing progress."""
-  with (
-    files.replacing(path) as temporary,
-    warnings.catch_warnings(),
-    progress.bar(total, keys=(), name=name) as report,
-  ):
-    # ffmpeg is started as a process; jax warns of forks that go on in Python.
-    warnings.filterwarnings('ignore', 'os.fork', RuntimeWarning)
-    pictures = []
+  pictures = []
+  with progress.bar(total, keys=(), name=name) as report:
     for frame in frames:
       pictures.append(frame)
       report(len(pictures), {})
-    iio.imwrite(
-      temporary,
-      np.stack(pictures),
-      plugin='FFMPEG',
-      fps=_FPS,
-      codec='libx264',
-      quality=8,
-      macro_block_size=8,
-    )
+  media.save_film(path, np.stack(pictures), frames_per_second=_FPS)
 
 
 def _turntable(studio: Studio, scene: Any) -> Iterator[np.ndarray]:
@@ -221,11 +204,6 @@ def _walk(studio: Studio, seeds: Sequence[int]) -> Iterator[np.ndarray]:
     between = ws[k] + smooth * (ws[(k + 1) % count] - ws[k])
     c = studio.camera(*_swing(i / (frames * count)))
     yield to_bytes(studio.picture(studio.scene(between), c).image[0])
-
-
-def _save_image(path: pathlib.Path, image: np.ndarray) -> None:
-  with files.replacing(path) as temporary:
-    Image.fromarray(image).save(temporary, format='PNG')
 
 
 def _save_mesh(studio: Studio, planes: Array, path: pathlib.Path, name: str):
@@ -277,11 +255,11 @@ def render(
     if {'image', 'depth'} & set(request.what):
       picture = studio.picture(scene, studio.camera())
       if 'image' in request.what:
-        _save_image(folder / f'{name}.png', to_bytes(picture.image[0]))
+        media.save_png(folder / f'{name}.png', to_bytes(picture.image[0]))
         done(folder / f'{name}.png')
       if 'depth' in request.what:
         depth = np.asarray(picture.depth[0])
-        _save_image(folder / f'{name}_depth.png', depth_picture(depth))
+        media.save_png(folder / f'{name}_depth.png', depth_picture(depth))
         with files.replacing(folder / f'{name}_depth.npy') as temporary:
           np.save(temporary, depth[..., 0])
         done(folder / f'{name}_depth.png')

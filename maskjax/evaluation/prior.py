@@ -25,7 +25,7 @@ from maskjax.diffusion import model as model_lib
 from maskjax.evaluation import matcher as matcher_lib
 from maskjax.evaluation import matcher_training
 from maskjax.mask import preview
-from maskjax.training import files
+from maskjax.training import files, media
 
 # Kinds on one contact sheet, and pictures of each sort in a row.
 _KINDS_A_SHEET = 7
@@ -322,6 +322,6 @@ def evaluate(
   files.write_text(folder / 'samples.csv', _csv(requests, answers))
   sheets = contact_sheets(matcher, requests, images, real, seed=seed)
   for number, picture in enumerate(sheets, start=1):
-    preview.save_png(folder / f'contact-{number}.png', picture)
+    media.save_png(folder / f'contact-{number}.png', picture)
   files.write_json(folder / 'report.json', result)
   return result

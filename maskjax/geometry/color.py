@@ -7,7 +7,8 @@ argument is kept away from 0, where its gradient is infinite.
 
 from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+import numpy as np
 
 _SRGB_KNEE = 0.04045
 _LINEAR_KNEE = 0.0031308
@@ -39,3 +40,8 @@ def linear_to_srgb(linear: Float[Array, '...']) -> Float[Array, '...']:
   """
   power = 1.055 * jnp.maximum(linear, _LINEAR_KNEE) ** (1 / 2.4) - 0.055
   return jnp.where(linear <= _LINEAR_KNEE, linear * 12.92, power)
+
+
+def to_bytes(values: Float[np.ndarray, '...']) -> UInt8[np.ndarray, '...']:
+  """Rounds values in [0, 1], those outside clipped, to bytes of a picture."""
+  return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)

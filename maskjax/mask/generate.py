@@ -18,7 +18,6 @@ import jax
 from jax import numpy as jnp
 import ml_collections
 import numpy as np
-from PIL import Image
 
 import maskjax
 from maskjax.diffusion import model as model_lib
@@ -37,7 +36,7 @@ from maskjax.mask import (
 )
 from maskjax.mask import step as step_lib
 from maskjax.mask import surface as surface_lib
-from maskjax.training import checkpoint, files, loop, parallel, progress
+from maskjax.training import checkpoint, files, loop, media, parallel, progress
 from maskjax.training import metrics as metrics_lib
 from maskjax.training import workdir as workdir_lib
 from maskjax.weights import bundled
@@ -377,7 +376,7 @@ def export(
   first = None if job.first is None else job.first.image
   size = config.preview_size
   sheet = preview.mask_sheet(config.prompt, start, first, mesh, size=size)
-  preview.save_png(folder / 'preview.png', sheet)
+  media.save_png(folder / 'preview.png', sheet)
   preview.save_turntable(
     folder / 'turntable.mp4',
     mesh,
@@ -395,8 +394,7 @@ def _remember_start(folder: pathlib.Path, job: Job) -> None:
   if job.first is None:
     return
   image = np.round(np.asarray(job.first.image) * 255).astype(np.uint8)
-  with files.replacing(folder / 'first_image.png') as temporary:
-    Image.fromarray(image).save(temporary, format='PNG')
+  media.save_png(folder / 'first_image.png', image)
   arrays = {
     f'colors_{i}': np.asarray(leaf)
     for i, leaf in enumerate(jax.tree.leaves(job.start.colors))

@@ -22,7 +22,7 @@ import maskjax
 from maskjax.data import prior_batches
 from maskjax.diffusion import model as model_lib
 from maskjax.mask import preview
-from maskjax.training import files, parallel, progress
+from maskjax.training import files, media, parallel, progress
 from maskjax.weights import bundled
 
 # Guidance and its rescaling, for models of pixels and of latents.
@@ -258,11 +258,11 @@ def run(request: Request, directory: str) -> dict[str, Any]:
   folder = pathlib.Path(directory)
   names = [f'{request.seed + i:04d}' for i in range(request.count)]
   for name, picture in zip(names, pictures):
-    preview.save_png(folder / f'{name}.png', picture)
+    media.save_png(folder / f'{name}.png', picture)
   cells = list(zip(names, pictures))
   rows = [('', cells[i : i + _COLUMNS]) for i in range(0, len(cells), _COLUMNS)]
   size = int(np.clip(model.sample_size, 128, 512))
-  preview.save_png(
+  media.save_png(
     folder / 'grid.png', preview.sheet(request.prompt, rows, size=size)
   )
   settings = {

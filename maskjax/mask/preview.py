@@ -8,9 +8,7 @@ Shape legend: `n` pictures, `s` pixels a side.
 
 import os
 from typing import Any
-import warnings
 
-import imageio.v3 as iio
 import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, UInt8
@@ -23,7 +21,7 @@ from maskjax.geometry import mesh as mesh_lib
 from maskjax.mask import views
 from maskjax.render import lights as lights_lib
 from maskjax.render import renderer, textures
-from maskjax.training import files
+from maskjax.training import media
 
 # The five angles of the contact sheet, and the swing of the turntable: a
 # mask has no back.
@@ -204,14 +202,6 @@ def mask_sheet(
   )
 
 
-def save_png(
-  path: str | os.PathLike, image: UInt8[np.ndarray, 'h w 3']
-) -> None:
-  """Write a PNG, whole or not at all."""
-  with files.replacing(path) as temporary:
-    Image.fromarray(image).save(temporary, format='PNG')
-
-
 def save_turntable(
   path: str | os.PathLike, mesh: mesh_lib.Mesh, *, frames: int, size: int
 ) -> None:
@@ -227,14 +217,4 @@ def save_turntable(
   phases = np.arange(frames) / frames
   azimuths = tuple(float(_SWING * np.sin(2 * np.pi * p)) for p in phases)
   pictures = photograph(mesh, azimuths, size=size)
-  with files.replacing(path) as temporary, warnings.catch_warnings():
-    # ffmpeg is started as a process; jax warns of forks that go on in Python.
-    warnings.filterwarnings('ignore', 'os.fork', RuntimeWarning)
-    iio.imwrite(
-      temporary,
-      pictures,
-      plugin='FFMPEG',
-      fps=_FRAMES_PER_SECOND,
-      codec='libx264',
-      quality=8,
-    )
+  media.save_film(path, pictures, frames_per_second=_FRAMES_PER_SECOND)

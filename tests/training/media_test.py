@@ -1,0 +1,25 @@
+"""Pictures and films are read back as they were written."""
+
+import imageio.v3 as iio
+import numpy as np
+
+from maskjax.training import media
+
+
+def test_a_png_keeps_every_byte(tmp_path):
+  image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+  media.save_png(tmp_path / 'sub' / 'a.png', image)
+  np.testing.assert_array_equal(iio.imread(tmp_path / 'sub' / 'a.png'), image)
+  assert [p.name for p in (tmp_path / 'sub').iterdir()] == ['a.png']
+
+
+def test_a_film_keeps_size_length_and_speed(tmp_path):
+  levels = np.linspace(40, 200, 6).astype(np.uint8)
+  frames = np.broadcast_to(levels[:, None, None, None], (6, 24, 40, 3))
+  media.save_film(tmp_path / 'a.mp4', frames, frames_per_second=12)
+  with iio.imopen(tmp_path / 'a.mp4', 'r', plugin='FFMPEG') as film:
+    back, meta = film.read(), film.metadata()
+  assert back.shape == frames.shape
+  means = back.mean((1, 2, 3))
+  np.testing.assert_allclose(means, levels, atol=4)
+  assert meta['fps'] == 12
