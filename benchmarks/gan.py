@@ -27,6 +27,7 @@ from maskjax.gan import (
   discriminator,
   eg3d,
   losses,
+  players,
   poses,
   restore,
   stylegan2,
@@ -137,15 +138,15 @@ def _training(
   generator: restore.Model, judge: restore.Model
 ) -> dict[str, Call]:
   """Return the updates of a training, of batches of 8."""
-  batch = training.GANBatch(
+  batch = players.GANBatch(
     jax.random.uniform(jax.random.key(5), (8, 64, 64, 3), minval=-1.0),
     _cameras(8),
     _cameras(8),
   )
-  plain = training.GANConfig(r1_gamma=0.0, density_weight=0.0, blur_sigma=0.0)
+  plain = players.GANConfig(r1_gamma=0.0, density_weight=0.0, blur_sigma=0.0)
 
   def whole(config):
-    state = training.create(generator, judge, config)
+    state = players.create(generator, judge, config)
     step = jax.jit(
       training.make_gan_step(generator.module, judge.module, config)
     )
@@ -210,8 +211,8 @@ def _parts() -> dict[str, Call]:
   """Return what is timed."""
   parts: dict[str, Call] = {}
   if _SIZE.value in ('all', 'small'):
-    generator = training.initialize(jax.random.key(0), _SMALL)
-    judge = training.initialize(jax.random.key(1), _JUDGE)
+    generator = players.initialize(jax.random.key(0), _SMALL)
+    judge = players.initialize(jax.random.key(1), _JUDGE)
     one, eight = (_synthesis(generator, count, 32) for count in (1, 8))
     parts |= {
       'small: picture': one['picture'],
@@ -223,7 +224,7 @@ def _parts() -> dict[str, Call]:
   if _SIZE.value in ('all', 'full'):
     sampling = volume.VolumeConfig(mode='clean')
     config = eg3d.EG3DConfig(volume=sampling, rendering_resolution=128)
-    generator = training.initialize(jax.random.key(0), config)
+    generator = players.initialize(jax.random.key(0), config)
     large, less = (_synthesis(generator, 1, side) for side in (128, 64))
     parts |= {
       'full: picture, rendered at 128': large['picture'],

@@ -10,6 +10,7 @@ from maskjax.gan import (
   augment,
   discriminator,
   eg3d,
+  players,
   poses,
   resize,
   stylegan2,
@@ -36,7 +37,7 @@ EG3D = eg3d.EG3DConfig(
 )
 DUAL = discriminator.DiscriminatorConfig(6, 25, (8, 8, 8), mapping_layers=1)
 # Every lazy part runs at every step, and nothing is at its neutral value.
-CONFIG = training.GANConfig(
+CONFIG = players.GANConfig(
   r1_every=1,
   density_every=1,
   density_points=20,
@@ -64,22 +65,22 @@ def cameras(seed, count):
 
 def batch_of(count):
   image = jax.random.uniform(jax.random.key(3), (count, 16, 16, 3), minval=-1)
-  return training.GANBatch(
+  return players.GANBatch(
     image, cameras(4, count), cameras(5, count), resize.resize(image, 8)
   )
 
 
 def game(config, tx=None):
-  generator = training.initialize(jax.random.key(0), EG3D)
-  judge = training.initialize(jax.random.key(1), DUAL)
-  state = training.create(generator, judge, config, tx=tx)
+  generator = players.initialize(jax.random.key(0), EG3D)
+  judge = players.initialize(jax.random.key(1), DUAL)
+  state = players.create(generator, judge, config, tx=tx)
   step = training.make_gan_step(generator.module, judge.module, config, tx=tx)
   return state, step
 
 
 def test_devices_train_like_one():
   # Plain descent: Adam would hide a factor on the gradients.
-  tx = training.Optimizers(optax.sgd(0.1), optax.sgd(0.1))
+  tx = players.Optimizers(optax.sgd(0.1), optax.sgd(0.1))
   state, step = game(CONFIG, tx)
   batch = batch_of(8)
   one, metrics = jax.jit(step)(state, jax.random.key(9), batch)
@@ -134,11 +135,11 @@ def test_stylegan2_with_path_lengths():
     z_dim=8, w_dim=8, channels=(8, 8, 8), mapping_layers=2
   )
   single = discriminator.DiscriminatorConfig(3, 0, (8, 8, 8))
-  generator = training.initialize(jax.random.key(0), plain)
-  judge = training.initialize(jax.random.key(1), single)
-  state = training.create(generator, judge, config)
+  generator = players.initialize(jax.random.key(0), plain)
+  judge = players.initialize(jax.random.key(1), single)
+  state = players.create(generator, judge, config)
   step = jax.jit(training.make_gan_step(generator.module, judge.module, config))
-  batch = training.GANBatch(batch_of(4).image)
+  batch = players.GANBatch(batch_of(4).image)
   state, metrics = step(state, jax.random.key(2), batch)
   assert float(state.path_mean) > 0
   assert float(metrics['path']) > 0
@@ -152,4 +153,4 @@ def test_wrong_batches_are_errors():
   with pytest.raises(ValueError, match='give c and fake_c'):
     step(state, jax.random.key(0), batch._replace(c=None))
   with pytest.raises(ValueError, match='r1_every=0'):
-    training.GANConfig(r1_every=0)
+    players.GANConfig(r1_every=0)

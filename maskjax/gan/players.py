@@ -1,0 +1,253 @@
+"""What an adversarial training is made of: settings, batch, state, optimisers.
+
+`training` makes the step that goes from one state to the next.
+
+Shapes: B samples, H W pixels, S side of the raw rendering. Follows Karras et
+al. 2020, appendix B, and Chan et al., CVPR 2022, supplement.
+"""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+import optax
+
+from maskjax.gan import augment as augment_lib
+from maskjax.gan import losses, restore
+
+PyTree = Any
+
+_ZERO = functools.partial(jnp.zeros, (), jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class GANConfig:
+  """Settings of a training; the defaults are EG3D's for FFHQ.
+
+  Attributes:
+    generator_rate: learning rate of the generator.
+    discriminator_rate: learning rate of the discriminator.
+    betas: of Adam.
+    r1_gamma: weight of R1; 0 for none.
+    r1_every: steps between two R1 updates.
+    density_weight: of the density regularisation of EG3D; 0 for none.
+    density_every: steps between two.
+    density_distance: see `losses.density_variation`.
+    density_points: points of each scene.
+    path_weight: of the path length regularisation of StyleGAN2; 0 for none.
+    path_every: steps between two.
+    path_shrink: it sees the batch divided by this.
+    path_decay: see `losses.path_penalty`.
+    w_decay: part of the mean latent that a step keeps.
+    average_kimg: half-life of the generator's average, thousands of images.
+    average_rampup: see `schedules.ema_decay`.
+    blur_sigma: blur of all final and of real raw images at first, pixels; 0
+      for none.
+    blur_kimg: thousands of images in which it goes to zero.
+    swap_end: how often the mapping sees another camera at last; None to
+      condition on nothing.
+    swap_kimg: thousands of images in which it falls from always to `swap_end`.
+    augment: changes to images that the discriminator sees, None for none.
+    augment_probability: of each change at first.
+    augment_target: see `augment.adjust`; None keeps the probability.
+    augment_kimg: see `augment.adjust`.
+    augment_every: steps between two adjustments.
+    reuse_fakes: show the discriminator the images that the generator was
+      updated with, rather than new ones: a forward pass less, a fifth of the
+      step. Not what the reference does.
+  """
+
+  generator_rate: float = 0.0025
+  discriminator_rate: float = 0.002
+  betas: tuple[float, float] = (0.0, 0.99)
+  r1_gamma: float = 1.0
+  r1_every: int = 16
+  density_weight: float = 0.25
+  density_every: int = 4
+  density_distance: float = 0.004
+  density_points: int = 1000
+  path_weight: float = 2.0
+  path_every: int = 4
+  path_shrink: int = 2
+  path_decay: float = 0.01
+  w_decay: float = 0.998
+  average_kimg: float = 10.0
+  average_rampup: float | None = 0.05
+  blur_sigma: float = 10.0
+  blur_kimg: float = 200.0
+  swap_end: float | None = 0.5
+  swap_kimg: float = 1000.0
+  augment: augment_lib.AugmentConfig | None = None
+  augment_probability: float = 0.0
+  augment_target: float | None = 0.6
+  augment_kimg: float = 500.0
+  augment_every: int = 4
+  reuse_fakes: bool = False
+
+  def __post_init__(self):
+    periods = ('r1_every', 'density_every', 'path_every', 'augment_every')
+    for name in (*periods, 'path_shrink'):
+      if getattr(self, name) < 1:
+        raise ValueError(f'{name}={getattr(self, name)} is not at least 1')
+
+
+class GANBatch(NamedTuple):
+  """What a step sees of the data.
+
+  Attributes:
+    image: real images, [-1, 1].
+    c: their cameras or conditions; None for none.
+    fake_c: those of the generated images, drawn from the data too.
+    raw: real images at the side of the raw rendering, made with
+      `resize.resize`; None to make them here at the generator's own side.
+  """
+
+  image: Float[Array, 'b h w k']
+  c: Float[Array, 'b c'] | None = None
+  fake_c: Float[Array, 'b c'] | None = None
+  raw: Float[Array, 'b s s k'] | None = None
+
+
+@flax.struct.dataclass
+class Player:
+  """A network in training.
+
+  Attributes:
+    params: weights.
+    opt_state: of its optimiser.
+  """
+
+  params: PyTree
+  opt_state: optax.OptState
+
+
+@flax.struct.dataclass
+class GANState:
+  """All that a step changes.
+
+  Attributes:
+    step: number of finished steps.
+    generator: its `params` may hold 'shifts' beside the networks: offsets of
+      styles (see `synthesis.shift`) that are trained like weights.
+    discriminator: the other player.
+    buffers: of the generator, with the mean latent.
+    average: moving average of the generator's params; its buffers are
+      `buffers`.
+    path_mean: mean path length.
+    controller: of augmentation.
+    penalties: last values of the lazy losses, for metrics.
+  """
+
+  step: Int[Array, '']
+  generator: Player
+  discriminator: Player
+  buffers: PyTree
+  average: PyTree
+  path_mean: Float[Array, '']
+  controller: augment_lib.Controller
+  penalties: dict[str, Float[Array, '']]
+
+
+class Optimizers(NamedTuple):
+  """Transformations of gradients into updates."""
+
+  generator: optax.GradientTransformation
+  discriminator: optax.GradientTransformation
+
+
+def _adam(rate: float, config: GANConfig, every: int | None):
+  """Return Adam for a network that an extra update every so often slows."""
+  ratio = 1.0 if every is None else every / (every + 1)
+  first, second = config.betas
+  return optax.adam(
+    rate * ratio, b1=first**ratio if first else 0.0, b2=second**ratio
+  )
+
+
+def lazy(generator: nn.Module, config: GANConfig) -> tuple[float, int]:
+  """Return weight and period of the generator's regularisation."""
+  if losses.is_volumetric(generator):
+    return config.density_weight, config.density_every
+  return config.path_weight, config.path_every
+
+
+def optimizers(generator: nn.Module, config: GANConfig) -> Optimizers:
+  """Return the optimisers of the reference.
+
+  Learning rates and decays are lowered by k / (k + 1) for a network that has
+  an extra update every k steps (Karras et al. 2020, appendix B).
+
+  Args:
+    generator: network.
+    config: of the training.
+  """
+  weight, every = lazy(generator, config)
+  return Optimizers(
+    _adam(config.generator_rate, config, every if weight else None),
+    _adam(
+      config.discriminator_rate,
+      config,
+      config.r1_every if config.r1_gamma else None,
+    ),
+  )
+
+
+def create(
+  generator: restore.Model,
+  discriminator: restore.Model,
+  config: GANConfig,
+  *,
+  tx: Optimizers | None = None,
+) -> GANState:
+  """Return the state at the start of a training.
+
+  Args:
+    generator: network with its first variables, random or restored.
+    discriminator: the same.
+    config: of the training.
+    tx: optimisers, None for those of `optimizers`.
+  """
+  tx = tx or optimizers(generator.module, config)
+  copy = lambda tree: jax.tree.map(lambda x: jnp.array(x, copy=True), tree)  # noqa: E731
+  params = copy(generator.variables['params'])
+  judge = copy(discriminator.variables['params'])
+  return GANState(
+    step=jnp.zeros((), jnp.int32),
+    generator=Player(params, tx.generator.init(params)),
+    discriminator=Player(judge, tx.discriminator.init(judge)),
+    buffers=copy(generator.variables.get('buffers', {})),
+    average=copy(params),
+    path_mean=_ZERO(),
+    controller=augment_lib.start(config.augment_probability),
+    penalties={'r1': _ZERO(), 'generator': _ZERO()},
+  )
+
+
+def initialize(rng: Key[Array, ''], config: Any) -> restore.Model:
+  """Return a network of a config with random weights.
+
+  Args:
+    rng: key.
+    config: see `restore.build`.
+  """
+  module = restore.build(config)
+  inputs = restore.inputs(config)
+  options = None
+  if jax.default_backend() == 'cpu':
+    # Hundreds of small draws that run once, not worth an optimised program.
+    options = {'xla_backend_optimization_level': 0}
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), inputs)
+  init = jax.jit(module.init, compiler_options=options)
+  return restore.Model(module, init(rng, *zeros))
+
+
+def average_model(generator: nn.Module, state: GANState) -> restore.Model:
+  """Return the averaged generator, for pictures and checkpoints."""
+  params = {k: v for k, v in state.average.items() if k != 'shifts'}
+  variables = {'params': params, 'buffers': state.buffers}
+  return restore.Model(generator, variables)
