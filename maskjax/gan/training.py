@@ -2,8 +2,8 @@
 
 `make_gan_step` turns two networks and a `players.GANConfig` into one pure
 function `step(state, rng, batch, axis_name=None) -> (state, metrics)`, to be
-jitted or given to `training.parallel.data_parallel`. A step updates the generator, now
-and then regularises it, updates the discriminator, now and then regularises
+jitted or given to `training.parallel.data_parallel`. A step updates the
+generator, now and then regularises it, updates the discriminator, now and then regularises
 it, and moves the averages, in the reference's order. Lazy parts are branches
 of one program, chosen on the device.
 
