@@ -3,9 +3,9 @@
 `make_gan_step` turns two networks and a `players.GANConfig` into one pure
 function `step(state, rng, batch, axis_name=None) -> (state, metrics)`, to be
 jitted or given to `training.parallel.data_parallel`. A step updates the
-generator, now and then regularises it, updates the discriminator, now and then regularises
-it, and moves the averages, in the reference's order. Lazy parts are branches
-of one program, chosen on the device.
+generator, now and then regularises it, updates the discriminator, now and
+then regularises it, and moves the averages, in the reference's order. Lazy
+parts are branches of one program, chosen on the device.
 
 The side of the raw rendering is the side of `batch.raw`, or the config's: a
 new side is a new compilation, so move through few (`schedules.raw_resolution`).
