@@ -133,7 +133,7 @@ def _our_calls(sizes: Sizes, dtype: Any) -> dict[str, Callable[[], Any]]:
   unet_config = unet.UNetConfig.from_dict(sizes.unet)
   vae_config = vae.VaeConfig.from_dict(sizes.vae)
   denoiser = unet.UNet2DConditionModel(unet_config, dtype)
-  autoencoder = vae.AutoencoderKL(vae_config, dtype, remat=True)
+  autoencoder = vae.AutoencoderKL(vae_config, dtype)
 
   @functools.cache
   def params(name):  # Made when they are first needed.

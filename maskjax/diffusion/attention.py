@@ -1,11 +1,11 @@
 """Attention, whole or in blocks, with gradients written out by hand.
 
 Small maps take all scores at once and keep the softmax's weights for the
-backward pass. Large ones (64 x 64 latents: 16.8 million scores a head) go
-through blocks of queries, one head after the other on a CPU, and compute the
-weights anew in the backward pass: exact, and memory grows with N, not N^2.
-Products of transposed matrices are several times slower on a CPU, so always
-the small operand is transposed.
+backward pass. Others (64 x 64 latents: 16.8 million scores a head) go through
+blocks of queries, one head after the other on a CPU, and compute the weights
+anew in the backward pass: exact, and memory grows with N, not N^2. Products of
+transposed matrices are several times slower on a CPU, so always the small
+operand is transposed.
 
 Shapes: B batch, N queries, T keys, H heads, D channels of a head, G = B H.
 """
@@ -17,12 +17,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 
-# Queries of a block: on a CPU as many as its cache has room for the scores of
-# (4096 keys: 2 MiB), which takes 0.75 of the time of 1024. And the scores of
-# one head up to which all are kept.
+# Scores of a block: on a CPU as many as its cache has room for (2 MiB). And the
+# scores of one head up to which all are kept: blocks of 1,024 x 1,024 take half
+# the time of all heads together there, and as long at 256 x 256.
 _BLOCK = 1024
-_CPU_BLOCK = 128
+_CPU_BLOCK_SCORES = 2**19
 _MOST_SCORES = 2**21
+_CPU_MOST_SCORES = 2**16
+# Widths of products that a CPU's vectors divide.
+_VECTOR = 16
 
 
 def _row_max(x: Float[Array, '... t']) -> Float[Array, '... 1']:
@@ -133,16 +136,19 @@ def _uncut(x: Float[Array, 'k m d'], rows: int) -> Float[Array, 'n d']:
 def _head_forward(query, key, value, block):
   """Attend with one head; also returns each row's largest score and sum."""
   columns = key.T
-  # The last column makes the product sum the weights too.
+  # A column of ones makes the product sum the weights too; zeros fill up.
+  channels = value.shape[1]
   ones = jnp.ones((value.shape[0], 1), value.dtype)
   value = jnp.concatenate([value, ones], axis=1)
+  value = jnp.pad(value, ((0, 0), (0, -value.shape[1] % _VECTOR)))
 
   def attend_rows(rows):
     scores = _product(rows, columns, jnp.float32)
     largest = _row_max(scores)
     weights = jnp.exp(scores - largest).astype(value.dtype)
     out = _product(weights, value, jnp.float32)
-    return out[:, :-1] / out[:, -1:], largest, out[:, -1:]
+    sums = out[:, channels : channels + 1]
+    return out[:, :channels] / sums, largest, sums
 
   parts = jax.lax.map(attend_rows, _cut(query, block))
   return tuple(_uncut(part, query.shape[0]) for part in parts)
@@ -225,6 +231,15 @@ def _in_blocks_backward(block, saved, gradient):
 attend_in_blocks.defvjp(_in_blocks_forward, _in_blocks_backward)
 
 
+def _block_size(queries: int, keys: int) -> int:
+  """Return how many queries make a block, all blocks about as large."""
+  if jax.default_backend() != 'cpu':
+    return min(_BLOCK, queries)
+  most = max(_CPU_BLOCK_SCORES // keys, _VECTOR)
+  size = -(-queries // -(-queries // most))
+  return -(-size // _VECTOR) * _VECTOR
+
+
 def attend(
   query: Float[Array, 'b n h d'],
   key: Float[Array, 'b t h d'],
@@ -241,8 +256,10 @@ def attend(
     value: values of each head.
     causal: let token i see the tokens up to i only.
   """
-  if not causal and query.shape[1] * key.shape[1] > _MOST_SCORES:
-    on_cpu = jax.default_backend() == 'cpu'
-    block = _CPU_BLOCK if on_cpu else _BLOCK
+  queries, keys = query.shape[1], key.shape[1]
+  on_cpu = jax.default_backend() == 'cpu'
+  most = _CPU_MOST_SCORES if on_cpu else _MOST_SCORES
+  if not causal and queries * keys > most:
+    block = _block_size(queries, keys)
     return attend_in_blocks(query, key, value, block)
   return attend_whole(query, key, value, causal)

@@ -113,9 +113,19 @@ def scores_in(program, rows, keys):
 
 def test_many_scores_are_never_held_at_once():
   gradient = jax.grad(lambda *v: attention.attend(*v).sum(), argnums=(0, 1, 2))
-  few = [jax.ShapeDtypeStruct((1, 1024, 1, 8), jnp.float32)] * 3
+  few = [jax.ShapeDtypeStruct((1, 256, 1, 8), jnp.float32)] * 3
   many = [jax.ShapeDtypeStruct((1, 4096, 1, 8), jnp.float32)] * 3
-  assert scores_in(jax.make_jaxpr(gradient)(*few), 1024, 1024)
+  assert scores_in(jax.make_jaxpr(gradient)(*few), 256, 256)
   program = jax.make_jaxpr(gradient)(*many)
-  assert scores_in(program, attention._CPU_BLOCK, 4096)
+  assert scores_in(program, attention._block_size(4096, 4096), 4096)
   assert not scores_in(program, 4096, 4096)
+
+
+@pytest.mark.parametrize('queries', [1, 100, 4096, 9216])
+@pytest.mark.parametrize('keys', [1, 77, 1024, 9216, 10**7])
+def test_blocks_hold_few_scores_and_little_that_fills_them_up(queries, keys):
+  block = attention._block_size(queries, keys)
+  assert block % attention._VECTOR == 0
+  assert block == attention._VECTOR or block * keys <= 1.3 * 2**19
+  blocks = -(-queries // block)
+  assert blocks * block - queries < blocks * attention._VECTOR

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 import trimesh
@@ -127,6 +128,20 @@ def test_controlnets_that_do_not_fit_get_one_clear_line(
   config.update_from_flattened_dict(fields)
   with pytest.raises(ValueError, match=words) as error:
     generate.run(config, str(tmp_path / 'run'))
+  assert '\n' not in str(error.value)
+
+
+def test_a_full_memory_names_the_fields(model_folder, tmp_path, monkeypatch):
+  def fill(*_, **__):
+    raise jax.errors.JaxRuntimeError(
+      'RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\n'
+    )
+
+  monkeypatch.setattr(generate, 'optimize', fill)
+  with pytest.raises(
+    ValueError, match=r'lower --config\.views\.count'
+  ) as error:
+    generate.run(_config(model_folder), str(tmp_path / 'run'))
   assert '\n' not in str(error.value)
 
 

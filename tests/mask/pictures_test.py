@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 from PIL import Image
 import pytest
@@ -94,3 +95,15 @@ def test_bad_input_gives_one_line_and_no_files(
     pictures.run(request(model_folder, **fields), str(tmp_path / 'out'))
   assert '\n' not in str(caught.value)
   assert not (tmp_path / 'out').exists()
+
+
+def test_a_full_memory_names_the_flag(model_folder, tmp_path, monkeypatch):
+  def fill(*_):
+    raise jax.errors.JaxRuntimeError(
+      'RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\n'
+    )
+
+  monkeypatch.setattr(pictures, 'paint', fill)
+  with pytest.raises(ValueError, match='--dtype=bfloat16') as caught:
+    pictures.run(request(model_folder), str(tmp_path / 'out'))
+  assert '\n' not in str(caught.value)
