@@ -21,7 +21,7 @@ from maskjax.data import captions, creatures, head_images, prior_batches, studio
 from maskjax.diffusion import clip, pretraining, unet
 from maskjax.diffusion import model as model_lib
 from maskjax.diffusion import tokenizer as tokenizer_lib
-from maskjax.training import checkpoint, loop, parallel, progress
+from maskjax.training import checkpoint, loop, parallel, progress, rates
 from maskjax.training import metrics as metrics_lib
 from maskjax.training import state as state_lib
 from maskjax.training import workdir as workdir_lib
@@ -171,14 +171,12 @@ def _create(
 
 def learning_rate(config: ml_collections.ConfigDict) -> optax.Schedule:
   """Return a rate that warms up, stays, and falls linearly at the end."""
-  top, warmup = config.learning_rate, config.warmup_steps
-  schedules = [optax.linear_schedule(0.0, top, warmup)]
-  schedules.append(optax.constant_schedule(top))
-  boundaries = [warmup]
-  if config.decay_steps:
-    schedules.append(optax.linear_schedule(top, 0.0, config.decay_steps))
-    boundaries.append(max(config.steps - config.decay_steps, warmup))
-  return optax.join_schedules(schedules, boundaries)
+  return rates.trapezoid(
+    config.learning_rate,
+    config.steps,
+    warmup=config.warmup_steps,
+    decay=config.decay_steps,
+  )
 
 
 def _optimizer(

@@ -1,9 +1,11 @@
 """Networks on disk: folders of our own, and files of the reference.
 
 A folder holds `config.json`, which says what the networks are, and for each
-network a checkpoint of its variables. Files of the reference are snapshots
-(`.pkl`, `.pt`, read by `weights.persistence`, which runs nothing of them) or
-plain states under the reference's key names (`.npz`, `.safetensors`).
+network a checkpoint of its variables, or, packed to be passed on, one file
+`NAME.safetensors` in half precision under the reference's key names. Files of
+the reference are snapshots (`.pkl`, `.pt`, read by `weights.persistence`,
+which runs nothing of them) or plain states under the reference's key names
+(`.npz`, `.safetensors`).
 
 Raises one-line ValueErrors throughout.
 """
@@ -120,8 +122,45 @@ def save(folder: files.PathLike, models: Mapping[str, restore.Model]) -> None:
   folder = pathlib.Path(folder)
   for name, model in models.items():
     checkpoint.save(folder / name, 0, dict(model.variables))
+  _write_config(folder, models)
+
+
+def _write_config(
+  folder: pathlib.Path, models: Mapping[str, restore.Model]
+) -> None:
+  """Write what the networks of a folder are."""
   networks = {name: to_json(m.module.config) for name, m in models.items()}
   files.write_json(folder / CONFIG, {'format': _FORMAT, 'networks': networks})
+
+
+def pack(folder: files.PathLike, models: Mapping[str, restore.Model]) -> None:
+  """Write networks to a folder in half precision, a file each.
+
+  Args:
+    folder: made when missing.
+    models: see `save`.
+
+  Raises:
+    ValueError: numbers too large for half precision.
+  """
+  folder = pathlib.Path(folder)
+  for name, model in models.items():
+    state = {}
+    for key, value in restore.export(model).items():
+      value = np.asarray(jax.device_get(value))
+      state[key] = np.ascontiguousarray(value, np.float16).reshape(value.shape)
+      if not np.isfinite(state[key]).all():
+        raise ValueError(f'{name}: {key} is too large for half precision')
+    with files.replacing(folder / f'{name}.safetensors') as temporary:
+      safetensors.numpy.save_file(state, temporary)
+  _write_config(folder, models)
+
+
+def _unpack(path: pathlib.Path, config: Any) -> restore.Model:
+  """Read a network that `pack` wrote."""
+  state = {k: v.astype(np.float32) for k, v in _read_state(path).items()}
+  with _located(path, path.stem):
+    return restore.restore(config, state)
 
 
 def _read_config(folder: pathlib.Path) -> dict[str, Any]:
@@ -145,7 +184,7 @@ def load(folder: files.PathLike, name: str | None = None) -> restore.Model:
   """Read a network from a folder.
 
   Args:
-    folder: that `save` wrote.
+    folder: that `save` or `pack` wrote.
     name: of the network; None for the averaged generator, or the generator.
 
   Raises:
@@ -160,6 +199,9 @@ def load(folder: files.PathLike, name: str | None = None) -> restore.Model:
     raise ValueError(f'{folder} has no network {name}, only {list(networks)}')
   where = f'{folder / CONFIG}: {name}'
   config = from_json(networks[name], where=where)
+  packed = folder / f'{name}.safetensors'
+  if packed.is_file():
+    return _unpack(packed, config)
   template = restore.variable_shapes(config)
   variables = checkpoint.restore(folder / name, dict(template))
   return restore.Model(restore.build(config), variables)

@@ -276,15 +276,43 @@ class EG3D(nn.Module):
       uniforms: random numbers; None for the middles of all intervals.
       resolution: side of the rendering, None for the config's.
     """
-    config = self.config
-    side = resolution or config.rendering_resolution
+    side = resolution or self.config.rendering_resolution
     rays = rays_lib.camera_rays(camera_lib.from_vector25(c), side)
+    return self.trace_rays(planes, rays, uniforms)
+
+  def trace_rays(
+    self,
+    planes: Float[Array, 'b 3 r r c'],
+    rays: rays_lib.Rays,
+    uniforms: rays_lib.Uniforms | None = None,
+  ) -> volume_lib.Rendering:
+    """Render features along rays: of several cameras, or some of a picture's.
+
+    Args:
+      planes: of `planes`.
+      rays: of each scene.
+      uniforms: random numbers; None for the middles of all intervals.
+    """
+    config = self.config
     if uniforms is None:
-      counts = config.volume.coarse, config.volume.fine
-      uniforms = rays_lib.centred_uniforms(c.shape[0], side**2, *counts)
+      batch, count, _ = rays.origins.shape
+      uniforms = rays_lib.centred_uniforms(
+        batch, count, config.volume.coarse, config.volume.fine
+      )
     return volume_lib.render(
       lambda points: self.field(planes, points), rays, uniforms, config.volume
     )
+
+  def enlarge(
+    self, features: Float[Array, 'b s s f'], styles: synthesis_lib.Styles
+  ) -> Float[Array, 'b h h 3']:
+    """Return the final images of rendered features.
+
+    Args:
+      features: of all channels.
+      styles: of `styles`; those of 'superresolution' count.
+    """
+    return self.superresolution(features, styles['superresolution'])[0]
 
   def render(
     self,

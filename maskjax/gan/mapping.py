@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from maskjax.gan import layers
 
 # Learning rate of the layers with respect to the other networks'.
-_LR_MULTIPLIER = 0.01
+LR_MULTIPLIER = 0.01
 
 
 def truncate(
@@ -112,7 +112,7 @@ class Mapping(nn.Module):
     hidden = self.layer_features or self.w_dim
     for i in range(self.num_layers):
       size = self.w_dim if i == self.num_layers - 1 else hidden
-      x = layers.Dense(size, 'lrelu', _LR_MULTIPLIER, name=f'fc{i}')(x)
+      x = layers.Dense(size, 'lrelu', LR_MULTIPLIER, name=f'fc{i}')(x)
     if self.num_ws is None:
       return x
     w_avg = self.variable('buffers', 'w_avg', jnp.zeros, (self.w_dim,))

@@ -58,6 +58,31 @@ def test_the_config_is_kept(folder):
   assert model.module.config.superresolution.kind == '2X'
 
 
+def test_packed_networks_are_the_same_in_half_precision(folder, tmp_path):
+  models = checkpoints.load_all(folder / 'imported')
+  checkpoints.pack(tmp_path, models)
+  packed = checkpoints.load_all(tmp_path)
+  assert packed.keys() == models.keys()
+  for name, model in models.items():
+    assert packed[name].module == model.module
+    jax.tree.map(
+      lambda a, b: np.testing.assert_array_equal(np.float32(np.float16(a)), b),
+      dict(model.variables),
+      dict(packed[name].variables),
+    )
+  content = (tmp_path / 'G_ema.safetensors').read_bytes()
+  (tmp_path / 'G_ema.safetensors').write_bytes(content[:-100])
+  with pytest.raises(ValueError, match='damaged'):
+    checkpoints.load(tmp_path)
+
+
+def test_numbers_too_large_to_pack_are_refused(folder, tmp_path):
+  model = checkpoints.load(folder / 'imported')
+  large = jax.tree.map(lambda x: x * 0 + 1e6, dict(model.variables))
+  with pytest.raises(ValueError, match='too large for half precision'):
+    checkpoints.pack(tmp_path, {'G_ema': model._replace(variables=large)})
+
+
 def test_scaled_filters_are_kept(state, meta, tmp_path):
   half = {
     key.removeprefix('G_ema.'): value * np.float32(0.5)

@@ -1,0 +1,144 @@
+r"""The source domain: a small EG3D of people with known cameras.
+
+  python -m experiments.make_faces --config=configs/faces.py:source \
+    --workdir=out/source_faces
+  python -m experiments.train_source --config=configs/source.py \
+    --workdir=out/source
+  python -m experiments.train_source --config=configs/source.py:adversarial \
+    --workdir=out/source_gan --config.init=out/source/model
+
+The teacher of styles, a small StyleGAN2 of the same people:
+
+  python -m experiments.train_source --config=configs/source.py:stylegan2 \
+    --workdir=out/people2d
+"""
+
+import ml_collections
+
+_STAGES = (
+  'decoder',
+  'adversarial',
+  'stylegan2',
+  'tiny',
+  'tiny_adversarial',
+  'tiny_stylegan2',
+)
+
+
+def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
+  """Return the config of a stage; those named tiny are for tests."""
+  if stage not in _STAGES:
+    raise ValueError(f'stage {stage!r} is not one of {", ".join(_STAGES)}')
+  config = ml_collections.ConfigDict()
+  config.stage = 'decoder'
+  config.seed = 0
+  config.resume = False
+  # Model folder to begin from; '' begins with random weights.
+  config.init = ''
+
+  # Data: folder of experiments.make_faces.
+  config.data = 'out/source_faces'
+  config.shards = 0  # the first so many; 0: all
+
+  # Generator. 64 x 64 pixels, rendered at 32 x 32 with 32 features.
+  config.latent = 128  # numbers in z and in w
+  config.channels = (256, 256, 256, 128, 48)  # of 4 x 4 ... 64 x 64 planes
+  config.features = 32  # of a plane and of a rendered pixel
+  config.hidden = 64  # of the decoder of points
+  config.rendering = 32  # pixels
+  config.enlarged = (48, 32)  # channels of the two blocks to 64 pixels
+  config.plane_axes = 'eg3d'  # the front plane holds y alone, as released
+  config.coarse = 12  # samples of a ray, first pass
+  config.fine = 12  # second pass
+  config.start = 2.4  # where rays begin, units of 46 cm from the camera
+  config.end = 3.1
+  config.box = 0.8  # side of the cube of the scene; pictures show 0.63
+
+  # Losses of the decoder; see maskjax.gan.autodecoder.
+  config.losses = ml_collections.ConfigDict()
+  config.losses.image = 1.0
+  config.losses.raw = 1.0
+  config.losses.alpha = 2.0
+  config.losses.depth = 4.0
+  config.losses.prior = 1e-3
+  config.losses.density = 1e-4
+
+  # Training of the decoder.
+  config.scenes = 8  # of a batch
+  config.views = 4  # pictures of each
+  config.steps = 5000
+  config.learning_rate = 3e-3
+  config.codes_rate = 1e-2
+  config.warmup_steps = 50
+  # The rates fall to zero over the last steps.
+  config.decay_steps = 2000
+  config.ema_decay = 0.998
+
+  config.checkpoint_every = 500
+  config.log_every = 20
+  config.pictures_every = 250
+  config.walk_frames = 24  # of the film at the end, between two of 8 seeds
+
+  # The game. The discriminator sees pairs of images with their cameras.
+  config.batch = 16
+  config.judge = (128, 128, 128, 64, 32)  # channels, 4 x 4 ... 64 x 64
+  config.mapping_layers = 4  # of cameras; of z in two dimensions
+  config.game = ml_collections.ConfigDict()
+  config.game.generator_rate = 1e-3
+  config.game.discriminator_rate = 2e-3
+  config.game.r1_gamma = 0.3
+  config.game.density_weight = 0.25
+  config.game.average_kimg = 5.0
+  config.game.blur_sigma = 0.0  # pixels; for one that begins from nothing
+  config.game.blur_kimg = 0.0
+  config.game.augmented = True
+  config.game.augment_kimg = 100.0
+  config.swap_end = 0.5
+  config.swap_kimg = 100.0
+  # The side of the rendering grows from the first to the generator's own, in
+  # these steps; each is compiled once.
+  config.raw_start = 32
+  config.raw_kimg = 0.0
+  config.raw_sides = (16, 32)
+
+  if stage in (
+    'adversarial',
+    'stylegan2',
+    'tiny_adversarial',
+    'tiny_stylegan2',
+  ):
+    config.stage = stage.removeprefix('tiny_')
+    config.steps = 4000
+  if stage == 'stylegan2':
+    config.steps = 10_000
+    config.game.generator_rate = 2.5e-3
+    config.game.r1_gamma = 0.1
+    config.game.augment_kimg = 500.0
+  if stage.startswith('tiny'):
+    _shrink(config)
+  return config
+
+
+def _shrink(config: ml_collections.ConfigDict) -> None:
+  """Make a config that trains for two steps in seconds."""
+  config.latent = 8
+  config.channels = (8, 8)
+  config.features = 4
+  config.hidden = 8
+  config.rendering = 8
+  config.enlarged = (6, 4)
+  config.coarse = 4
+  config.fine = 4
+  config.scenes = 2
+  config.views = 2
+  config.steps = 2
+  config.warmup_steps = 0
+  config.decay_steps = 0
+  config.checkpoint_every = 1
+  config.log_every = 1
+  config.pictures_every = 2
+  config.walk_frames = 2
+  config.batch = 4
+  config.mapping_layers = 1
+  config.judge = (8, 8, 8)
+  config.raw_sides = (4, 8)

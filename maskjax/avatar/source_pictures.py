@@ -1,0 +1,204 @@
+"""Pictures of a source domain in training: people, depth maps, turned heads.
+
+Shapes: H side of the final image, S of the rendering, K columns.
+"""
+
+from collections.abc import Sequence
+import functools
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, UInt8
+import numpy as np
+
+from maskjax.data import face_images, source_batches
+from maskjax.gan import autodecoder, eg3d, restore, stylegan2
+from maskjax.geometry import camera as camera_lib
+from maskjax.training import media
+
+# Cameras of a row of samples, degrees; negative ones stand at the viewer's
+# left.
+YAWS = (-40.0, -20.0, 0.0, 20.0, 40.0)
+PSI = 0.8
+_GAP = 4  # Pixels between two blocks of a sheet.
+
+
+def turned(yaws: Sequence[float] = YAWS, pitch: float = 0.0) -> Array:
+  """Return cameras at angles (degrees) as 25-vectors, f32[k, 25]."""
+  own = face_images.orbit(np.asarray(yaws), np.full(len(yaws), pitch))
+  return camera_lib.to_vector25(face_images.to_units(own))
+
+
+def seed_latents(seeds: Sequence[int], size: int) -> Float[Array, 'n z']:
+  """Return z of seeds, the same as `evaluation.avatars` has."""
+  z = [np.random.RandomState(seed).standard_normal(size) for seed in seeds]
+  return jnp.asarray(np.stack(z), jnp.float32)
+
+
+def depth_bytes(
+  depth: Float[Any, '... s s'],
+  alpha: Float[Any, '... s s'],
+  limits: tuple[float, float],
+  side: int,
+) -> UInt8[np.ndarray, '... h h 3']:
+  """Show depth, near is bright, nothing is black; enlarged to a side.
+
+  Args:
+    depth: of pixels.
+    alpha: coverage.
+    limits: depths of white and of black.
+    side: of the pictures, a multiple of S.
+  """
+  near, far = limits
+  part = (far - np.asarray(depth)) / (far - near)
+  grey = np.clip(part, 0, 1) * np.clip(np.asarray(alpha), 0, 1) * 255
+  times = side // grey.shape[-1]
+  grey = np.repeat(np.repeat(grey, times, -1), times, -2)
+  return np.repeat(grey[..., None], 3, -1).astype(np.uint8)
+
+
+def image_bytes(image: Float[Any, '...']) -> UInt8[np.ndarray, '...']:
+  """Turn [-1, 1] into 0..255."""
+  return np.clip(np.asarray(image) * 127.5 + 128, 0, 255).astype(np.uint8)
+
+
+def grid(
+  rows: Sequence[UInt8[np.ndarray, 'k h h 3']],
+) -> UInt8[np.ndarray, 'y x 3']:
+  """Join rows of pictures."""
+  return np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)
+
+
+def beside(
+  blocks: Sequence[UInt8[np.ndarray, 'y x 3']],
+) -> UInt8[np.ndarray, 'y w 3']:
+  """Join blocks side by side, white where one is lower."""
+  height = max(block.shape[0] for block in blocks)
+  padded = []
+  for i, block in enumerate(blocks):
+    pads = ((0, height - block.shape[0]), (_GAP if i else 0, 0), (0, 0))
+    padded.append(np.pad(block, pads, constant_values=255))
+  return np.concatenate(padded, 1)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def show(generator, variables, z, camera, psi=None):
+  """Make views of scenes without chance.
+
+  Args:
+    generator: EG3D.
+    variables: its weights and buffers.
+    z: latents, f32[b, z].
+    camera: of each, f32[b, v, 25].
+    psi: truncation; None for none.
+
+  Returns:
+    Images [b v, h, h, 3], depths along rays and coverage [b v, s, s].
+  """
+  front = jnp.broadcast_to(turned((0.0,)), (z.shape[0], 25))
+  ws = autodecoder.latents(generator, variables, z, front, truncation_psi=psi)
+  shown = autodecoder.show(generator, variables, ws, camera)
+  return shown.image, shown.depth, shown.alpha
+
+
+def _limits(generator: eg3d.EG3D) -> tuple[float, float]:
+  """Return the depths that pictures show as white and black."""
+  volume = generator.config.volume
+  start, end = volume.start or 2.25, volume.end or 3.3
+  return start + 0.1 * (end - start), end
+
+
+def samples(
+  generator: eg3d.EG3D,
+  variables: Any,
+  seeds: Sequence[int],
+  yaws: Sequence[float] = YAWS,
+  psi: float = PSI,
+) -> UInt8[np.ndarray, 'y x 3']:
+  """Draw scenes that nobody has seen: a row each, turned, and depth beside.
+
+  Args:
+    generator: EG3D.
+    variables: its weights and buffers.
+    seeds: of the latents.
+    yaws: of the cameras, degrees.
+    psi: truncation; 1 for none.
+  """
+  z = seed_latents(seeds, generator.config.backbone.z_dim)
+  camera = jnp.broadcast_to(turned(yaws)[None], (len(seeds), len(yaws), 25))
+  image, depth, alpha = show(generator, variables, z, camera, psi)
+  side = image.shape[1]
+  shades = depth_bytes(depth, alpha, _limits(generator), side)
+  split = lambda x: x.reshape(len(seeds), len(yaws), *x.shape[1:])  # noqa: E731
+  return beside([grid(split(image_bytes(image))), grid(split(shades))])
+
+
+def known(
+  generator: eg3d.EG3D,
+  variables: Any,
+  codes: autodecoder.Codes,
+  data: source_batches.SourceData,
+  scenes: Int[np.ndarray, 'k'],
+  view: int = 0,
+) -> UInt8[np.ndarray, 'y x 3']:
+  """Show known scenes: a row each of truth, what is made, and both depths.
+
+  Args:
+    generator: EG3D.
+    variables: its weights and buffers.
+    codes: of all scenes.
+    data: their pictures.
+    scenes: their numbers.
+    view: which picture of each.
+  """
+  views = source_batches.views_of(data, scenes, np.full((len(scenes), 1), view))
+  camera = jnp.asarray(views.camera)
+  image, depth, alpha = show(generator, variables, codes.mean[scenes], camera)
+  side, limits = image.shape[1], _limits(generator)
+  truth = depth_bytes(views.depth[:, 0], views.alpha[:, 0], limits, side)
+  made = depth_bytes(depth, alpha, limits, side)
+  columns = [image_bytes(views.image[:, 0]), image_bytes(image), truth, made]
+  return grid(list(np.stack(columns, 1)))
+
+
+def save_sheet(
+  path: pathlib.Path, blocks: Sequence[UInt8[np.ndarray, 'y x 3']], times: int
+) -> None:
+  """Write blocks side by side, enlarged `times` times."""
+  sheet = beside(blocks)
+  sheet = np.repeat(np.repeat(sheet, times, 0), times, 1)
+  media.save_png(path, sheet)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _flat(generator, variables, z):
+  """Make images of a two-dimensional generator."""
+  ws = generator.apply(variables, z, method='map', truncation_psi=PSI)
+  return generator.apply(variables, ws, method='synthesize').image
+
+
+def flat_samples(
+  generator: stylegan2.Generator,
+  variables: Any,
+  seeds: Sequence[int],
+  columns: int = 8,
+) -> UInt8[np.ndarray, 'y x 3']:
+  """Draw images of a two-dimensional generator."""
+  z = seed_latents(seeds, generator.config.z_dim)
+  images = image_bytes(_flat(generator, variables, z))
+  return grid(list(images.reshape(-1, columns, *images.shape[1:])))
+
+
+def crowd(
+  model: restore.Model, seeds: Sequence[int], *, psi: float, rows: int = 8
+) -> list[UInt8[np.ndarray, 'y x 3']]:
+  """Draw many people from five sides, in blocks of some rows."""
+  generator: Any = model.module
+  parts = [seeds[i : i + rows] for i in range(0, len(seeds), rows)]
+  width = generator.config.superresolution.output_side * len(YAWS)
+  return [
+    samples(generator, model.variables, part, psi=psi)[:, :width]
+    for part in parts
+  ]

@@ -1,0 +1,303 @@
+"""The stages of the source domain: what each gives to the training loop.
+
+`decoder_stage` fits EG3D to people whose cameras and depth are known
+(`gan.autodecoder`). `game_stage` sets it, or a StyleGAN2, against a
+discriminator (`gan.training`): dual discrimination with the true cameras,
+adaptive augmentation, R1, swapped cameras, density or path regularisation.
+"""
+
+from collections.abc import Callable
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+
+from maskjax.avatar import source_networks, source_pictures
+from maskjax.data import source_batches, source_codes
+from maskjax.gan import augment as augment_lib
+from maskjax.gan import (
+  autodecoder,
+  checkpoints,
+  players,
+  resize,
+  restore,
+  schedules,
+  training,
+)
+from maskjax.training import parallel, rates
+from maskjax.training import state as state_lib
+
+_KNOWN = 6  # Scenes of the sheet that are known.
+_SEEDS = tuple(range(8))
+
+
+class Stage(NamedTuple):
+  """What the loop needs of a stage.
+
+  Attributes:
+    state: the first state.
+    step: `step(state, rng, batch)`, on all devices.
+    batches: from the number of finished steps to a batch.
+    images: of a batch.
+    models: from a state to the networks to save.
+    pictures: from a state to the blocks of a sheet.
+    devices: that share the batch.
+  """
+
+  state: Any
+  step: Callable[..., Any]
+  batches: Callable[[int], Any]
+  images: int
+  models: Callable[[Any], dict[str, restore.Model]]
+  pictures: Callable[[Any], list[np.ndarray]]
+  devices: list[jax.Device]
+
+
+def _check_size(config: Any, side: int, data: source_batches.SourceData):
+  """Raise ValueError unless pictures have the size of the generator."""
+  if data.image.shape[2] != side:
+    raise ValueError(
+      f'the pictures in {config.data} are {data.image.shape[2]} pixels wide, '
+      f'the generator makes {side}; build them anew or change channels and '
+      'rendering'
+    )
+
+
+def _optimizer(config: ml_collections.ConfigDict):
+  """Return Adam, with a rate of its own for latents."""
+
+  def adam(rate):
+    schedule = rates.trapezoid(
+      rate,
+      config.steps,
+      warmup=config.warmup_steps,
+      decay=config.decay_steps,
+    )
+    return optax.adam(schedule, b1=0.9, b2=0.99)
+
+  return optax.partition(
+    {'networks': adam(config.learning_rate), 'codes': adam(config.codes_rate)},
+    {'generator': 'networks', 'codes': 'codes'},
+  )
+
+
+def first_codes(
+  config: ml_collections.ConfigDict, data: source_batches.SourceData
+) -> autodecoder.Codes:
+  """Return the latents that the decoder's training begins with."""
+  mean, deviation = source_codes.first_codes(data, config.latent)
+  return autodecoder.Codes(jnp.asarray(mean), jnp.log(jnp.asarray(deviation)))
+
+
+def _blank_codes(
+  config: ml_collections.ConfigDict, data: source_batches.SourceData
+) -> autodecoder.Codes:
+  """Return latents of the right shapes, to be restored."""
+  shape = (len(data.image), config.latent)
+  return autodecoder.Codes(jnp.zeros(shape), jnp.zeros(config.latent))
+
+
+def decoder_stage(
+  config: ml_collections.ConfigDict,
+  data: source_batches.SourceData,
+  begin: str,
+) -> Stage:
+  """Return the stage that fits EG3D to the pictures of known scenes.
+
+  Args:
+    config: of the stage.
+    data: the pictures.
+    begin: model folder, '' for random weights.
+  """
+  if begin:
+    model = checkpoints.load(begin)
+  else:
+    rng = jax.random.key(config.seed)
+    model = players.initialize(rng, source_networks.generator(config))
+    model = autodecoder.with_plain_mapping(model)
+  generator: Any = model.module
+  _check_size(config, generator.config.superresolution.output_side, data)
+  codes = (_blank_codes if config.resume else first_codes)(config, data)
+  tx = _optimizer(config)
+  state = state_lib.create(
+    {'generator': model.variables['params'], 'codes': codes}, tx, ema=True
+  )
+  step = autodecoder.make_step(
+    generator,
+    tx,
+    autodecoder.DecoderLosses(**config.losses),
+    ema_decay=config.ema_decay,
+  )
+  devices = parallel.usable_devices(config.scenes)
+  mapped = parallel.data_parallel(
+    step, devices=devices, donate=True, shared=True
+  )
+  buffers = parallel.replicate(model.variables['buffers'], devices=devices)
+
+  def models(state):
+    variables = {
+      'params': state.ema_params['generator'],
+      'buffers': model.variables['buffers'],
+    }
+    averaged = restore.Model(generator, jax.device_get(variables))
+    rng = jax.random.key(config.seed)
+    return {'G_ema': autodecoder.with_mean_latent(averaged, rng)}
+
+  def pictures(state):
+    own = models(state)['G_ema']
+    known = source_pictures.known(
+      generator,
+      own.variables,
+      jax.device_get(state.ema_params['codes']),
+      data,
+      np.linspace(0, len(data.image) - 1, _KNOWN).astype(int),
+    )
+    new = source_pictures.samples(generator, own.variables, _SEEDS)
+    return [known, new]
+
+  return Stage(
+    state,
+    lambda state, rng, batch: mapped(state, rng, batch, buffers),
+    functools.partial(
+      source_batches.draw,
+      data,
+      config.seed,
+      scenes=config.scenes,
+      views=config.views,
+    ),
+    config.scenes * config.views,
+    models,
+    pictures,
+    devices,
+  )
+
+
+def _players(config: ml_collections.ConfigDict, begin: str, flat: bool):
+  """Return generator and discriminator, new or from a folder."""
+  for_generator, for_judge = jax.random.split(jax.random.key(config.seed))
+  found = checkpoints.load_all(begin) if begin else {}
+  names = [name for name in checkpoints.GENERATORS if name in found]
+  generator = found[names[0]] if names else None
+  judge = found.get('D')
+  if generator is None:
+    make = source_networks.flat_generator if flat else source_networks.generator
+    generator = players.initialize(for_generator, make(config))
+  if judge is None:
+    judge = players.initialize(
+      for_judge, source_networks.discriminator(config, flat)
+    )
+  return generator, judge
+
+
+def game_config(
+  config: ml_collections.ConfigDict, flat: bool
+) -> players.GANConfig:
+  """Return the settings of the game.
+
+  Args:
+    config: of a stage.
+    flat: two-dimensional, without cameras.
+  """
+  own = config.game.to_dict()
+  augmented = own.pop('augmented')
+  return players.GANConfig(
+    **own,
+    swap_end=None if flat else config.swap_end,
+    swap_kimg=config.swap_kimg,
+    augment=augment_lib.AugmentConfig() if augmented else None,
+    # A network that begins trained is averaged as slowly from the start.
+    average_rampup=None if config.init else 0.05,
+  )
+
+
+def _game_batches(
+  config: ml_collections.ConfigDict,
+  data: source_batches.SourceData,
+  own_side: int | None,
+) -> Callable[[int], players.GANBatch]:
+  """Return the batches of a game; the rendering's side moves in buckets."""
+
+  def batch(step):
+    drawn = source_batches.draw_pairs(
+      data,
+      config.seed,
+      step,
+      batch=config.batch,
+      cameras=own_side is not None,
+    )
+    if own_side is None:
+      return drawn
+    side = schedules.raw_resolution(
+      step * config.batch,
+      start=config.raw_start,
+      end=own_side,
+      kimg=config.raw_kimg,
+      sides=tuple(config.raw_sides),
+    )
+    if side == own_side:
+      return drawn
+    raw = np.asarray(resize.resize(jnp.asarray(drawn.image), side))
+    return drawn._replace(raw=raw)
+
+  return batch
+
+
+def game_stage(
+  config: ml_collections.ConfigDict,
+  data: source_batches.SourceData,
+  begin: str,
+  *,
+  flat: bool = False,
+) -> Stage:
+  """Return the adversarial stage.
+
+  Args:
+    config: of the stage.
+    data: pictures of people.
+    begin: model folder, '' for random weights.
+    flat: StyleGAN2 rather than EG3D.
+  """
+  generator, judge = _players(config, begin, flat)
+  module: Any = generator.module
+  own = module.config
+  side = own.resolution if flat else own.superresolution.output_side
+  _check_size(config, side, data)
+  settings = game_config(config, flat)
+  step = training.make_gan_step(module, judge.module, settings)
+  devices = parallel.usable_devices(config.batch)
+
+  def models(state):
+    return {
+      'G_ema': players.average_model(module, state),
+      'D': restore.Model(
+        judge.module,
+        {**judge.variables, 'params': state.discriminator.params},
+      ),
+    }
+
+  def pictures(state):
+    variables = jax.device_get(models(state)['G_ema'].variables)
+    if flat:
+      return [source_pictures.flat_samples(module, variables, range(32))]
+    return [source_pictures.samples(module, variables, _SEEDS)]
+
+  return Stage(
+    players.create(generator, judge, settings),
+    parallel.data_parallel(step, devices=devices, donate=True),
+    _game_batches(config, data, None if flat else own.rendering_resolution),
+    config.batch,
+    lambda state: jax.device_get(models(state)),
+    pictures,
+    devices,
+  )
+
+
+STAGES: dict[str, Callable[..., Stage]] = {
+  'decoder': decoder_stage,
+  'adversarial': game_stage,
+  'stylegan2': functools.partial(game_stage, flat=True),
+}

@@ -1,0 +1,23 @@
+"""Learning rates by step."""
+
+import optax
+
+
+def trapezoid(
+  top: float, steps: int, *, warmup: int = 0, decay: int = 0
+) -> optax.Schedule:
+  """Return a rate that warms up, stays, and falls linearly at the end.
+
+  Args:
+    top: the rate in between.
+    steps: of the whole run.
+    warmup: steps of the rise from 0; 0 for none.
+    decay: last steps, in which it falls to 0; 0 for none.
+  """
+  schedules = [optax.linear_schedule(0.0, top, warmup)]
+  schedules.append(optax.constant_schedule(top))
+  boundaries = [warmup]
+  if decay:
+    schedules.append(optax.linear_schedule(top, 0.0, decay))
+    boundaries.append(max(steps - decay, warmup))
+  return optax.join_schedules(schedules, boundaries)

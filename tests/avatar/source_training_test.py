@@ -1,0 +1,136 @@
+"""Stages of the source domain: files, resuming, one stage upon another."""
+
+import jax
+import numpy as np
+import pytest
+
+from configs import source
+from maskjax.avatar import source_training
+from maskjax.gan import checkpoints, eg3d, stylegan2
+from maskjax.training import checkpoint, metrics
+from tests.avatar import source_people
+
+
+@pytest.fixture(scope='module', autouse=True)
+def quick_compilation():
+  # Programs that run once or twice are not worth optimising.
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('data')
+  source_people.write(folder)
+  return folder
+
+
+def tiny(data, stage='tiny', **fields):
+  config = source.get_config(stage)
+  config.update(data=str(data), walk_frames=0)
+  config.update(fields)
+  return config
+
+
+def leaves(folder):
+  """Return the arrays of the newest checkpoint."""
+  step = checkpoint.latest_step(folder / 'checkpoints')
+  path = folder / 'checkpoints' / f'step_{step:08d}'
+  return step, checkpoint._read(path)[1]
+
+
+@pytest.fixture(scope='module')
+def trained(data, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('decoder') / 'run'
+  source_training.train(tiny(data, walk_frames=2), str(folder))
+  return folder
+
+
+def test_a_run_leaves_model_codes_sheets_film_and_curves(trained):
+  model = checkpoints.load(trained / 'model')
+  assert isinstance(model.module, eg3d.EG3D)
+  assert model.module.config.volume.white_background
+  with np.load(trained / 'model' / 'codes.npz') as codes:
+    assert codes['mean'].shape == (4, 8)
+    np.testing.assert_array_equal(codes['identity'], [0, 0, 1, 1])
+  assert (trained / 'samples' / 'step_0000002.png').stat().st_size > 100
+  assert (trained / 'walk.mp4').stat().st_size > 100
+  lines = metrics.read(trained / 'metrics.jsonl')
+  assert [line['step'] for line in lines] == [1, 2]
+  for name in ('loss', 'depth_error', 'images_per_second', 'gradient_norm'):
+    assert np.isfinite(lines[1][name])
+
+
+def test_a_resumed_run_ends_bit_for_bit_like_an_unbroken_one(
+  trained, data, tmp_path
+):
+  config = tiny(data, steps=1)
+  source_training.train(config, str(tmp_path))
+  config.update(steps=2, resume=True)
+  source_training.train(config, str(tmp_path))
+  (step, own), (_, unbroken) = leaves(tmp_path), leaves(trained)
+  assert step == 2 and own.keys() == unbroken.keys()
+  for name, value in own.items():
+    np.testing.assert_array_equal(value, unbroken[name], err_msg=name)
+
+
+def test_the_game_goes_on_from_the_decoder_and_resumes(trained, data, tmp_path):
+  begin = str(trained / 'model')
+  config = tiny(data, 'tiny_adversarial', init=begin, steps=2)
+  source_training.train(config, str(tmp_path / 'whole'))
+  networks = checkpoints.load_all(tmp_path / 'whole' / 'model')
+  assert set(networks) == {'G_ema', 'D'}
+  before = checkpoints.load(begin).variables['params']
+  after = networks['G_ema'].variables['params']
+  moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, after)
+  assert max(jax.tree.leaves(moved)) > 0
+  assert max(jax.tree.leaves(moved['decoder'])) < 0.1
+  parts = tmp_path / 'parts'
+  config.update(steps=1)
+  source_training.train(config, str(parts))
+  config.update(steps=2, resume=True)
+  source_training.train(config, str(parts))
+  own, unbroken = leaves(parts)[1], leaves(tmp_path / 'whole')[1]
+  for name, value in own.items():
+    np.testing.assert_array_equal(value, unbroken[name], err_msg=name)
+  lines = metrics.read(parts / 'metrics.jsonl')
+  assert {'r1', 'density', 'augment', 'swap'} <= set(lines[-1])
+
+
+def test_the_side_of_the_rendering_moves_in_buckets(data, tmp_path):
+  config = tiny(data, 'tiny_adversarial', raw_start=4, raw_kimg=0.004)
+  source_training.train(config, str(tmp_path))
+  assert checkpoint.latest_step(tmp_path / 'checkpoints') == 2
+
+
+def test_two_dimensions_through_the_same_loop(data, tmp_path):
+  config = tiny(data, 'tiny_stylegan2', channels=(8, 8, 8))
+  source_training.train(config, str(tmp_path))
+  model = checkpoints.load(tmp_path / 'model')
+  assert isinstance(model.module, stylegan2.Generator)
+  assert (tmp_path / 'samples' / 'step_0000002.png').exists()
+  assert 'path' in metrics.read(tmp_path / 'metrics.jsonl')[-1]
+
+
+def test_a_number_that_is_not_finite_stops_with_step_and_key(data, tmp_path):
+  config = tiny(data, learning_rate=float('inf'), steps=5)
+  with pytest.raises(FloatingPointError, match=r"metric '\w+' is .* at step"):
+    source_training.train(config, str(tmp_path))
+
+
+def test_bad_input_is_answered_in_one_line(data, tmp_path):
+  with pytest.raises(ValueError, match='stage'):
+    source_training.train(_stage(data), str(tmp_path))
+  with pytest.raises(FileNotFoundError, match='make_faces'):
+    source_training.train(tiny(tmp_path / 'none'), str(tmp_path / 'a'))
+  with pytest.raises(ValueError, match='16 pixels wide'):
+    source_training.train(tiny(data, rendering=16), str(tmp_path / 'b'))
+  with pytest.raises(ValueError, match='9 views'):
+    source_training.train(tiny(data, views=9), str(tmp_path / 'c'))
+
+
+def _stage(data):
+  config = tiny(data)
+  config.stage = 'clay'
+  return config

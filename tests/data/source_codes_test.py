@@ -1,0 +1,55 @@
+import numpy as np
+
+from maskjax.data import source_batches, source_codes
+from tests.avatar import source_people
+
+
+def test_frontal_map_shows_colour_depth_and_coverage_of_a_ball():
+  colour = (200, 40, 90)
+  views = source_people.ball_views([colour], views=5, side=64)
+  rgb, alpha, depth, camera = (part[0] for part in views)
+  image = source_batches.over_white(rgb, alpha)
+  made = source_codes.frontal_map(
+    image, alpha, depth, camera.astype(np.float32), 16
+  )
+  width = 0.66 / 16
+  x = (np.arange(16) + 0.5) * width - 0.33
+  far = np.hypot(*np.meshgrid(x, x))
+  inside, outside = far < 0.15, far > 0.23
+  wanted = np.array(colour) / 127.5 - 1
+  assert np.abs(made[inside][:, :3] - wanted).max() < 1e-2
+  surface = np.sqrt(0.2**2 - far[inside] ** 2)
+  # Within a cell, the nearest points count most.
+  np.testing.assert_allclose(made[inside][:, 3] * 0.25, surface, atol=0.02)
+  assert (made[inside][:, 4] == 1).all() and (made[outside][:, 4] == 0).all()
+  np.testing.assert_array_equal(made[outside][:, :3], 1)
+
+
+def test_components_mix_to_a_standard_normal():
+  rng = np.random.default_rng(0)
+  scores = rng.standard_normal((300, 3)) * [3, 2, 1]
+  basis = np.linalg.qr(rng.standard_normal((40, 3)))[0]
+  maps = scores @ basis.T + 0.1 * rng.standard_normal((300, 40))
+  means, deviations = source_codes.principal(maps, 5)
+  spread = means.var(0) + deviations**2
+  np.testing.assert_allclose(spread, 1, atol=1e-5)
+  np.testing.assert_allclose(means.mean(0), 0, atol=1e-5)
+  # Latents of the three true directions are sure, the others are not.
+  assert (deviations[:3] < 0.2).all() and (deviations[3:] > 0.6).all()
+  for i in range(3):
+    assert abs(np.corrcoef(means[:, i], scores[:, i])[0, 1]) > 0.95
+
+
+def test_fewer_scenes_than_components_leave_the_rest_free():
+  rng = np.random.default_rng(0)
+  means, deviations = source_codes.principal(rng.standard_normal((4, 30)), 8)
+  assert np.isfinite(means).all() and (means[:, 3:] == 0).all()
+  np.testing.assert_array_equal(deviations[3:], 1)
+
+
+def test_codes_of_a_data_set_tell_scenes_apart():
+  data = source_batches.by_scene(source_people.face_set(count=6, views=3))
+  means, deviations = source_codes.first_codes(data, 4)
+  assert means.shape == (6, 4) and deviations.shape == (4,)
+  apart = np.linalg.norm(means[:, None] - means[None], axis=-1)
+  assert apart[~np.eye(6, dtype=bool)].min() > 0.1

@@ -1,0 +1,194 @@
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from configs import source
+from maskjax.avatar import source_networks
+from maskjax.data import source_batches
+from maskjax.gan import autodecoder, layers, players, restore
+from maskjax.training import parallel
+from maskjax.training import state as state_lib
+from tests.avatar import source_people
+
+CONFIG = source_networks.generator(source.get_config('tiny'))
+DATA = source_batches.by_scene(source_people.face_set(count=4, views=3))
+LOSSES = autodecoder.DecoderLosses(density_points=16)
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation():
+  # Programs that run once or twice are not worth optimising.
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
+@functools.cache
+def model():
+  return autodecoder.with_plain_mapping(
+    players.initialize(jax.random.key(0), CONFIG)
+  )
+
+
+def codes(seed=1):
+  mean = jax.random.normal(jax.random.key(seed), (4, 8))
+  return autodecoder.Codes(mean, jnp.full(8, -2.0))
+
+
+def test_plain_mapping_is_lrelu_of_the_direction_for_any_camera():
+  z = jax.random.normal(jax.random.key(1), (5, 8)) * 3
+  c = jax.random.normal(jax.random.key(2), (5, 25))
+  ws = model().module.apply(model().variables, z, c, method='map')
+  wanted = layers.normalize_second_moment(z)
+  wanted = np.sqrt(2) * np.where(wanted > 0, wanted, 0.2 * wanted)
+  for copy in np.moveaxis(np.asarray(ws), 1, 0):
+    np.testing.assert_allclose(copy, wanted, atol=1e-5)
+
+
+def test_plain_mapping_needs_room():
+  narrow = dataclasses.replace(
+    CONFIG, backbone=dataclasses.replace(CONFIG.backbone, layer_features=8)
+  )
+  other = players.initialize(jax.random.key(0), narrow)
+  with pytest.raises(ValueError, match='layer_features = 16'):
+    autodecoder.with_plain_mapping(other)
+
+
+def test_pyramid_sees_a_shift_of_all_pixels_at_the_coarse_level_only():
+  a = jax.random.normal(jax.random.key(0), (2, 16, 16, 3))
+  assert autodecoder.pyramid_distance(a, a, 4) == 0
+  np.testing.assert_allclose(
+    autodecoder.pyramid_distance(a + 0.5, a, 4), 0.5, rtol=1e-4
+  )
+  # Alternating pixels have no mean: only the finest level sees them.
+  stripes = jnp.where(jnp.arange(16) % 2 == 0, 1.0, -1.0)[None, None, :, None]
+  value = autodecoder.pyramid_distance(a + 0.5 * stripes, a, 4)
+  assert 0.35 < value < 0.75
+
+
+def test_divergence_equals_that_of_distributions():
+  own, scene = codes(), jnp.array([2, 0])
+  mean = np.asarray(own.mean)[np.asarray(scene)]
+  deviation = np.exp(np.asarray(own.log_deviation))
+  draws = mean + deviation * np.random.default_rng(0).normal(
+    size=(20_000, 2, 8)
+  )
+  log_q = -0.5 * ((draws - mean) / deviation) ** 2 - np.log(deviation)
+  estimate = (log_q + 0.5 * draws**2).mean()
+  np.testing.assert_allclose(
+    autodecoder.divergence(own, scene), estimate, rtol=0.02
+  )
+
+
+def test_codes_are_drawn_around_the_scene():
+  own, scene = codes(), jnp.repeat(jnp.array([1, 3]), 500)
+  z = autodecoder.sample_codes(
+    own, scene, jax.random.split(jax.random.key(0), 1000)
+  )
+  np.testing.assert_allclose(z[:500].mean(0), own.mean[1], atol=0.03)
+  np.testing.assert_allclose(z[500:].std(0), np.exp(-2.0), rtol=0.15)
+
+
+def test_truth_is_depth_along_rays():
+  camera = jnp.asarray(DATA.camera[0, :2])
+  alpha, depth = autodecoder.rendered_truth(
+    DATA.alpha[0, :2] / 255, DATA.depth[0, :2].astype(np.float32), camera, 16
+  )
+  np.testing.assert_allclose(alpha, DATA.alpha[0, :2] / 255, atol=1e-6)
+  ray = autodecoder._rays_of_scenes(camera[None], 16)
+  points = ray.origins + depth.reshape(1, -1, 1) * ray.directions
+  distance = np.linalg.norm(points, axis=-1).reshape(2, 16, 16)
+  np.testing.assert_allclose(
+    distance[np.asarray(alpha) == 1], source_people.RADIUS, atol=2e-3
+  )
+
+
+def test_views_of_a_scene_are_those_of_eg3d():
+  ws = autodecoder.latents(model().module, model().variables, codes().mean[:2])
+  camera = jnp.asarray(DATA.camera[:2, :2])
+  shown = autodecoder.show(model().module, model().variables, ws, camera)
+  alone = functools.partial(model().module.apply, model().variables)
+  for i in range(4):
+    picture = alone(
+      ws[i // 2][None], camera.reshape(4, 25)[i][None], method='synthesize'
+    )
+    depth, alpha = picture.depth[0, ..., 0], picture.weights[0, ..., 0]
+    np.testing.assert_allclose(shown.image[i], picture.image[0], atol=1e-4)
+    np.testing.assert_allclose(shown.depth[i], depth, atol=1e-4)
+    np.testing.assert_allclose(shown.alpha[i], alpha, atol=1e-4)
+  # What is seen at its own depth is at a distance: a cloud is not a surface.
+  assert (shown.distance >= 0).all() and shown.distance.max() > 0.01
+
+
+def test_distance_is_at_least_that_of_the_mean_depth():
+  ws = autodecoder.latents(model().module, model().variables, codes().mean[:1])
+  camera, asked = jnp.asarray(DATA.camera[:1, :1]), jnp.full((1, 8, 8), 2.5)
+  shown = autodecoder.show(
+    model().module, model().variables, ws, camera, asked,
+    jax.random.split(jax.random.key(3), 1),
+  )  # fmt: skip
+  least = shown.alpha * jnp.abs(shown.depth - asked)
+  assert (shown.distance >= least - 1e-5).all()
+
+
+def _train(state, step, count, devices):
+  mapped = parallel.data_parallel(step, devices=devices, shared=True)
+  state = parallel.replicate(state, devices=devices)
+  buffers = parallel.replicate(model().variables['buffers'], devices=devices)
+  for i in range(count):
+    batch = source_batches.draw(DATA, 0, i, scenes=4, views=2)
+    rng = jax.random.fold_in(jax.random.key(5), i)
+    state, metrics = mapped(state, rng, batch, buffers)
+  return state, metrics
+
+
+def _begin(tx):
+  params = {'generator': model().variables['params'], 'codes': codes()}
+  state = state_lib.create(params, tx, ema=True)
+  step = autodecoder.make_step(model().module, tx, LOSSES, ema_decay=0.9)
+  return state, step
+
+
+def test_two_devices_train_like_one():
+  # Plain descent: Adam hides factors of gradients.
+  results = []
+  for count in (1, 2):
+    state, step = _begin(optax.sgd(1e-3))
+    results.append(_train(state, step, 1, jax.devices()[:count]))
+  (one, first), (two, second) = results
+  for key in first:
+    np.testing.assert_allclose(first[key], second[key], rtol=2e-4, atol=1e-6)
+  moved = jax.tree.map(lambda x: np.asarray(x), (one.params, two.params))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5), *moved
+  )
+
+
+def test_training_finds_the_balls():
+  jax.config.update('jax_disable_most_optimizations', False)
+  state, step = _begin(optax.adam(1e-2))
+  _, before = _train(state, step, 1, jax.devices()[:1])
+  state, after = _train(state, step, 60, jax.devices()[:1])
+  assert after['alpha'] < 0.4 * before['alpha']
+  assert after['raw'] < 0.7 * before['raw']
+  assert after['depth_error'] < 0.7 * before['depth_error']
+  moved = jnp.abs(state.params['codes'].mean - codes().mean)
+  assert (moved.max(1) > 1e-3).all()
+  averaged = state.ema_params['generator']
+  assert jax.tree.structure(averaged) == jax.tree.structure(
+    state.params['generator']
+  )
+
+
+def test_mean_latent_is_that_of_the_prior():
+  own = autodecoder.with_mean_latent(model(), jax.random.key(0))
+  w_avg = own.variables['buffers']['backbone']['mapping']['w_avg']
+  # E[lrelu(x)] sqrt 2 = 0.8 sqrt 2 / sqrt(2 pi) for a standard normal x, and a
+  # little more for z of fixed length.
+  np.testing.assert_allclose(w_avg, 0.8 / np.sqrt(np.pi), rtol=0.08)
+  assert isinstance(own, restore.Model)
