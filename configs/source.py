@@ -40,11 +40,11 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.data = 'out/source_faces'
   config.shards = 0  # the first so many; 0: all
 
-  # Generator. 64 x 64 pixels, rendered at 32 x 32 with 32 features.
+  # Generator. 64 x 64 pixels, rendered at 32 x 32 with 16 features.
   config.latent = 128  # numbers in z and in w
-  config.channels = (256, 256, 256, 128, 48)  # of 4 x 4 ... 64 x 64 planes
-  config.features = 32  # of a plane and of a rendered pixel
-  config.hidden = 64  # of the decoder of points
+  config.channels = (256, 256, 128, 96, 48)  # of 4 x 4 ... 64 x 64 planes
+  config.features = 16  # of a plane and of a rendered pixel
+  config.hidden = 48  # of the decoder of points
   config.rendering = 32  # pixels
   config.enlarged = (48, 32)  # channels of the two blocks to 64 pixels
   config.plane_axes = 'eg3d'  # the front plane holds y alone, as released
@@ -60,7 +60,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.losses.raw = 1.0
   config.losses.alpha = 2.0
   config.losses.depth = 4.0
-  config.losses.prior = 1e-3
+  config.losses.prior = 5e-3
   config.losses.density = 1e-4
 
   # Training of the decoder.
@@ -68,7 +68,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.views = 4  # pictures of each
   config.steps = 5000
   config.learning_rate = 3e-3
-  config.codes_rate = 1e-2
+  config.codes_rate = 4e-3
   config.warmup_steps = 50
   # The rates fall to zero over the last steps.
   config.decay_steps = 2000

@@ -79,7 +79,7 @@ def frontal_map(
 
 
 def principal(
-  maps: np.ndarray, size: int, *, least: float = 0.05
+  maps: np.ndarray, size: int, *, least: float = 0.15
 ) -> tuple[np.ndarray, np.ndarray]:
   """Return the posterior of probabilistic principal components.
 
