@@ -64,14 +64,14 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.losses.density = 1e-4
 
   # Training of the decoder.
-  config.scenes = 8  # of a batch
-  config.views = 4  # pictures of each
-  config.steps = 5000
+  config.scenes = 16  # of a batch
+  config.views = 2  # pictures of each
+  config.steps = 4000
   config.learning_rate = 3e-3
   config.codes_rate = 4e-3
   config.warmup_steps = 50
   # The rates fall to zero over the last steps.
-  config.decay_steps = 2000
+  config.decay_steps = 1500
   config.ema_decay = 0.998
 
   config.checkpoint_every = 500
