@@ -105,9 +105,14 @@ class IdentityNet(nn.Module):
 
   @nn.compact
   def __call__(
-    self, chips: Float[Array, 'b 150 150 3']
-  ) -> Float[Array, 'b 128']:
-    """Return the embeddings of sRGB chips in [0, 1]."""
+    self, chips: Float[Array, 'b 150 150 3'], *, pooled: bool = False
+  ) -> Float[Array, 'b 128'] | Float[Array, 'b 256']:
+    """Return the embeddings of sRGB chips in [0, 1], or what they are made of.
+
+    Args:
+      chips: upright faces.
+      pooled: stop at the last feature map, averaged over its pixels.
+    """
     mean = jnp.array(_MEAN_RGB).reshape(1, 1, 1, 3)
     x = (255.0 * chips - mean) / 256.0
     x = nn.relu(_Convolution(32, size=7, stride=2, name='stem')(x))
@@ -115,6 +120,8 @@ class IdentityNet(nn.Module):
     for index, (channels, stride) in enumerate(_BLOCKS):
       x = _Residual(channels, stride, name=f'blocks_{index}')(x)
     x = jnp.mean(x, axis=(1, 2))
+    if pooled:
+      return x
     return nn.Dense(128, use_bias=False, name='embedding')(x)
 
 
@@ -183,6 +190,18 @@ def embed(
     The embedding; compare two with `distance`. Differentiable in the image.
   """
   return IdentityNet().apply({'params': params}, chip(image, points)[None])[0]
+
+
+def pooled(
+  params: dict[str, Any], chips: Float[Array, 'b 150 150 3']
+) -> Float[Array, 'b 256']:
+  """Return the last feature map of chips, averaged over its pixels.
+
+  Args:
+    params: from `load`.
+    chips: sRGB in [0, 1].
+  """
+  return IdentityNet().apply({'params': params}, chips, pooled=True)
 
 
 def distance(
