@@ -91,6 +91,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.game.average_kimg = 5.0
   config.game.blur_sigma = 0.0  # pixels; for one that begins from nothing
   config.game.blur_kimg = 0.0
+  config.game.reuse_fakes = True  # a forward pass less than the reference
   config.game.augmented = True
   config.game.augment_kimg = 100.0
   config.swap_end = 0.5
