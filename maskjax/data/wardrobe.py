@@ -133,7 +133,7 @@ def _glasses(wear, landmarks):
     outer = rim[np.argmax(rim[:, 0] * side)] + [0, 0.35 * half_height, 0]
     end = landmarks[ear] + [side * 0.55, 1.2, -3.4]
     hinge = outer + np.array([side * 0.25, 0, -0.3])
-    hinge[0] = side * max(abs(hinge[0]), abs(end[0]) - 0.3)
+    hinge[0] = side * max(abs(hinge[0]), abs(end[0]) - 1.3)
     temple = [
       outer,
       hinge,

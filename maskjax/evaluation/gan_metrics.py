@@ -14,10 +14,10 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-from jax import numpy as jnp
 from jaxtyping import Float
 import numpy as np
 
+from maskjax.data import face_images
 from maskjax.evaluation import faces
 from maskjax.face import identity, landmarks, networks, pose
 
@@ -306,8 +306,8 @@ def face_features(images: Float[Any, 'n h w 3']) -> Float[np.ndarray, 'n 256']:
   return _over_batches(look, _pictures(images))
 
 
-@functools.partial(jax.jit, static_argnames='embedded')
-def _see(nets, params, images, fovy, embedded):
+@jax.jit
+def _see(nets, params, images, fovy):
   """Find each picture's face: found, the camera's angles, the embedding."""
   size = images.shape[1:3]
 
@@ -316,16 +316,13 @@ def _see(nets, params, images, fovy, embedded):
     points = face.points[0]
     head = pose.head_pose(points, *size, fovy=angle)
     axis = head.camera.cam2world[:3, 2]
-    row = identity.embed(params, image, points) if embedded else jnp.zeros(0)
-    return face.found[0], axis, row
+    return face.found[0], axis, identity.embed(params, image, points)
 
   return jax.lax.map(lambda x: one(*x), (images, fovy))
 
 
-def _look(images: np.ndarray, fovy: np.ndarray, *, embedded: bool):
-  look = functools.partial(
-    _see, networks.load(), identity.load(), embedded=embedded
-  )
+def _look(images: np.ndarray, fovy: np.ndarray):
+  look = functools.partial(_see, networks.load(), identity.load())
   return _over_batches(look, images, fovy.astype(np.float32))
 
 
@@ -369,7 +366,7 @@ def yaw_error(
     )
   focal = asked[:, 20]  # of the image's height
   fovy = np.degrees(2 * np.arctan(0.5 / focal))
-  found, axes, _ = _look(pictures, fovy, embedded=False)
+  found, axes, _ = _look(pictures, fovy)
   gap = _yaw(axes) - _yaw(asked[:, :16].reshape(-1, 4, 4)[:, :3, 2])
   errors = np.where(found, np.abs((gap + 180) % 360 - 180), np.nan)
   median = float(np.median(errors[found])) if found.any() else float('nan')
@@ -396,8 +393,8 @@ def identity_consistency(
   pictures = _pictures(images_by_view, ndim=5)
   count, views = pictures.shape[:2]
   flat = pictures.reshape(count * views, *pictures.shape[2:])
-  fovy = np.full(len(flat), np.degrees(2 * np.arctan(0.5 / 4.2647)))
-  found, _, rows = _look(flat, fovy, embedded=True)
+  fovy = np.full(len(flat), np.degrees(2 * np.arctan(0.5 / face_images.FOCAL)))
+  found, _, rows = _look(flat, fovy)
   groups = [
     list(r[f])
     for r, f in zip(rows.reshape(count, views, -1), found.reshape(count, views))

@@ -2,7 +2,7 @@
 
 The points are those of the canonical face (geometry.canonical), one to one.
 In a video the points of one frame say where to look in the next one; the
-detector is asked again only when the face is lost.
+detector is asked again only when the face is lost (`follow`).
 
 Source: Kartynnik et al., "Real-time Facial Surface Geometry from Monocular
 Video on Mobile GPUs" (2019). Margins and thresholds are MediaPipe's.
@@ -127,3 +127,34 @@ def find(
     score=jnp.where(found, result.score, 0.0),
     points=jnp.where(found[:, None, None], result.points, 0.0),
   )
+
+
+def follow(
+  nets: networks.Networks,
+  image: Float[Array, 'h w 3'],
+  last: Landmarks,
+  *,
+  threshold: float = 0.5,
+) -> Landmarks:
+  """Find the points of one face in the next picture of a video.
+
+  Looks where the face was, and asks the detector only where it is not there.
+
+  Args:
+    nets: from `networks.load`.
+    image: sRGB in [0, 1].
+    last: of the picture before, one face; `found` may be False.
+    threshold: the least score of a face.
+
+  Returns:
+    Landmarks of one face; not `found` in pictures without a face or that are
+    not finite, which the next one gets over.
+  """
+  region = next_region(last.points, *image.shape[:2])
+  near = landmarks(nets, image, region, threshold=threshold)
+
+  def search():
+    faces = find(nets, image, threshold=threshold)
+    return jax.tree.map(lambda x: x[0], faces)
+
+  return jax.lax.cond(last.found & near.found, lambda: near, search)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import faces as faces_config
 from maskjax.data import face_images, people_words, shards
 from maskjax.geometry import camera as camera_lib
 
@@ -69,9 +70,12 @@ def test_what_is_loaded(folder):
 def test_stored_cameras_point_at_the_head(folder):
   images = face_images.load(sorted(folder.glob('*.npz')))
   camera = camera_lib.from_vector25(jnp.asarray(images.camera))
-  origin, depth = camera_lib.project(camera, jnp.zeros((1, 3)))
-  np.testing.assert_allclose(origin, 0.5, atol=1e-5)
-  np.testing.assert_allclose(depth, face_images.RADIUS, rtol=1e-5)
+  place = np.linalg.norm(np.asarray(camera.cam2world)[:, :3, 3], axis=-1)
+  np.testing.assert_allclose(place, face_images.RADIUS, rtol=1e-5)
+  # As EG3D's FFHQ: they look at a point in front of the middle.
+  pivot = jnp.asarray([[0.0, 0.0, 0.2]])
+  middle, _ = camera_lib.project(camera, pivot)
+  np.testing.assert_allclose(middle, 0.5, atol=1e-5)
   np.testing.assert_allclose(
     camera.intrinsics[:, 0, 0], face_images.FOCAL, rtol=1e-4
   )
@@ -113,6 +117,37 @@ def test_manifest_names_sources_and_shards(folder):
     'Apache-2.0',
   }
   assert all(len(source['sha256']) == 64 for source in told['sources'])
+
+
+def test_people_of_a_source_domain(tmp_path):
+  """One moment before white: only the camera differs between pictures."""
+  path = shards.path(tmp_path, 'faces', 0)
+  options = {'moments': 1, 'backdrop': 'white', 'expression': 'neutral'}
+  face_images.build_shard(path, 0, **(_OPTIONS | options))
+  images = face_images.load([path])
+  assert len(images.rgb) == 2 and len(set(images.moment)) == 1
+  assert np.all(images.rgb[images.alpha == 0] == 255)
+  assert np.any(images.alpha == 0)
+  np.testing.assert_array_equal(images.light[0], images.light[1])
+  assert not images.expression.any()  # the first word is 'neutral'
+  assert np.abs(images.camera[0] - images.camera[1]).max() > 0.01
+  with pytest.raises(ValueError, match='unknown backdrop'):
+    face_images.build_shard(tmp_path / 'x.npz', 0, **_OPTIONS, backdrop='sea')
+
+
+def test_the_source_config_makes_20_000_pictures():
+  config = faces_config.get_config('source')
+  views = config.moments * config.views
+  assert config.shards * config.people * views == 20_000
+  assert config.moments == 1 and config.views >= 8
+  rng = np.random.default_rng(0)
+  azimuth, elevation = face_images.sample_cameras(
+    rng, 20_000, yaw=config.yaw, pitch=config.pitch, limit=config.limit
+  )
+  turned = np.abs(np.radians(azimuth))
+  assert 0.3 < turned.std() / np.sqrt(1 - 2 / np.pi) < 0.45
+  assert 0.02 < np.mean(turned > 0.8) < 0.1 and turned.max() < 0.9
+  assert np.abs(np.radians(elevation)).max() < 0.5
 
 
 def test_missing_and_mixed_shards_are_named(folder, tmp_path):

@@ -87,7 +87,7 @@ def test_landmarks_are_where_the_camera_of_the_label_sees_them(taken):
   vector = camera_lib.to_vector25(face_images.to_units(camera))
   pose = np.asarray(vector[:, :16], np.float64).reshape(2, 4, 4)
   inner = np.asarray(vector[:, 16:], np.float64).reshape(2, 3, 3)
-  points = (head.landmarks - np.array(face_images.TARGET_CM)) / (
+  points = (head.landmarks - np.array(face_images.ORIGIN_CM)) / (
     face_images.CM_PER_UNIT
   )
   for k in range(2):

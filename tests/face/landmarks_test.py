@@ -44,6 +44,29 @@ def test_following_a_face_stays_on_it(pictures):
   assert np.abs(moved[:, :2]).max() < 4.0  # of a face of 103 pixels
 
 
+def test_a_video_goes_on_after_frames_without_a_face(pictures):
+  good = pictures['astronaut']
+  torn = good.at[200:].set(jnp.nan)
+  frames = [
+    good, jnp.roll(good, 4, 1), jnp.full_like(good, jnp.nan),
+    jnp.full_like(good, 0.5), torn, good, good,
+  ]  # fmt: skip
+  step = jax.jit(landmarks.follow)
+  last = jax.tree.map(lambda x: x[0], find(NETS, jnp.zeros_like(good)))
+  seen = []
+  for frame in frames:
+    last = step(NETS, frame, last)
+    seen.append(last)
+  assert [bool(face.found) for face in seen[:4]] == [True, True, False, False]
+  assert all(bool(jnp.isfinite(face.points).all()) for face in seen)
+  assert all(float(jnp.abs(face.points).max()) == 0 for face in seen[2:4])
+  # Found anew by the detector, then followed: the same face.
+  alone = find(NETS, good)
+  np.testing.assert_allclose(seen[-2].points, alone.points[0], atol=1e-5)
+  gap = jnp.abs(seen[-1].points - alone.points[0])[:, :2]
+  assert float(gap.max()) < 0.01
+
+
 def test_looking_again_is_following(pictures):
   image = pictures['astronaut']
   twice = find(NETS, image, refinements=1)
