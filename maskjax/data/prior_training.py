@@ -1,7 +1,8 @@
 """One training stage of the bundled prior, from pictures to a model folder.
 
-Imports nothing outside jax, flax, optax, numpy and this package until
-checkpoints are written, so that it also runs on a bare accelerator machine.
+Beside jax, flax (which brings orbax), optax, numpy and this package only the
+small jaxtyping, ml_collections, safetensors, tokenizers and tqdm are imported,
+so that it also runs on a bare accelerator machine.
 """
 
 from collections.abc import Callable

@@ -37,7 +37,7 @@ from maskjax.diffusion import model as model_lib
 from maskjax.evaluation import matcher as matcher_lib
 from maskjax.geometry import chamfer, color
 from maskjax.geometry import mesh as mesh_lib
-from maskjax.mask import generate, views
+from maskjax.mask import checks, generate, views
 from maskjax.mask import surface as surface_lib
 from maskjax.render import renderer
 from maskjax.training import files
@@ -258,7 +258,7 @@ def _variant_of(
   config = copy.deepcopy(config)
   config.update_from_flattened_dict(dict(changes))
   config.prompt = captions.with_article(kind)
-  generate.check(config)
+  checks.check(config)
   return config
 
 

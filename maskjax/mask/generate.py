@@ -8,7 +8,6 @@ broken off, resumed, continued ("more training") and taken back.
 
 from collections.abc import Callable
 import functools
-import importlib.util
 import json
 import pathlib
 import time
@@ -25,7 +24,7 @@ from maskjax.geometry import mesh as mesh_lib
 from maskjax.geometry import mesh_io, soundness
 from maskjax.geometry import template as template_lib
 from maskjax.mask import (
-  albedo,
+  checks,
   condition,
   first_image,
   preview,
@@ -70,58 +69,6 @@ class Job(NamedTuple):
   texts: list[str]
   first: first_image.FirstImage | None
   start: surface_lib.MaskParams
-
-
-def _check_texture(config):
-  """Refuse a texture that the start shape cannot carry."""
-  ours = config.template in template_lib.KINDS
-  if config.texture == 'uv' and (config.geometry == 'sdf' or not ours):
-    raise ValueError(
-      "texture 'uv' needs a uv map in one piece, which only the templates "
-      f'{", ".join(template_lib.KINDS)} with geometry=vertices have; use '
-      "'hashgrid', which is baked to a uv map at the end"
-    )
-  cut = config.texture == 'hashgrid' and (config.geometry == 'sdf' or not ours)
-  if cut and importlib.util.find_spec('xatlas') is None:
-    raise ValueError(
-      "texture 'hashgrid' of this mask is baked over a uv map by xatlas: "
-      "pip install 'maskjax[atlas]'"
-    )
-
-
-def check(config: ml_collections.ConfigDict) -> None:
-  """Refuse what cannot be run, in one line.
-
-  Raises:
-    ValueError: an empty prompt, a run without length, or an empty range.
-  """
-  if not config.prompt.strip():
-    raise ValueError(
-      'the prompt is empty; say what the mask should be, '
-      'e.g. --config.prompt="a Bengal tiger"'
-    )
-  if config.steps < 1:
-    raise ValueError(f'steps is {config.steps}; a run needs at least 1')
-  if config.seconds < 0:
-    raise ValueError(f'seconds is {config.seconds}; give 0 for no limit')
-  if config.views.count < 1:
-    raise ValueError(f'views.count is {config.views.count}; give at least 1')
-  for name in ('azimuth', 'elevation', 'fovy', 'distance'):
-    low, high = config.views[name]
-    if low > high:
-      raise ValueError(f'views.{name} is ({low}, {high}); give (low, high)')
-  for name, choices in (
-    ('geometry', surface_lib.GEOMETRIES),
-    ('texture', albedo.KINDS),
-  ):
-    if config[name] not in choices:
-      raise ValueError(
-        f'{name} {config[name]!r} is not one of {", ".join(choices)}'
-      )
-  for name in ('texture_size', 'baked_size'):
-    if config[name] < 1 or config[name] & (config[name] - 1):
-      raise ValueError(f'{name} is {config[name]}; give a power of two')
-  _check_texture(config)
 
 
 def load_template(config: ml_collections.ConfigDict) -> template_lib.Template:
@@ -442,7 +389,7 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
     ValueError, FileNotFoundError, FloatingPointError: bad input or a run
       that failed; one line.
   """
-  check(config)
+  checks.check(config)
   began = time.monotonic()
   # What cannot be loaded must not leave a folder behind.
   model, template = load_model(config), load_template(config)

@@ -1,29 +1,114 @@
-"""Finds a model folder: on this machine, or on the Hugging Face Hub."""
+"""Finds a model folder: on this machine, or on the Hugging Face Hub.
 
+A repository is first asked what it holds, through the config handling of
+diffusers (which needs no PyTorch), so that what cannot be read here is refused
+before gigabytes of it are fetched. Both libraries are imported only for an id:
+where PyTorch is installed, diffusers brings it along, which takes seconds.
+"""
+
+import fnmatch
 import os
 import pathlib
 import re
-
-import huggingface_hub
+from typing import Any
+import warnings
 
 _ID = re.compile(r'[\w.-]+/[\w.-]+')
-# A repository may also hold the whole model in single files at its top, and
-# networks that are not read here.
-_WANTED = (
-  '*.json',
-  '*.txt',
-  '*/*.safetensors',
-  'diffusion_pytorch_model*.safetensors',
-  'model*.safetensors',
+_INDEX, _CONFIG = 'model_index.json', 'config.json'
+# Parts of a whole model: those that are read, and those that are left.
+_READ = ('unet', 'vae', 'text_encoder', 'tokenizer', 'scheduler', 'controlnet*')
+_LEFT = ('safety_checker', 'feature_extractor', 'image_encoder')
+_WHOLE = (
+  _INDEX,
+  *(f'{part}/{file}' for part in _READ for file in ('*.json', '*.txt')),
+  *(f'{part}/*.safetensors' for part in _READ),
 )
-_UNWANTED = ('*.non_ema*', 'safety_checker/*', 'feature_extractor/*')
+# One network alone. Beside it may lie a whole model in a file of another name.
+_NETWORK = (
+  _CONFIG,
+  'diffusion_pytorch_model*.safetensors*',
+  'model*.safetensors*',
+)
+_NEVER = ('*.non_ema*',)
+
+
+def _load_config(
+  name: str, file: str, revision: str | None, *, local_only: bool = False
+) -> tuple[dict[str, Any], str]:
+  """Fetch a JSON file of a repository; also returns the commit it is of."""
+  with warnings.catch_warnings():
+    # Of importing PyTorch, and of how diffusers calls the Hub.
+    warnings.simplefilter('ignore')
+    import diffusers
+
+    kind: Any = type('_File', (diffusers.ConfigMixin,), {'config_name': file})
+    return kind.load_config(
+      name,
+      revision=revision,
+      local_files_only=local_only,
+      return_commit_hash=True,
+    )
+
+
+def _check_parts(name: str, index: dict[str, Any]) -> None:
+  """Raise ValueError where a whole model has parts that are not read here."""
+  parts = [k for k, v in index.items() if isinstance(v, list) and any(v)]
+  unknown = [
+    part
+    for part in parts
+    if not any(fnmatch.fnmatch(part, known) for known in (*_READ, *_LEFT))
+  ]
+  if unknown:
+    raise ValueError(
+      f'{name} is a {index.get("_class_name")}, whose {", ".join(unknown)} '
+      'cannot be read here; use a model like Stable Diffusion 1 or 2'
+    )
+
+
+def _describe(name: str, revision: str | None) -> tuple[tuple[str, ...], str]:
+  """Return patterns of the files to fetch, and the commit they are of."""
+  from huggingface_hub import errors
+
+  try:
+    index, commit = _load_config(name, _INDEX, revision)
+  except OSError as error:
+    # What lies below: diffusers words every failure anew.
+    cause = error.__context__
+    cause = cause if isinstance(cause, OSError) else error
+    unreached = isinstance(cause, errors.LocalEntryNotFoundError)
+    if not isinstance(cause, errors.EntryNotFoundError):
+      raise cause from None
+    try:
+      _, commit = _load_config(name, _CONFIG, revision, local_only=unreached)
+    except OSError:
+      raise cause from None
+    return _NETWORK, commit
+  _check_parts(name, index)
+  return _WHOLE, commit
+
+
+def _download(name: str, revision: str | None) -> pathlib.Path:
+  """Fetch what is read of a repository, or find it where it was fetched to."""
+  import huggingface_hub
+
+  try:
+    patterns, commit = _describe(name, revision)
+    folder = huggingface_hub.snapshot_download(
+      name,
+      revision=commit,
+      allow_patterns=list(patterns),
+      ignore_patterns=list(_NEVER),
+    )
+  except OSError as error:
+    reason = str(error).strip().split('\n')[0] or type(error).__name__
+    raise ValueError(
+      f'{name}: no such folder, and not to be had from the Hub ({reason})'
+    ) from error
+  return pathlib.Path(folder)
 
 
 def resolve(
-  path_or_id: str | os.PathLike,
-  *,
-  revision: str | None = None,
-  subfolder: str | None = None,
+  path_or_id: str | os.PathLike, *, revision: str | None = None
 ) -> pathlib.Path:
   """Return the local folder of a model.
 
@@ -33,36 +118,18 @@ def resolve(
       where `huggingface_hub` keeps its files.
     revision: branch, tag or commit of the repository; None for the main
       branch.
-    subfolder: folder in it, e.g. 'unet'; only this one is downloaded.
 
   Raises:
-    ValueError: there is neither such a folder nor such a repository, or it
-      cannot be reached; one line.
+    ValueError: there is neither such a folder nor such a repository, it
+      cannot be reached, or it holds a model that cannot be read here; one
+      line.
   """
   name = os.fspath(path_or_id)
   folder = pathlib.Path(name).expanduser()
-  if not name or not folder.is_dir():
-    if not _ID.fullmatch(name):
-      raise ValueError(
-        f'{name!r}: no such folder, and not an id "owner/name" of the Hub'
-      )
-    prefix = f'{subfolder}/' if subfolder else ''
-    try:
-      folder = pathlib.Path(
-        huggingface_hub.snapshot_download(
-          name,
-          revision=revision,
-          allow_patterns=[prefix + pattern for pattern in _WANTED],
-          ignore_patterns=list(_UNWANTED),
-        )
-      )
-    except (OSError, ValueError) as error:
-      reason = str(error).strip().split('\n')[0] or type(error).__name__
-      raise ValueError(
-        f'{name}: no such folder, and not to be had from the Hub ({reason})'
-      ) from error
-  if subfolder:
-    folder = folder / subfolder
-    if not folder.is_dir():
-      raise ValueError(f'{name} has no folder {subfolder!r}')
-  return folder
+  if name and folder.is_dir():
+    return folder
+  if not _ID.fullmatch(name):
+    raise ValueError(
+      f'{name!r}: no such folder, and not an id "owner/name" of the Hub'
+    )
+  return _download(name, revision)

@@ -22,7 +22,6 @@ import re
 import struct
 from typing import NamedTuple
 
-import huggingface_hub
 import ml_dtypes  # noqa: F401  (makes NumPy know bfloat16)
 import numpy as np
 import safetensors
@@ -214,6 +213,8 @@ def write(
     raise ValueError(
       f'dtype={dtype!r} is not supported, only {", ".join(_DTYPES)} are'
     )
+  import huggingface_hub  # not needed for reading
+
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
   split = huggingface_hub.split_state_dict_into_shards_factory(

@@ -90,7 +90,6 @@ def test_same_seed_same_bytes_and_more_training_equals_an_unbroken_run(
   [
     ({'prompt': '  '}, 'prompt is empty'),
     ({'steps': 0}, 'steps is 0'),
-    ({'seconds': -1.0}, 'seconds is -1'),
     ({'template': 'nowhere.obj'}, 'nowhere.obj'),
     ({'template': 'nothing'}, 'neither one of'),
   ],
@@ -193,17 +192,6 @@ def test_other_geometries_and_textures(
   assert again['files'] == report['files']
   (last,) = metrics.read(tmp_path / 'metrics.jsonl')[-1:]
   assert ('fullness' in last) == (geometry == 'sdf')
-
-
-def test_combinations_that_cannot_be_are_refused(model_folder):
-  for fields, message in (
-    ({'geometry': 'sdf', 'texture': 'uv'}, 'uv map in one piece'),
-    ({'geometry': 'voxels'}, 'not one of vertices, sdf'),
-    ({'texture': 'paint'}, 'not one of vertex, uv, hashgrid'),
-    ({'baked_size': 1000}, 'power of two'),
-  ):
-    with pytest.raises(ValueError, match=message):
-      generate.check(_config(model_folder, **fields))
 
 
 def test_a_surface_that_outgrows_its_lists_ends_the_run():

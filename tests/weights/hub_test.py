@@ -1,10 +1,42 @@
-"""Folders and ids of models. No test reaches the network."""
+"""Folders and ids of models. No test reaches the network: the Hub's answers
+are those of a made-up cache, or of a stand-in for the download."""
+
+import json
+import subprocess
+import sys
 
 import huggingface_hub
-from huggingface_hub import errors
+from huggingface_hub import constants, errors
 import pytest
 
+from maskjax.diffusion import model as model_lib
 from maskjax.weights import hub
+from tests.diffusion import tiny_model
+
+_COMMIT = '0123456789abcdef0123456789abcdef01234567'
+_SDXL = {
+  '_class_name': 'StableDiffusionXLPipeline',
+  'unet': ['diffusers', 'UNet2DConditionModel'],
+  'text_encoder_2': ['transformers', 'CLIPTextModelWithProjection'],
+  'tokenizer_2': ['transformers', 'CLIPTokenizer'],
+  'image_encoder': [None, None],
+}
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+  """An empty cache of the Hub, offline; returns a maker of repositories."""
+  monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'cache'))
+
+  def add(name, commit=_COMMIT, branch='main'):
+    folder = tmp_path / 'cache' / f'models--{name.replace("/", "--")}'
+    (folder / 'refs').mkdir(parents=True, exist_ok=True)
+    (folder / 'refs' / branch).write_text(commit)
+    snapshot = folder / 'snapshots' / commit
+    snapshot.mkdir(parents=True)
+    return snapshot
+
+  return add
 
 
 @pytest.fixture
@@ -14,57 +46,95 @@ def downloads(monkeypatch, tmp_path):
 
   def download(name, **options):
     asked.append((name, options))
-    (tmp_path / 'snapshot' / 'unet').mkdir(parents=True, exist_ok=True)
-    return str(tmp_path / 'snapshot')
+    return str(tmp_path)
 
   monkeypatch.setattr(huggingface_hub, 'snapshot_download', download)
   return asked
 
 
+def _kept(asked, files):
+  ((_, options),) = asked
+  return list(
+    huggingface_hub.utils.filter_repo_objects(
+      files,
+      allow_patterns=options['allow_patterns'],
+      ignore_patterns=options['ignore_patterns'],
+    )
+  )
+
+
 def test_a_folder_wins_over_an_id(monkeypatch, tmp_path, downloads):
-  (tmp_path / 'owner' / 'model' / 'vae').mkdir(parents=True)
+  (tmp_path / 'owner' / 'model').mkdir(parents=True)
   monkeypatch.chdir(tmp_path)
   assert hub.resolve('owner/model').is_dir()
   assert hub.resolve(tmp_path / 'owner').name == 'owner'
-  assert hub.resolve('owner/model', subfolder='vae').name == 'vae'
-  with pytest.raises(ValueError, match="no folder 'unet'"):
-    hub.resolve('owner/model', subfolder='unet')
   assert not downloads
 
 
-def test_an_id_is_downloaded_without_what_is_not_read(downloads, tmp_path):
-  assert hub.resolve('a/b', revision='v1') == tmp_path / 'snapshot'
-  ((name, options),) = downloads
-  assert (name, options['revision']) == ('a/b', 'v1')
+def test_an_id_gives_the_model_that_is_in_the_cache(cache):
+  snapshot = cache('a/model')
+  expected = tiny_model.create_latent(snapshot)
+  assert hub.resolve('a/model') == snapshot
+  assert hub.resolve('a/model', revision=_COMMIT) == snapshot
+  model = model_lib.load('a/model')
+  assert model.sample_size == expected.sample_size
+  with pytest.raises(ValueError, match='not to be had from the Hub'):
+    hub.resolve('a/model', revision='v1')
+
+
+def test_a_revision_is_found(cache):
+  for branch, commit in (('main', _COMMIT), ('v1', _COMMIT[::-1])):
+    snapshot = cache('a/net', commit, branch)
+    (snapshot / 'config.json').write_text('{"_class_name": "AutoencoderKL"}')
+  assert hub.resolve('a/net', revision='v1').name == _COMMIT[::-1]
+  assert hub.resolve('a/net').name == _COMMIT
+
+
+def test_of_a_whole_model_what_is_read_is_fetched(cache, downloads):
+  index = {'unet': ['diffusers', 'UNet2DConditionModel'], 'requires': True}
+  (cache('a/b') / 'model_index.json').write_text(json.dumps(index))
+  hub.resolve('a/b')
+  assert downloads[0][1]['revision'] == _COMMIT
   files = [
     'model_index.json',
     'unet/config.json',
     'unet/diffusion_pytorch_model.fp16.safetensors',
-    'unet/diffusion_pytorch_model.non_ema.safetensors',
+    'controlnet_1/config.json',
     'tokenizer/merges.txt',
-    'diffusion_pytorch_model.safetensors',
+    'unet/diffusion_pytorch_model.non_ema.safetensors',
+    'unet/diffusion_pytorch_model.bin',
+    'unet_ema/diffusion_pytorch_model.safetensors',
     'v1-5-pruned.safetensors',
     'v1-5-pruned.ckpt',
     'safety_checker/model.safetensors',
-    'unet/diffusion_pytorch_model.bin',
   ]
-  kept = huggingface_hub.utils.filter_repo_objects(
-    files,
-    allow_patterns=options['allow_patterns'],
-    ignore_patterns=options['ignore_patterns'],
-  )
-  assert list(kept) == [*files[:3], *files[4:6]]
+  assert _kept(downloads, files) == files[:5]
 
 
-def test_a_subfolder_alone_is_downloaded(downloads):
-  assert hub.resolve('a/b', subfolder='unet').name == 'unet'
-  options = downloads[0][1]
-  kept = huggingface_hub.utils.filter_repo_objects(
-    ['unet/config.json', 'vae/config.json', 'unet/model.safetensors'],
-    allow_patterns=options['allow_patterns'],
-    ignore_patterns=options['ignore_patterns'],
+def test_of_one_network_its_own_files_are_fetched(cache, downloads):
+  config = '{"_class_name": "ControlNetModel"}'
+  (cache('a/controlnet') / 'config.json').write_text(config)
+  hub.resolve('a/controlnet')
+  files = [
+    'config.json',
+    'diffusion_pytorch_model.safetensors',
+    'diffusion_pytorch_model-00001-of-00002.safetensors',
+    'diffusion_pytorch_model.safetensors.index.json',
+    'control_v11p_sd15.safetensors',
+    'README.md',
+  ]
+  assert _kept(downloads, files) == files[:4]
+
+
+def test_what_cannot_be_read_is_refused_before_it_is_fetched(cache, downloads):
+  (cache('a/xl') / 'model_index.json').write_text(json.dumps(_SDXL))
+  with pytest.raises(ValueError) as caught:
+    hub.resolve('a/xl')
+  assert str(caught.value) == (
+    'a/xl is a StableDiffusionXLPipeline, whose text_encoder_2, tokenizer_2 '
+    'cannot be read here; use a model like Stable Diffusion 1 or 2'
   )
-  assert list(kept) == ['unet/config.json', 'unet/model.safetensors']
+  assert not downloads
 
 
 @pytest.mark.parametrize('name', ['nowhere', '/no/such/folder', 'a/b/c', ''])
@@ -74,22 +144,31 @@ def test_what_is_neither_gives_one_line(name, downloads):
   assert not downloads
 
 
-@pytest.mark.parametrize(
-  'error',
-  [
-    errors.LocalEntryNotFoundError('offline\nand more'),
-    errors.HFValidationError('offline'),
-    ConnectionError('offline'),
-  ],
-)
-def test_what_cannot_be_had_gives_one_line(monkeypatch, error):
+@pytest.mark.parametrize('name', ['a/nothing', 'a/broken', '-a/--'])
+def test_what_cannot_be_had_gives_one_line(cache, name):
+  if name == 'a/broken':
+    (cache(name) / 'model_index.json').write_text('{')
+  with pytest.raises(ValueError) as caught:
+    hub.resolve(name)
+  message = str(caught.value)
+  assert message.startswith(f'{name}: no such folder') and '\n' not in message
+
+
+def test_a_download_that_breaks_off_gives_one_line(monkeypatch, cache):
+  (cache('a/b') / 'config.json').write_text('{}')
+
   def download(*_, **__):
-    raise error
+    raise errors.LocalEntryNotFoundError('offline\nand more')
 
   monkeypatch.setattr(huggingface_hub, 'snapshot_download', download)
-  with pytest.raises(ValueError) as caught:
+  with pytest.raises(ValueError, match=r'had from the Hub \(offline\)$'):
     hub.resolve('a/b')
-  message = str(caught.value)
-  assert message.startswith('a/b: no such folder') and message.endswith(
-    '(offline)'
+
+
+def test_neither_library_is_imported_for_a_folder(tmp_path):
+  code = (
+    'import sys; from maskjax.weights import hub; '
+    f'hub.resolve({str(tmp_path)!r}); '
+    'sys.exit(not {"diffusers", "torch"}.isdisjoint(sys.modules))'
   )
+  subprocess.run([sys.executable, '-c', code], check=True)
