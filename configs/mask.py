@@ -112,7 +112,10 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.distill.guidance_scale = 8.0
   config.distill.guidance_rescale = 0.5
   config.distill.negative_prompt = ''
+  config.distill.perp_neg = 0.0  # of the words of other views, against Janus
   config.distill.clip_x0 = 1.0  # 0 for no clipping
+  # Of comparing the render with the decoded prediction, beside the latents.
+  config.distill.image_weight = 0.0
 
   config.optimizer = ml_collections.ConfigDict()
   config.optimizer.vertex_rate = 2e-2  # head widths a step, before smoothing

@@ -9,6 +9,7 @@ pictures are fetched into that folder and added.
 """
 
 import pathlib
+import re
 
 from absl import flags
 import numpy as np
@@ -24,11 +25,22 @@ _PART = flags.DEFINE_string('part', '0/1', 'Build every n-th shard: i/n.')
 _EMOJI = flags.DEFINE_string('emoji', '', 'Folder for the emoji packages.')
 
 
+def _part() -> tuple[int, int]:
+  """Read which of how many parts is built here."""
+  match = re.fullmatch(r'(\d+)/(\d+)', _PART.value)
+  if match is None or int(match[1]) >= int(match[2]):
+    raise ValueError(f'part {_PART.value!r} is not like 0/2 or 1/2')
+  return int(match[1]), int(match[2])
+
+
 def main(argv: list[str]) -> None:
   """Build the missing shards."""
   del argv
   config = _CONFIG.value
-  part, parts = map(int, _PART.value.split('/'))
+  part, parts = _part()
+  for name in ('shards', 'views', 'size'):
+    if config.heads[name] < 1:
+      raise ValueError(f'heads.{name} is {config.heads[name]}; give at least 1')
   workdir = pathlib.Path(_WORKDIR.value)
   if _EMOJI.value:
     font = art.fetch(_EMOJI.value)

@@ -8,6 +8,7 @@ so that it also runs on a bare accelerator machine.
 from collections.abc import Callable
 import dataclasses
 import functools
+import math
 import pathlib
 import shutil
 
@@ -31,6 +32,20 @@ from maskjax.training import workdir as workdir_lib
 _VOCABULARY_CAPTIONS = 20_000
 # Of the parameters in a model folder.
 _SAVED_DTYPE = 'float16'
+_NETWORKS = ('unet', 'text_encoder', 'controlnet')
+_DTYPES = ('float32', 'bfloat16')
+_LEAST = {
+  'steps': 1,
+  'batch_size': 1,
+  'log_every': 1,
+  'checkpoint_every': 1,
+  'downscale': 1,
+  'warmup_steps': 0,
+  'decay_steps': 0,
+  'learning_rate': 0.0,
+  'weight_decay': 0.0,
+  'ema_decay': 0.0,
+}
 SCHEDULER = {
   '_class_name': 'DDIMScheduler',
   'num_train_timesteps': 1000,
@@ -72,6 +87,23 @@ def sample_captions(
   return texts
 
 
+def _check_fields(config: ml_collections.ConfigDict) -> None:
+  """Raise ValueError where a field cannot be."""
+  unknown = sorted(set(config.trained) - set(_NETWORKS))
+  if unknown or not config.trained:
+    raise ValueError(
+      f'trained names {", ".join(unknown) or "nothing"}; expected some of '
+      f'{", ".join(_NETWORKS)}'
+    )
+  if config.dtype not in _DTYPES:
+    raise ValueError(
+      f'dtype {config.dtype!r} is not one of {", ".join(_DTYPES)}'
+    )
+  for name, least in _LEAST.items():
+    if not least <= config[name] < math.inf:
+      raise ValueError(f'{name} is {config[name]}; expected >= {least}')
+
+
 def _check_sizes(
   config: ml_collections.ConfigDict,
   heads: head_images.HeadImages,
@@ -93,8 +125,9 @@ def _begin(
   config: ml_collections.ConfigDict,
   folder: pathlib.Path,
   art: prior_batches.Art | None,
+  init: model_lib.DiffusionModel | None,
 ) -> model_lib.DiffusionModel:
-  """Load the model that the stage begins from, or make a new one."""
+  """Take the model that the stage begins from, or make a new one."""
   if config.resume:
     # What a stage begins from may be gone by then; the rest is in the run.
     if checkpoint.latest_step(folder / 'checkpoints') is None:
@@ -103,8 +136,8 @@ def _begin(
       )
     return model_lib.load(folder / 'model')
   out = folder / 'model' / 'tokenizer'
-  if config.init:
-    model = model_lib.load(config.init)
+  if init is not None:
+    model = init
     out.mkdir(parents=True, exist_ok=True)
     for path in (pathlib.Path(config.init) / 'tokenizer').iterdir():
       shutil.copyfile(path, out / path.name)
@@ -223,20 +256,20 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
   Raises:
     ValueError, FileNotFoundError: bad config, data or model folder.
   """
+  _check_fields(config)
+  # What cannot be loaded must not leave a folder behind.
+  data = load_data(pathlib.Path(config.data))
+  _check_sizes(config, *data)
+  init = None
+  if config.init and not config.resume:
+    init = model_lib.load(config.init)
   folder = workdir_lib.prepare(
     directory,
     config,
     resume=config.resume,
     may_change=('steps', 'decay_steps', 'checkpoint_every', 'data'),
   )
-  data = load_data(pathlib.Path(config.data))
-  _check_sizes(config, *data)
-  model = _begin(config, folder, data[1])
-  if unknown := sorted(set(config.trained) - set(model.networks)):
-    raise ValueError(
-      f'trained names {", ".join(unknown)}, but the model has only '
-      f'{", ".join(sorted(model.networks))}'
-    )
+  model = _begin(config, folder, data[1], init)
   tx = _optimizer(config)
   trained = {name: model.params[name] for name in config.trained}
   state = state_lib.create(trained, tx, ema=True)

@@ -278,11 +278,13 @@ def predict_guided(
   *,
   guidance_scale: float | Float[Array, ''],
   guidance_rescale: float = 0.0,
+  away: Float[Array, 'b t d'] | None = None,
+  away_weight: float = 1.0,
   condition: Conditions = None,
   conditioning_scale: Scales = 1.0,
   beside: Float[Array, 'b h w e'] | None = None,
 ) -> Float[Array, 'b h w c']:
-  """Predict with classifier-free guidance, in one batch of 2 b.
+  """Predict with classifier-free guidance, in one batch of 2 b (or 3 b).
 
   Args:
     model: the model.
@@ -292,28 +294,36 @@ def predict_guided(
     negative: encoded empty or negative prompts.
     guidance_scale: 1 follows the prompt, more exaggerates it.
     guidance_rescale: see `guidance.rescale`; 0 for none.
-    condition: see `predict`; both halves of the batch get it.
+    away: encoded prompts of what each sample is not, see `guidance.perp_neg`.
+    away_weight: how much of them is subtracted.
+    condition: see `predict`; all parts of the batch get it.
     conditioning_scale: see `predict`.
-    beside: see `predict`; both halves of the batch get it.
+    beside: see `predict`; all parts of the batch get it.
 
   Returns:
     The guided output, in the schedule's prediction type.
   """
+  texts = [negative, text] if away is None else [negative, text, away]
 
-  def twice(tree):
-    return jax.tree.map(lambda x: jnp.concatenate([x, x]), tree)
+  def repeated(tree):
+    return jax.tree.map(lambda x: jnp.concatenate([x] * len(texts)), tree)
 
   outputs = predict(
     model,
-    twice(x_t),
-    twice(t),
-    jnp.concatenate([negative, text]),
-    condition=twice(condition),
+    repeated(x_t),
+    repeated(t),
+    jnp.concatenate(texts),
+    condition=repeated(condition),
     conditioning_scale=conditioning_scale,
-    beside=twice(beside),
+    beside=repeated(beside),
   )
-  without, with_text = jnp.split(outputs, 2)
-  guided = guidance.classifier_free(without, with_text, guidance_scale)
+  without, with_text, *others = jnp.split(outputs, len(texts))
+  if others:
+    guided = guidance.perp_neg(
+      without, with_text, others[0][None], [away_weight], guidance_scale
+    )
+  else:
+    guided = guidance.classifier_free(without, with_text, guidance_scale)
   if guidance_rescale:
     guided = guidance.rescale(guided, with_text, guidance_rescale)
   return guided

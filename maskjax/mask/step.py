@@ -187,6 +187,19 @@ def _shown_to_unet(
   }
 
 
+def _image_loss(
+  model: model_lib.DiffusionModel,
+  images: Float[Array, 'b s s 3'],
+  t: Int[Array, 'b'],
+  x0_hat: Float[Array, 'b h w c'],
+  weight: str,
+) -> Float[Array, '']:
+  """Compare renders with the decoded prediction (HiFA 2305.18766, 4.2)."""
+  seen = jax.lax.stop_gradient(model_lib.decode_images(model, x0_hat))
+  w = distill.timestep_weight(model.schedule, t, weight)
+  return jnp.mean(w * jnp.mean((images - seen) ** 2, axis=(1, 2, 3)))
+
+
 def _likeness(
   first: first_image.FirstImage,
   shape: surface_lib.Shape,
@@ -244,6 +257,8 @@ def make_step(
         jnp.broadcast_to(negative, (x_t.shape[0], *negative.shape)),
         guidance_scale=guide.guidance_scale,
         guidance_rescale=guide.guidance_rescale,
+        away=texts[views.other] if guide.perp_neg else None,
+        away_weight=guide.perp_neg,
         **seen,
       )
 
@@ -261,7 +276,7 @@ def make_step(
       )[0]
     )(keys[:, 1])
     eps = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(keys[:, 2])
-    loss, _ = distill.sds_loss(
+    loss, noised = distill.sds_loss(
       predict,
       z,
       t,
@@ -273,6 +288,10 @@ def make_step(
     )
     # Per pixel, so that regularisers weigh the same at any resolution.
     loss = loss / z[0].size
+    if guide.image_weight:
+      loss += guide.image_weight * _image_loss(
+        model, images, t, noised.x0_hat, guide.weight
+      )
     terms = surface_lib.energy_terms(surface, shape, config.regularizers)
     weight = config.first_image.likeness
     if first is not None and weight:

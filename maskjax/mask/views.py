@@ -23,6 +23,8 @@ from maskjax.geometry import camera as camera_lib
 from maskjax.render import lights as lights_lib
 
 PROMPT_FORMS = ('words', 'numbers', 'plain')
+# Up to here, in degrees, a view is that of a front.
+_NEAR_FRONT = 35.0
 # Texts are encoded in pieces of this many, to bound memory.
 _CHUNK = 128
 
@@ -33,6 +35,7 @@ class Views(NamedTuple):
   camera: camera_lib.Camera
   lights: lights_lib.Lights
   text: Int[Array, '*b']  # row of the table of texts
+  other: Int[Array, '*b']  # the row of a view that this is not
   azimuth: Float[Array, '*b']  # degrees
   elevation: Float[Array, '*b']  # degrees
   bare: Bool[Array, '*b']  # shown without texture
@@ -146,11 +149,17 @@ def draw(rng: PRNGKeyArray, config: ml_collections.ConfigDict) -> Views:
   table = jax.tree.map(lambda x: x[lighting], studio.lighting_table())
   view = studio.view_index(azimuth, elevation)
   bare = jax.random.bernoulli(keys[7], config.textureless)
+  # What is seen from near the front is not the side, and the other way round.
+  frontal = jnp.abs(azimuth) < _NEAR_FRONT
+  elsewhere = studio.view_index(
+    jnp.where(frontal, studio.AZIMUTHS[-1], 0.0), elevation
+  )
   row = view * len(studio.LIGHTINGS) + lighting
   return Views(
     camera=studio.orbit_camera(azimuth, elevation, scale, fovy),
     lights=studio.jitter_lights(keys[6], table, config.light_jitter),
     text=row + bare * _rows(),
+    other=row + bare * _rows() + (elsewhere - view) * len(studio.LIGHTINGS),
     azimuth=azimuth,
     elevation=elevation,
     bare=bare,

@@ -77,6 +77,14 @@ def read_config(workdir: files.PathLike) -> dict[str, Any]:
     raise ValueError(f'{path} is not JSON: {error}') from None
 
 
+def _holds_run(folder: pathlib.Path) -> bool:
+  """Whether there is more of a run than its config."""
+  # One that failed at once leaves nothing that the mended command could harm.
+  if not (folder / CONFIG).is_file():
+    return False
+  return any(path.name != CONFIG for path in folder.iterdir())
+
+
 def prepare(
   workdir: files.PathLike,
   config: Any,
@@ -100,13 +108,14 @@ def prepare(
 
   Raises:
     FileNotFoundError: there is no run to resume.
-    ValueError: the folder belongs to another config, or is a file.
+    ValueError: the folder belongs to another config, is a file, or cannot be
+      written to.
   """
   folder = pathlib.Path(workdir)
   if folder.exists() and not folder.is_dir():
     raise ValueError(f'workdir {workdir} is a file; give a folder')
   new = {k: v for k, v in _plain(config).items() if k not in ignored}
-  if resume or (folder / CONFIG).is_file():
+  if resume or _holds_run(folder):
     changed = differences(read_config(folder), new)
     allowed = may_change if resume else ()
     refused = {k: v for k, v in changed.items() if not _covers(allowed, k)}
@@ -120,5 +129,11 @@ def prepare(
         f'workdir {workdir} belongs to another config '
         f'({", ".join(words[:5])}{more}); {advice}'
       )
-  files.write_json(folder / CONFIG, new)
+  try:
+    files.write_json(folder / CONFIG, new)
+  except OSError as error:
+    raise ValueError(
+      f'workdir {workdir} cannot be written to ({error.strerror}); give '
+      'another folder'
+    ) from error
   return folder

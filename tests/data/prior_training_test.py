@@ -1,5 +1,8 @@
 """A stage of the prior: data, rate, resuming, and one stage upon another."""
 
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from maskjax.data import (
   studio,
 )
 from maskjax.diffusion import model as model_lib
-from maskjax.training import checkpoint, metrics
+from maskjax.training import checkpoint, metrics, workdir
 
 SIZE = 16
 
@@ -191,6 +194,9 @@ def test_controlnet_is_trained_upon_a_model_that_stays(data, resumed, tmp_path):
   'fields, error, words',
   [
     ({'trained': ('unet', 'wings')}, ValueError, 'wings'),
+    ({'dtype': 'half'}, ValueError, 'not one of float32, bfloat16'),
+    ({'steps': 0}, ValueError, 'steps is 0; expected >= 1'),
+    ({'learning_rate': float('nan')}, ValueError, 'learning_rate is nan'),
     ({'resume': True}, FileNotFoundError, 'no config.json'),
     ({'init': 'nowhere'}, ValueError, 'no such folder'),
     ({'sample_size': 32}, ValueError, r'head pictures in .* are 16 pixels'),
@@ -204,6 +210,8 @@ def test_wrong_input_gives_one_line(
   with pytest.raises(error, match=words) as caught:
     prior_training.train(tiny(data, **fields), str(tmp_path / 'run'))
   assert '\n' not in str(caught.value)
+  # The mended command can use the same folder.
+  assert not (tmp_path / 'run').exists()
 
 
 def stub_model(rng, *, unet_config, text_config, tokenizer, **others):
@@ -221,8 +229,22 @@ def test_emoji_of_another_size_are_refused(data, tmp_path):
 
 
 def test_resuming_before_the_first_checkpoint_is_refused(data, tmp_path):
-  config = tiny(data, init='nowhere')
-  with pytest.raises(ValueError, match='no such folder'):
-    prior_training.train(config, str(tmp_path))
+  workdir.prepare(tmp_path, tiny(data, init='gone'))
   with pytest.raises(FileNotFoundError, match='no checkpoint to resume from'):
-    prior_training.train(tiny(data, init='nowhere', resume=True), str(tmp_path))
+    prior_training.train(tiny(data, init='gone', resume=True), str(tmp_path))
+
+
+def test_little_else_is_imported():
+  # So that it runs on a machine that has little beside jax.
+  def imported(code):
+    tail = '; import sys; print(*{m.split(".")[0] for m in sys.modules})'
+    command = [sys.executable, '-c', code + tail]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+  found = imported('import experiments.train_prior, configs.prior')
+  found -= imported('import jax, flax, optax, numpy, orbax.checkpoint')
+  assert found - set(sys.stdlib_module_names) == {
+    *('configs', 'experiments', 'maskjax'),
+    *('jaxtyping', 'ml_collections', 'safetensors', 'tokenizers', 'tqdm'),
+  }

@@ -248,6 +248,25 @@ def test_guidance_runs_from_the_negative_to_the_prompt(
   if phi:
     expected = guidance.rescale(expected, end, phi)
   np.testing.assert_allclose(guided, expected, rtol=1e-5, atol=1e-6)
+  # Away from what it is not, by half.
+  away = pictures(2, 4, seed=5)
+  guided = model_lib.predict_guided(
+    model,
+    x_t,
+    t,
+    text,
+    negative,
+    guidance_scale=scale,
+    guidance_rescale=phi,
+    away=away,
+    away_weight=0.5,
+    **options,
+  )
+  other = stub(model, x_t, t, away, **options)
+  expected = guidance.perp_neg(start, end, other[None], [0.5], scale)
+  if phi:
+    expected = guidance.rescale(expected, end, phi)
+  np.testing.assert_allclose(guided, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_pytorch_predicts_the_same_from_the_saved_folder(folder, model):

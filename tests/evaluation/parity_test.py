@@ -17,6 +17,7 @@ import safetensors.numpy
 from maskjax.diffusion import component
 from maskjax.diffusion import tokenizer as tokenizer_lib
 from maskjax.evaluation import parity, torch_peer
+from maskjax.weights import bundled
 from tests.diffusion import torch_peer as tiny
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -307,3 +308,11 @@ def test_the_exit_status_tells_whether_all_passed(folder):
   assert done.returncode == 1
   assert done.stdout.endswith('0 of 3 pass\n')
   assert 'Traceback' not in done.stderr
+
+
+def test_pytorch_opens_the_bundled_prior_and_predicts_the_same():
+  folder = bundled.bundled_path('prior')
+  parts = ('text_encoder', 'unet', 'controlnet')
+  rows = list(parity.check(folder, parts=parts))
+  assert {row.part for row in rows} == set(parts)
+  assert [row for row in rows if not row.passed] == []

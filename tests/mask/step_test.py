@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from configs import mask as mask_config
+from maskjax.diffusion import model as model_lib
 from maskjax.mask import generate
 from maskjax.mask import step as step_lib
 from maskjax.training import parallel
@@ -69,6 +70,8 @@ def test_every_residual_and_condition_gives_finite_steps(
       'distill.residual': residual,
       'distill.timesteps': 'increase',
       'condition.normal_percentage': 0.0 if residual == 'noise' else 1.0,
+      'distill.perp_neg': 1.0 if residual == 'noise' else 0.0,
+      'distill.image_weight': 0.1 if residual == 'noise' else 0.0,
       'views.count': 2,
     },
   )
@@ -111,3 +114,21 @@ def test_the_front_is_pulled_toward_the_first_image(model_folder):
   # The pixels of the first image are brighter than the darkened start.
   moved = params.colors - gone
   assert np.mean(moved[np.any(moved != 0, -1)]) > 0.0
+
+
+def test_image_loss_is_zero_where_the_prediction_is_the_render(model_folder):
+  model = generate.load_model(_config(model_folder))
+  images = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3)) * 2 - 1
+  z = model_lib.encode_images(model, images)
+  t = jnp.array([100, 500])
+
+  def loss(images, z):
+    return step_lib._image_loss(model, images, t, z, 'sigma2')
+
+  np.testing.assert_allclose(loss(images, z), 0.0, atol=1e-12)
+  dark = jnp.zeros_like(z)
+  expected = model.schedule.sigma[t] ** 2 * jnp.mean(images**2, (1, 2, 3))
+  np.testing.assert_allclose(loss(images, dark), expected.mean(), rtol=1e-5)
+  towards, back = jax.grad(loss, (0, 1))(images, dark)
+  assert jnp.abs(towards).max() > 0.0
+  np.testing.assert_array_equal(back, 0.0)

@@ -15,12 +15,15 @@ def test_words_follow_the_drawn_camera_and_light():
   keys = jax.random.split(jax.random.key(0), 64)
   drawn = jax.vmap(lambda key: views.draw(key, config))(keys)
   lit = set()
-  for row, azimuth, elevation, bare in zip(
-    drawn.text, drawn.azimuth, drawn.elevation, drawn.bare
+  for row, other, azimuth, elevation, bare in zip(
+    drawn.text, drawn.other, drawn.azimuth, drawn.elevation, drawn.bare
   ):
+    side = abs(float(azimuth)) < 35.0
+    elsewhere = captions.view_words(67.0 if side else 0.0, float(elevation))
     words = captions.view_words(float(azimuth), float(elevation))
     subject = 'a stone lion' if bare else 'a lion'
     assert texts[int(row)].startswith(f'{subject}, {words}, ')
+    assert texts[int(other)] == texts[int(row)].replace(words, elsewhere)
     lit.add(texts[int(row)].split(words + ', ')[1])
   assert 'with uniform white light' in lit
   assert len(lit) > 3

@@ -15,6 +15,13 @@ def _config(**changes):
   return config
 
 
+@pytest.fixture
+def begun(tmp_path):
+  """A folder with something of a run in it."""
+  (tmp_path / 'metrics.jsonl').write_text('')
+  return tmp_path
+
+
 def test_new_folder_gets_its_config(tmp_path):
   folder = workdir.prepare(tmp_path / 'a' / 'b', _config())
   assert workdir.read_config(folder) == {
@@ -27,28 +34,34 @@ def test_new_folder_gets_its_config(tmp_path):
   workdir.prepare(folder, _config())
 
 
-def test_other_config_is_refused_by_name(tmp_path):
+def test_a_run_that_never_began_makes_room(tmp_path):
   workdir.prepare(tmp_path, _config())
+  workdir.prepare(tmp_path, _config(prompt='x'))
+  assert workdir.read_config(tmp_path)['prompt'] == 'x'
+
+
+def test_other_config_is_refused_by_name(begun):
+  workdir.prepare(begun, _config())
   with pytest.raises(ValueError, match=r'another config') as caught:
-    workdir.prepare(tmp_path, _config(**{'rates.color': 0.3, 'prompt': 'x'}))
+    workdir.prepare(begun, _config(**{'rates.color': 0.3, 'prompt': 'x'}))
   message = str(caught.value)
   assert "prompt 'a lion' -> 'x', rates.color 0.1 -> 0.3" in message
   assert '\n' not in message and 'resume' not in message
 
 
-def test_resume_may_change_what_is_listed(tmp_path):
-  workdir.prepare(tmp_path, _config())
+def test_resume_may_change_what_is_listed(begun):
+  workdir.prepare(begun, _config())
   with pytest.raises(ValueError, match='or resume=true to continue'):
-    workdir.prepare(tmp_path, _config(steps=800))
+    workdir.prepare(begun, _config(steps=800))
   changed = _config(steps=800, resume=True)
-  workdir.prepare(tmp_path, changed, resume=True)
-  assert workdir.read_config(tmp_path)['steps'] == 800
+  workdir.prepare(begun, changed, resume=True)
+  assert workdir.read_config(begun)['steps'] == 800
   with pytest.raises(ValueError, match="prompt 'a lion' -> 'x'"):
-    workdir.prepare(tmp_path, _config(steps=800, prompt='x'), resume=True)
+    workdir.prepare(begun, _config(steps=800, prompt='x'), resume=True)
   with pytest.raises(ValueError, match='rates'):
-    workdir.prepare(tmp_path, _config(**{'rates.color': 9.0}), resume=True)
+    workdir.prepare(begun, _config(**{'rates.color': 9.0}), resume=True)
   other = _config(steps=800, **{'rates.color': 9.0})
-  workdir.prepare(tmp_path, other, resume=True, may_change=['rates'])
+  workdir.prepare(begun, other, resume=True, may_change=['rates'])
 
 
 def test_resume_needs_a_run(tmp_path):
@@ -62,6 +75,8 @@ def test_a_file_is_no_folder(tmp_path):
   path.write_text('')
   with pytest.raises(ValueError, match='is a file'):
     workdir.prepare(path, _config())
+  with pytest.raises(ValueError, match=r'cannot be written to \(Not a dir'):
+    workdir.prepare(path / 'below', _config())
 
 
 def test_differences_between_kinds_of_config():

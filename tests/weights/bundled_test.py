@@ -26,6 +26,13 @@ def test_finds_what_is_really_there():
   assert bundled.third_party_path('mediapipe', 'LICENSE').is_file()
 
 
+def test_what_is_bundled_is_small():
+  files = [path for path in bundled.bundled_path().rglob('*') if path.is_file()]
+  sizes = [path.stat().st_size for path in files]
+  assert max(sizes) < 16 * 2**20
+  assert 1e6 < sum(sizes) < 30e6
+
+
 @pytest.mark.parametrize(
   'find', [bundled.bundled_path, bundled.third_party_path]
 )
