@@ -42,6 +42,15 @@ _VARIANT = flags.DEFINE_string('variant', '', "Of the weights, e.g. 'fp16'.")
 _OUT = flags.DEFINE_string('out', 'out/pictures', 'Folder of the pictures.')
 
 
+def _scales() -> tuple[float, ...]:
+  """Read the strength of each ControlNet."""
+  try:
+    return tuple(map(float, _SCALE.value))
+  except ValueError:
+    words = ','.join(_SCALE.value)
+    raise ValueError(f'--controlnet_scale={words}: not numbers') from None
+
+
 def main(argv: list[str]) -> None:
   """Paint, and say where the pictures are."""
   del argv
@@ -52,7 +61,7 @@ def main(argv: list[str]) -> None:
     controlnets=tuple(_CONTROLNET.value),
     mask=_MASK.value,
     conditions=tuple(_CONDITION.value),
-    controlnet_scales=tuple(map(float, _SCALE.value)),
+    controlnet_scales=_scales(),
     init_image=_INIT.value,
     count=_COUNT.value,
     seed=_SEED.value,

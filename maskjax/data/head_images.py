@@ -10,6 +10,7 @@ Shape legend: `n` pictures, `s` pixels a side.
 
 import pathlib
 from typing import Any, NamedTuple
+import zipfile
 
 import jax
 from jax import numpy as jnp
@@ -221,6 +222,7 @@ def load(paths: list[pathlib.Path]) -> HeadImages:
 
   Raises:
     FileNotFoundError: when there is no shard.
+    ValueError: one of them is broken.
   """
   if not paths:
     raise FileNotFoundError(
@@ -229,8 +231,13 @@ def load(paths: list[pathlib.Path]) -> HeadImages:
     )
   shards = []
   for path in sorted(paths):
-    with np.load(path) as data:
-      shards.append({name: data[name] for name in HeadImages._fields})
+    try:
+      with path.open('rb') as file, np.load(file) as data:
+        shards.append({name: data[name] for name in HeadImages._fields})
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+      raise ValueError(
+        f'{path} is no whole shard ({error}); delete it and build it again'
+      ) from error
   return HeadImages(
     **{
       name: np.concatenate([shard[name] for shard in shards])

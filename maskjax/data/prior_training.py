@@ -62,7 +62,13 @@ def load_data(
   folder: pathlib.Path,
 ) -> tuple[head_images.HeadImages, prior_batches.Art | None]:
   """Read the head shards of a data folder, and its emoji if there are any."""
-  heads = head_images.load(list(folder.glob('heads-*.npz')))
+  shards = list(folder.glob('heads-*.npz'))
+  if not shards:
+    raise FileNotFoundError(
+      f'{folder} holds no head pictures (heads-*.npz); build them with '
+      f'python -m experiments.build_prior_data --workdir={folder}'
+    )
+  heads = head_images.load(shards)
   if not (folder / 'art.npz').exists():
     return heads, None
   with np.load(folder / 'art.npz') as data:

@@ -12,6 +12,7 @@ import json
 import pathlib
 import time
 from typing import Any, NamedTuple
+import zipfile
 
 import jax
 from jax import numpy as jnp
@@ -360,15 +361,20 @@ def _recall_start(folder: pathlib.Path, job: Job) -> Job:
       f'{path} is missing, so the run cannot be resumed; begin it anew in '
       'another workdir'
     )
-  with np.load(path) as data:
-    kept, tree = jax.tree.flatten(job.start.colors)
-    leaves = [jnp.asarray(data[f'colors_{i}']) for i in range(len(kept))]
-    return job._replace(
-      first=first_image.FirstImage(
-        jnp.asarray(data['image']), jnp.asarray(data['mask'])
-      ),
-      start=job.start._replace(colors=jax.tree.unflatten(tree, leaves)),
-    )
+  kept, tree = jax.tree.flatten(job.start.colors)
+  try:
+    with path.open('rb') as file, np.load(file) as data:
+      leaves = [jnp.asarray(data[f'colors_{i}']) for i in range(len(kept))]
+      image, mask = jnp.asarray(data['image']), jnp.asarray(data['mask'])
+  except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(
+      f'{path} is damaged ({error}), so the run cannot be resumed; begin it '
+      'anew in another workdir'
+    ) from error
+  return job._replace(
+    first=first_image.FirstImage(image, mask),
+    start=job.start._replace(colors=jax.tree.unflatten(tree, leaves)),
+  )
 
 
 @parallel.explain_memory(

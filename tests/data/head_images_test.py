@@ -145,6 +145,10 @@ def test_a_shard_has_every_kind_and_the_main_ones_more_often(
     assert len(set(data['draw'])) == sum(counts.values())
 
 
-def test_no_shards_say_how_to_build_them():
+def test_no_shards_and_torn_ones_say_what_to_do(tmp_path):
+  torn = tmp_path / 'heads-00009.npz'
+  torn.write_bytes(b'PK\x03\x04torn')
+  with pytest.raises(ValueError, match=r'00009.npz is no whole shard'):
+    head_images.load([torn])
   with pytest.raises(FileNotFoundError, match='build_prior_data'):
     head_images.load([])

@@ -11,7 +11,7 @@ import trimesh
 
 from configs import mask as mask_config
 from maskjax.geometry import gltf
-from maskjax.mask import generate
+from maskjax.mask import generate, surface
 from maskjax.training import metrics
 
 
@@ -101,6 +101,19 @@ def test_bad_fields_get_one_clear_line(model_folder, tmp_path, fields, words):
   assert '\n' not in str(error.value)
   # The mended command can use the same folder.
   assert not workdir.exists()
+
+
+@pytest.mark.parametrize('content', [None, b'', b'PK\x03\x04torn'])
+def test_a_damaged_run_is_not_resumed(finished, tmp_path, content):
+  workdir, _ = finished
+  job = generate.Job(None, None, [], None, surface.MaskParams(None, np.ones(3)))
+  assert generate._recall_start(workdir, job).first.image.shape == (16, 16, 3)
+  if content is not None:
+    (tmp_path / 'start.npz').write_bytes(content)
+  words = 'is missing' if content is None else 'is damaged'
+  with pytest.raises(ValueError, match=words) as error:
+    generate._recall_start(tmp_path, job)
+  assert '\n' not in str(error.value)
 
 
 def test_missing_weights_folder_gets_one_clear_line(tmp_path):
