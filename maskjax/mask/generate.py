@@ -225,6 +225,11 @@ def optimize(
   if folder is not None and config.resume:
     state = checkpoint.restore(folder / 'checkpoints', state)
   begin = int(state.step)
+  if begin > config.steps:
+    raise ValueError(
+      f'{folder} is at step {begin} already, and steps is {config.steps}; '
+      f'give more, or go back by --config.back={config.steps}'
+    )
   devices = parallel.usable_devices(config.views.count)
   mapped = step or build_step(job.surface, config)
   guide = parallel.replicate(

@@ -79,6 +79,9 @@ def test_same_seed_same_bytes_and_more_training_equals_an_unbroken_run(
   unbroken = (workdir / 'mask.glb').read_bytes()
   assert (tmp_path / 'mask.glb').read_bytes() == unbroken
   assert short != unbroken
+  config = _config(model_folder, steps=2, resume=True)
+  with pytest.raises(ValueError, match=r'at step 3 already.*config\.back=2'):
+    generate.run(config, str(tmp_path))
   # Back to the second step.
   report = generate.run(_config(model_folder, steps=2, back=2), str(tmp_path))
   assert report['ended_by'] == 'back'
