@@ -152,7 +152,7 @@ def test_a_full_memory_names_the_fields(model_folder, tmp_path, monkeypatch):
       'RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\n'
     )
 
-  monkeypatch.setattr(generate, 'optimize', fill)
+  monkeypatch.setattr(generate, 'prepare', fill)
   with pytest.raises(
     ValueError, match=r'lower --config\.views\.count'
   ) as error:
