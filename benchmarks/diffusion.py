@@ -174,13 +174,13 @@ def _our_calls(sizes: Sizes, dtype: Any) -> dict[str, Callable[[], Any]]:
     return lambda: evaluate_jit(params('unet'), noised, t)
 
   calls: dict[str, Callable[[], Any]] = {
-    f'UNet, 2 x {n}x{n}': evaluation(n) for n in sizes.latents
+    f'UNet 2 x {n}x{n}': evaluation(n) for n in sizes.latents
   }
   pixels = sizes.pixels
-  calls[f'VAE encoder and gradient, {pixels} px'] = lambda: backward(
+  calls[f'VAE encoder and gradient {pixels} px'] = lambda: backward(
     images, params('vae')
   )
-  calls[f'distillation step, {pixels} px'] = lambda: distillation_jit(
+  calls[f'distillation step {pixels} px'] = lambda: distillation_jit(
     params('unet'), params('vae'), images
   )
 
