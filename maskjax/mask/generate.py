@@ -412,6 +412,7 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
     may_change=_MAY_CHANGE,
     ignored=_IGNORED,
   )
+  progress.say(f'mask: {"preparing" if resume else "painting the first image"}')
   job = prepare(config, model=model, template=template, paint=not resume)
   if resume:
     job = _recall_start(folder, job)
@@ -429,6 +430,7 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
   looped = time.monotonic()
   if reason == 'interrupted':
     raise KeyboardInterrupt
+  progress.say('mask: writing the files')
   report = {
     'prompt': config.prompt,
     'seed': config.seed,

@@ -26,6 +26,16 @@ def _clock(seconds: float) -> str:
   return tqdm.tqdm.format_interval(max(0.0, seconds))
 
 
+def say(words: str, *, file: TextIO | None = None) -> None:
+  """Tell in a line what goes on where no bar can: it is not counted.
+
+  Args:
+    words: e.g. 'mask: painting the first image'.
+    file: where to write; standard error by default.
+  """
+  print(words, file=sys.stderr if file is None else file, flush=True)
+
+
 @contextlib.contextmanager
 def _bar(
   total: int | None, start: int, keys: tuple[str, ...], name: str, file: TextIO

@@ -38,3 +38,11 @@ def test_unknown_total():
       report(1, {})
     assert '1' in file.getvalue()
     assert 'None' not in file.getvalue()
+
+
+def test_a_line_for_what_is_not_counted(capsys):
+  progress.say('mask: painting')
+  assert capsys.readouterr() == ('', 'mask: painting\n')
+  file = io.StringIO()
+  progress.say('more', file=file)
+  assert file.getvalue() == 'more\n'
