@@ -1,8 +1,8 @@
 """Batches of people for the source domain, from the shards of `make_faces`.
 
 A scene is one person in one moment: expression and light, seen by several
-cameras. Backdrops are taken away: all scenes stand before white, so that a
-generator need not learn walls.
+cameras. All scenes stand before white, so that a generator need not learn
+walls; where pictures have another backdrop, it is faded out.
 
 A batch is a pure function of seed and step. Scenes come in a new order in
 every round, each as often as any other.
@@ -45,8 +45,10 @@ def over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     alpha: uint8 [...].
 
   Returns:
-    uint8 [..., 3].
+    uint8 [..., 3]; pictures that were taken before white stay as they are.
   """
+  if (rgb[alpha == 0] == 255).all():
+    return rgb
   part = alpha[..., None].astype(np.uint16)
   mixed = (rgb.astype(np.uint16) * part + 255 * (255 - part) + 127) // 255
   return mixed.astype(np.uint8)

@@ -23,13 +23,14 @@ def ball_views(colours, views, side, seed=0):
   v, u = np.meshgrid(place, place, indexing='ij')
   focal = camera[0, 0, 16]
   local = np.stack([(u - 0.5) / focal, (v - 0.5) / focal, np.ones_like(u)], -1)
-  origin = pose[..., :3, 3]
-  # In the camera's frame the ball's centre is straight ahead.
-  centre = np.linalg.norm(origin, axis=-1)[..., None, None]
+  # The ball's centre in the cameras' frames.
+  centre = -np.einsum('nvji,nvj->nvi', pose[..., :3, :3], pose[..., :3, 3])
   along = (local**2).sum(-1)
-  root = centre**2 - along * (centre**2 - RADIUS**2)
+  half = np.einsum('hwi,nvi->nvhw', local, centre)
+  apart = (centre**2).sum(-1)[..., None, None] - RADIUS**2
+  root = half**2 - along * apart
   alpha = root > 0
-  depth = np.where(alpha, (centre - np.sqrt(np.maximum(root, 0))) / along, 0)
+  depth = np.where(alpha, (half - np.sqrt(np.maximum(root, 0))) / along, 0)
   rgb = np.broadcast_to(
     np.asarray(colours, np.uint8)[:, None, None, None],
     (count, views, side, side, 3),

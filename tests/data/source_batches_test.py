@@ -20,10 +20,13 @@ def test_scenes_hold_the_views_of_one_moment_over_white():
 
 
 def test_part_of_white_shows_through_a_thin_edge():
-  rgb, alpha = np.uint8([[100, 0, 255]]), np.uint8([51])
+  rgb, alpha = np.uint8([[100, 0, 255], [9, 9, 9]]), np.uint8([51, 0])
   np.testing.assert_array_equal(
-    source_batches.over_white(rgb, alpha), [[224, 204, 255]]
+    source_batches.over_white(rgb, alpha), [[224, 204, 255], [255, 255, 255]]
   )
+  # Before white already: nothing is to be faded.
+  rgb[1] = 255
+  np.testing.assert_array_equal(source_batches.over_white(rgb, alpha), rgb)
 
 
 def test_uneven_scenes_and_missing_shards_are_refused(tmp_path):

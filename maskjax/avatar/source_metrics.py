@@ -1,0 +1,361 @@
+"""How good a source domain is: pictures, depth, turn, identity, speed.
+
+Everything is measured on the averaged generator, on cameras of the data set,
+beside the same measure of the data set's own pictures where there is one: a
+network that finds faces or compares them has errors of its own.
+
+Shapes: N pictures, V views, H side of an image, S of the rendering.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import pathlib
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+import numpy as np
+
+from maskjax.avatar import source_pictures
+from maskjax.data import source_batches
+from maskjax.evaluation import gan_metrics
+from maskjax.gan import autodecoder, eg3d, restore
+from maskjax.training import files, progress
+
+# Side that faces are looked for at: at 64 pixels they are too small.
+_LOOKED_AT = 256
+_YAWS = (-30.0, -15.0, 0.0, 15.0, 30.0)
+_COVERED = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What to measure on how much.
+
+  Attributes:
+    pictures: of the distributions.
+    scenes: known ones, for depth.
+    identities: each from five sides, for turn and identity.
+    batch: pictures made together.
+    psi: truncation, 1 for none.
+    seed: of latents and cameras.
+  """
+
+  pictures: int = 2000
+  scenes: int = 200
+  identities: int = 60
+  batch: int = 20
+  psi: float = 1.0
+  seed: int = 0
+
+  def __post_init__(self):
+    least = {'pictures': 8, 'scenes': 1, 'identities': 2, 'batch': 1}
+    for name, count in least.items():
+      if getattr(self, name) < count:
+        raise ValueError(f'{name} must be at least {count}')
+
+
+class Made(NamedTuple):
+  """Generated pictures.
+
+  Attributes:
+    image: uint8.
+    depth: along the cameras' axes, units.
+    alpha: coverage.
+    camera: asked for.
+  """
+
+  image: np.ndarray  # uint8 [n, h, h, 3]
+  depth: np.ndarray  # float32 [n, s, s]
+  alpha: np.ndarray  # float32 [n, s, s]
+  camera: np.ndarray  # float32 [n, 25]
+
+
+def axis_depth(
+  depth: Float[Any, 'n s s'], camera: Float[Any, 'n 25']
+) -> Float[np.ndarray, 'n s s']:
+  """Turn depths along rays into depths along the cameras' axes."""
+  cosine = autodecoder.cosines(jnp.asarray(camera), depth.shape[1])
+  return np.asarray(depth) * np.asarray(cosine)
+
+
+def _parts(count: int, batch: int) -> Iterator[tuple[np.ndarray, int]]:
+  """Yield numbers in batches of one size, and how many are new."""
+  for start in range(0, count, batch):
+    numbers = np.minimum(np.arange(start, start + batch), count - 1)
+    yield numbers, min(batch, count - start)
+
+
+def make(
+  model: restore.Model,
+  z: np.ndarray,
+  camera: np.ndarray,
+  *,
+  batch: int,
+  psi: float | None,
+  name: str = 'pictures',
+) -> Made:
+  """Generate pictures in batches.
+
+  Args:
+    model: EG3D.
+    z: latents, [n, z].
+    camera: of each, [n, 25].
+    batch: pictures made together.
+    psi: truncation.
+    name: before the progress.
+  """
+  parts = []
+  with progress.bar(len(z), keys=(), name=name) as report:
+    for numbers, new in _parts(len(z), batch):
+      made = source_pictures.show(
+        model.module,
+        model.variables,
+        jnp.asarray(z[numbers]),
+        jnp.asarray(camera[numbers])[:, None],
+        psi,
+      )
+      parts.append([np.asarray(x)[:new] for x in made])
+      report(min(int(numbers[0]) + batch, len(z)), {})
+  image, depth, alpha = (np.concatenate(part) for part in zip(*parts))
+  return Made(
+    source_pictures.image_bytes(image), axis_depth(depth, camera), alpha, camera
+  )
+
+
+def enlarged(
+  images: np.ndarray, side: int = _LOOKED_AT
+) -> Float[np.ndarray, 'n h h 3']:
+  """Enlarge pictures smoothly, uint8 to [0, 1], a few at a time."""
+  parts = []
+  for start in range(0, len(images), 50):
+    own = jnp.asarray(images[start : start + 50], jnp.float32) / 255
+    shape = (len(own), side, side, 3)
+    parts.append(np.asarray(jax.image.resize(own, shape, 'cubic')))
+  return np.clip(np.concatenate(parts), 0, 1)
+
+
+def relief(
+  depth: Float[np.ndarray, 'n s s'], alpha: Float[np.ndarray, 'n s s']
+) -> float:
+  """Return the mean variance of depth within pictures, units squared."""
+  variances = [
+    d[a > _COVERED].var() for d, a in zip(depth, alpha) if (a > _COVERED).any()
+  ]
+  if not variances:
+    raise ValueError('no picture shows a surface: alpha is 0 everywhere')
+  return float(np.mean(variances))
+
+
+def truth(
+  data: source_batches.SourceData, numbers: np.ndarray, side: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return coverage and depth along the axis of some pictures, at a side.
+
+  Args:
+    data: all scenes.
+    numbers: of pictures, scene by scene and view by view.
+    side: of the rendering.
+  """
+  flat = lambda x: x.reshape(-1, *x.shape[2:])[numbers]  # noqa: E731
+  camera = jnp.asarray(flat(data.camera))
+  alpha, depth = autodecoder.rendered_truth(
+    jnp.asarray(flat(data.alpha), jnp.float32) / 255,
+    jnp.asarray(flat(data.depth), jnp.float32),
+    camera,
+    side,
+  )
+  return np.asarray(alpha), axis_depth(depth, camera)
+
+
+def distributions(made: Made, real: np.ndarray) -> dict[str, float]:
+  """Compare generated pictures with as many real ones.
+
+  Args:
+    made: generated.
+    real: uint8, the same number; of twice as many, the second half tells how
+      far real pictures are from each other.
+
+  Returns:
+    'face_frechet' (on the identity network's features: not an FID),
+    'face_frechet_real', 'precision' and 'recall'.
+  """
+  count = len(made.image)
+  fake = gan_metrics.face_features(made.image)
+  true = gan_metrics.face_features(real)
+  shared = gan_metrics.precision_recall(true[:count], fake)
+  values = {
+    'face_frechet': gan_metrics.frechet_distance(true[:count], fake),
+    'precision': float(shared.precision),
+    'recall': float(shared.recall),
+  }
+  if len(true) >= 2 * count:
+    values['face_frechet_real'] = gan_metrics.frechet_distance(
+      true[:count], true[count : 2 * count]
+    )
+  return values
+
+
+def known_depth(
+  model: restore.Model,
+  codes: np.ndarray,
+  data: source_batches.SourceData,
+  request: Request,
+) -> dict[str, float]:
+  """Compare depth maps of known scenes with the renderer's.
+
+  Args:
+    model: EG3D.
+    codes: mean latents of all scenes of `data`, [n, z].
+    data: known scenes.
+    request: how many.
+  """
+  count = min(request.scenes, len(data.image))
+  rng = np.random.default_rng([request.seed, 1])
+  scenes = rng.permutation(len(data.image))[:count]
+  have = data.image.shape[1]
+  numbers = scenes * have + rng.integers(have, size=count)
+  made = make(
+    model,
+    codes[scenes],
+    data.camera.reshape(-1, 25)[numbers],
+    batch=request.batch,
+    psi=None,
+    name='known people',
+  )
+  alpha, depth = truth(data, numbers, made.depth.shape[1])
+  image = data.image.reshape(-1, *made.image.shape[1:])[numbers]
+  apart = np.abs(image.astype(np.float32) - made.image)
+  return {
+    'known_depth_error': gan_metrics.depth_error(made.depth, depth, alpha),
+    'known_flatness': gan_metrics.flatness(made.depth, depth, alpha),
+    'known_image_error': float(apart.mean() / 255),
+  }
+
+
+def turned_people(
+  model: restore.Model,
+  data: source_batches.SourceData,
+  request: Request,
+) -> dict[str, float]:
+  """Measure turn and identity of new people, and of the data set's."""
+  count, size = request.identities, model.module.config.backbone.z_dim
+  seeds = range(request.seed + 10_000, request.seed + 10_000 + count)
+  z = np.asarray(source_pictures.seed_latents(seeds, size))
+  yaws = np.asarray(source_pictures.turned(_YAWS))
+  made = make(
+    model,
+    np.repeat(z, len(_YAWS), 0),
+    np.tile(yaws, (count, 1)),
+    batch=request.batch,
+    psi=request.psi,
+    name='turned people',
+  )
+  values = {}
+  views = min(len(_YAWS), data.image.shape[1])
+  rows = np.linspace(0, len(data.image) - 1, min(count, len(data.image)))
+  own = data.image[rows.astype(int), :views]
+  true = own.reshape(-1, *own.shape[2:])
+  cameras = data.camera[rows.astype(int), :views].reshape(-1, 25)
+  for name, images, camera, per in (
+    ('', made.image, made.camera, len(_YAWS)),
+    ('_real', true, cameras, views),
+  ):
+    large = enlarged(images)
+    turn = gan_metrics.yaw_error(large, camera)
+    values[f'yaw_error{name}'] = turn.median
+    values[f'faces_found{name}'] = turn.found
+    same = gan_metrics.identity_consistency(
+      large.reshape(-1, per, *large.shape[1:])
+    )
+    values[f'identity_same{name}'] = same['same_mean']
+    values[f'identity_different{name}'] = same['different_mean']
+    values[f'identity_equal_error{name}'] = same['equal_error_rate']
+  return values
+
+
+def measure(
+  model: restore.Model,
+  data: source_batches.SourceData,
+  codes: np.ndarray | None,
+  request: Request,
+) -> dict[str, float]:
+  """Measure a generator.
+
+  Args:
+    model: EG3D.
+    data: the people that it learnt from.
+    codes: mean latents of their scenes, None for a generator that has none.
+    request: how much.
+
+  Raises:
+    ValueError: no EG3D generator, or data of another size.
+  """
+  generator: Any = model.module
+  if not isinstance(generator, eg3d.EG3D):
+    raise ValueError('the checkpoint is no EG3D generator: it has no scenes')
+  if data.image.shape[2] != generator.config.superresolution.output_side:
+    raise ValueError(
+      f'the data has pictures of {data.image.shape[2]} pixels, the generator '
+      f'makes {generator.config.superresolution.output_side}'
+    )
+  rng = np.random.default_rng(request.seed)
+  flat = data.image.reshape(-1, *data.image.shape[2:])
+  order = rng.permutation(len(flat))[: 2 * request.pictures]
+  count = min(request.pictures, len(flat))
+  camera = data.camera.reshape(-1, 25)[order[:count]]
+  z = rng.standard_normal((count, generator.config.backbone.z_dim))
+  begun = time.monotonic()
+  made = make(
+    model, z.astype(np.float32), camera, batch=request.batch, psi=request.psi
+  )
+  seconds = time.monotonic() - begun
+  alpha, depth = truth(data, order[:count], made.depth.shape[1])
+  values: dict[str, float] = {
+    'pictures': count,
+    'seconds_per_1000': 1000 * seconds / count,
+    **distributions(made, flat[order]),
+    # Of new people nobody knows the depth: how much less it varies than that
+    # of the data's people from the same cameras.
+    'flatness': 1 - relief(made.depth, made.alpha) / relief(depth, alpha),
+    **turned_people(model, data, request),
+  }
+  if codes is not None:
+    values |= known_depth(model, codes, data, request)
+  return values
+
+
+def read_codes(folder: files.PathLike, scenes: int) -> np.ndarray | None:
+  """Read the latents beside a model, None without.
+
+  Args:
+    folder: of the model.
+    scenes: of the data; another number means other data.
+
+  Raises:
+    ValueError: latents of other data.
+  """
+  path = pathlib.Path(folder) / 'codes.npz'
+  if not path.is_file():
+    return None
+  with np.load(path) as content:
+    mean = content['mean']
+  if len(mean) != scenes:
+    raise ValueError(
+      f'{path} holds latents of {len(mean)} scenes, the data has {scenes}; '
+      'give the data that the model was trained on'
+    )
+  return mean
+
+
+def table(values: dict[str, float]) -> str:
+  """Return the numbers as lines of a table, the data's own beside."""
+  lines = ['| measure | generated | data |', '|---|---|---|']
+  for name, value in values.items():
+    if not name.endswith('_real'):
+      real = values.get(f'{name}_real')
+      shown = '' if real is None else f'{real:.4g}'
+      lines.append(f'| {name} | {value:.4g} | {shown} |')
+  return '\n'.join(lines)

@@ -1,0 +1,102 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import source
+from maskjax.avatar import source_metrics, source_networks, source_pictures
+from maskjax.data import source_batches
+from maskjax.gan import players
+from tests.avatar import source_people
+
+DATA = source_batches.by_scene(
+  source_people.face_set(count=4, views=2, side=16)
+)
+
+
+@pytest.fixture(scope='module')
+def model():
+  config = source_networks.generator(source.get_config('tiny'))
+  return players.initialize(jax.random.key(0), config)
+
+
+def test_depth_along_the_axis_of_a_plane_is_constant():
+  camera = np.asarray(source_pictures.turned((0.0, 25.0)))
+  place = (np.arange(8) + 0.5) / 8 - 0.5
+  x, y = np.meshgrid(place, place)
+  along = 2.5 * np.sqrt(1 + (x**2 + y**2) / 4.2647**2)
+  depth = source_metrics.axis_depth(np.stack([along, along]), camera)
+  np.testing.assert_allclose(depth, 2.5, rtol=1e-5)
+
+
+def test_truth_of_chosen_pictures():
+  alpha, depth = source_metrics.truth(DATA, np.array([5, 0]), 16)
+  np.testing.assert_allclose(alpha[0], DATA.alpha[2, 1] / 255, atol=1e-6)
+  inside = DATA.alpha[0, 0] == 255
+  np.testing.assert_allclose(
+    depth[1][inside], DATA.depth[0, 0][inside], rtol=1e-3
+  )
+
+
+def test_relief_counts_what_is_covered():
+  depth = np.zeros((2, 4, 4)) + np.array([1.0, 3.0, 1.0, 3.0])
+  alpha = np.ones((2, 4, 4))
+  assert source_metrics.relief(depth, alpha) == 1
+  alpha[:, :, 1::2] = 0
+  assert source_metrics.relief(depth, alpha) == 0
+  with pytest.raises(ValueError, match='no picture'):
+    source_metrics.relief(depth, 0 * alpha)
+
+
+def test_pictures_do_not_depend_on_the_batch(model):
+  z = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
+  camera = np.asarray(source_pictures.turned((-20.0, 0.0, 20.0, 5.0, 9.0)))
+  whole = source_metrics.make(model, z, camera, batch=5, psi=None)
+  parts = source_metrics.make(model, z, camera, batch=2, psi=None)
+  assert whole.image.shape == (5, 16, 16, 3) and whole.image.dtype == np.uint8
+  np.testing.assert_allclose(
+    whole.image.astype(int), parts.image.astype(int), atol=1
+  )
+  np.testing.assert_allclose(whole.depth, parts.depth, atol=1e-4)
+
+
+def test_enlarged_pictures_keep_their_colours():
+  image = np.zeros((3, 16, 16, 3), np.uint8) + np.array([255, 51, 0], np.uint8)
+  large = source_metrics.enlarged(image, 40)
+  assert large.shape == (3, 40, 40, 3)
+  np.testing.assert_allclose(
+    large, np.broadcast_to([1, 0.2, 0], large.shape), atol=1e-5
+  )
+
+
+def test_known_people_are_compared_with_the_truth(model):
+  codes = np.zeros((4, 8), np.float32)
+  request = source_metrics.Request(scenes=4, batch=2)
+  values = source_metrics.known_depth(model, codes, DATA, request)
+  assert 0 < values['known_depth_error'] < 1
+  assert 0 < values['known_image_error'] < 1
+  # What is drawn at random is no ball.
+  assert abs(values['known_flatness'] - 1) < 0.9
+
+
+def test_codes_of_other_data_are_refused(tmp_path):
+  assert source_metrics.read_codes(tmp_path, 3) is None
+  np.savez(tmp_path / 'codes.npz', mean=np.zeros((3, 8)))
+  assert source_metrics.read_codes(tmp_path, 3).shape == (3, 8)
+  with pytest.raises(ValueError, match='latents of 3 scenes, the data has 4'):
+    source_metrics.read_codes(tmp_path, 4)
+
+
+def test_bad_requests_are_refused(model):
+  with pytest.raises(ValueError, match='identities must be at least 2'):
+    source_metrics.Request(identities=1)
+  large = DATA._replace(image=jnp.zeros((1, 1, 32, 32, 3)))
+  with pytest.raises(ValueError, match='pictures of 32 pixels'):
+    source_metrics.measure(model, large, None, source_metrics.Request())
+
+
+def test_table_has_the_data_beside():
+  table = source_metrics.table(
+    {'yaw_error': 3.0, 'yaw_error_real': 2.5, 'a': 1}
+  )
+  assert '| yaw_error | 3 | 2.5 |' in table and '| a | 1 |  |' in table
