@@ -94,9 +94,10 @@ def test_comics_have_ink_and_few_tones_of_photos_many(drawn):
     return np.mean(drawn[style].image.max(-1) < 60)
 
   assert black('comic') > black('pixar')
-  # Paper around a caricature is pale.
-  corner = drawn['caricature'].image[:6, :6]
-  assert corner.mean() > 180
+  # Paper around a caricature is pale, wherever hair leaves it free.
+  image = drawn['caricature'].image
+  corners = (image[:4, :4], image[:4, -4:])
+  assert max(corner.mean() for corner in corners) > 180
 
 
 def test_unknown_styles_are_named(tmp_path):
