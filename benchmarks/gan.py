@@ -9,6 +9,10 @@ parameters a player, batches of 8. Each part is called once to compile and then
 cores together, which other programs on the machine disturb less. The last
 column is the reference in PyTorch, measured once on two cores of an AMD EPYC:
 it is there for orientation, not from the same run.
+
+  python -m benchmarks.gan --train
+
+times the whole training steps of the bundled source domain instead.
 """
 
 from collections.abc import Callable
@@ -23,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from benchmarks import gan_training
 from maskjax.gan import (
   discriminator,
   eg3d,
@@ -40,6 +45,7 @@ from maskjax.training import flags as flags_lib
 
 _SIZE = flags.DEFINE_enum('size', 'all', ['all', 'small', 'full'], 'Which.')
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed calls of each part.')
+_TRAIN = flags.DEFINE_bool('train', False, 'Time the source domain.')
 _OUT = flags.DEFINE_string('out', None, 'JSON file for the numbers.')
 
 _SMALL = eg3d.EG3DConfig(
@@ -255,6 +261,11 @@ def main(argv: list[str]) -> None:
   """Time and print."""
   del argv
   device = jax.devices()[0].device_kind
+  if _TRAIN.value:
+    rows = gan_training.run(_ROUNDS.value)
+    if _OUT.value:
+      files.write_json(_OUT.value, {'device': device, 'rows': rows})
+    return
   columns = ('first', 'median', 'least', 'all_cores')
   heads = ''.join(f'{h:>11}' for h in (*columns, 'PyTorch', 'ratio'))
   print(f'{device}, float32\n{"seconds":36}{heads}')

@@ -50,7 +50,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.plane_axes = 'eg3d'  # the front plane holds y alone, as released
   config.coarse = 12  # samples of a ray, first pass
   config.fine = 12  # second pass
-  config.start = 2.25  # where rays begin, units of 37 cm from the camera
+  config.start = 2.3  # where rays begin, units of 37 cm from the camera
   config.end = 3.1
   config.box = 0.8  # side of the cube of the scene; pictures show 0.63
 
@@ -60,7 +60,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.losses.raw = 1.0
   config.losses.alpha = 2.0
   config.losses.depth = 4.0
-  config.losses.prior = 5e-3
+  config.losses.prior = 0.05
   config.losses.density = 1e-4
 
   # Training of the decoder.

@@ -65,7 +65,7 @@ class DecoderLosses:
   levels: int = 4
   alpha: float = 2.0
   depth: float = 4.0
-  prior: float = 5e-3
+  prior: float = 0.05
   density: float = 1e-3
   density_distance: float = 0.01
   density_points: int = 256
