@@ -29,7 +29,7 @@ def _parts(config):
   """Return what is timed, as functions without arguments."""
   job = generate.prepare(config, paint=False)
   model, count = job.guide.model, config.views.count
-  tx = step_lib.optimizer(config.optimizer)
+  tx = step_lib.optimizer(config)
   devices = parallel.usable_devices(count)
   step = parallel.data_parallel(
     step_lib.make_step(job.surface, tx, config), devices=devices, shared=True

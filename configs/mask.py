@@ -67,9 +67,9 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.first_image = ml_collections.ConfigDict()
   config.first_image.steps = 40
   config.first_image.sampler = 'ddim'
-  config.first_image.guidance_scale = 4.0
+  config.first_image.guidance_scale = 2.5
   config.first_image.guidance_rescale = 0.5
-  config.first_image.mask_scale = 1.0  # strength of the 2D mask, 0 for none
+  config.first_image.mask_scale = 0.25  # strength of the 2D mask, 0 for none
   # How strongly the colours, seen from the front, are held to the first image.
   config.first_image.likeness = 0.3
 
@@ -122,6 +122,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.optimizer.distance_rate = 6e-2  # the same, of an 'sdf'
   config.optimizer.color_rate = 3e-2  # logits a step
   config.optimizer.field_rate = 3e-3  # of the parameters of a 'hashgrid'
+  config.optimizer.final_rate = 0.1  # of the rates, at the schedule's horizon
   config.optimizer.smoothing = 5.0  # about its root in edges moves together
   config.optimizer.pin_rim = True
   config.optimizer.offset_bound = 0.8  # head widths
@@ -156,6 +157,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
     config.first_image.sampler = 'dpmpp_2m'
     config.first_image.guidance_scale = 7.5
     config.first_image.guidance_rescale = 0.0
+    config.first_image.mask_scale = 1.0
     config.views.textureless = 0.25
     config.condition.normal_percentage = 0.8
     config.distill.residual = 'noise'

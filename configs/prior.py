@@ -49,7 +49,7 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
   # Training.
   config.trained = ('unet', 'text_encoder')
   config.downscale = 1
-  config.steps = 5400
+  config.steps = 9400
   config.batch_size = 16
   config.learning_rate = 5e-4
   config.warmup_steps = 200
@@ -70,7 +70,7 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
     config.learning_rate = 8e-4
   if stage == 'controlnet':
     config.trained = ('controlnet',)
-    config.steps = 600
+    config.steps = 500
     config.warmup_steps = 50
     config.decay_steps = 200
     config.ema_decay = 0.99

@@ -5,8 +5,9 @@ r"""Measure what the loop does to masks of kinds whose true shape is known.
   python -m experiments.evaluate_masks --config=configs/mask.py \
     --workdir=out/ablation --ablation [--ablation_steps=120]
 
-Leaves results.json, results.csv and results.png in the workdir. Finished
-rows are kept: the same command goes on where it was broken off.
+Leaves results.json, results.csv, results.png and a picture of every mask in
+the workdir. Finished rows are kept: the same command goes on where it was
+broken off.
 """
 
 import pathlib

@@ -40,7 +40,7 @@ from maskjax.geometry import mesh as mesh_lib
 from maskjax.mask import checks, generate, views
 from maskjax.mask import surface as surface_lib
 from maskjax.render import renderer
-from maskjax.training import files
+from maskjax.training import files, media
 from maskjax.training import workdir as workdir_lib
 
 KINDS = (
@@ -151,8 +151,17 @@ def compare(
   kind: str,
   matcher: matcher_lib.Matcher,
   step: generate.StepFn,
+  picture: pathlib.Path,
 ) -> Row:
   """Run the loop for a kind and measure its start and its result.
+
+  Args:
+    job: what the loop starts from.
+    config: of the run.
+    kind: one of `creatures.KINDS`.
+    matcher: the judge.
+    step: the loop's step, see `generate.build_step`.
+    picture: where the preview of the mask is written.
 
   Returns:
     A row of the table: distances in cm, the fall in per cent (and how much
@@ -171,6 +180,7 @@ def compare(
   seconds = time.monotonic() - began
   mesh, sound = generate.finish(job, state, config)
   after = measure(mesh, kind, matcher)
+  media.save_png(picture, generate.draw(job, mesh, config))
   fall = 100.0 * (1.0 - after.chamfer_cm / before.chamfer_cm)
   return {
     'kind': kind,
@@ -273,8 +283,8 @@ def evaluate(
 ) -> list[Row]:
   """Run the loop for kinds and variants of a config and measure each.
 
-  Every finished row is written at once; rows that a folder has already are
-  not run again.
+  Every finished row is written at once, with a picture of its mask; rows
+  that a folder has already are not run again.
 
   Args:
     config: configs/mask.py; its prompt is replaced by each kind.
@@ -320,7 +330,10 @@ def evaluate(
       surface = surface or jobs[kind].surface
       jobs[kind] = jobs[kind]._replace(surface=surface)
       step = step or generate.build_step(surface, run)
-      rows.append({**changes, **compare(jobs[kind], run, kind, matcher, step)})
+      name = '-'.join([*map(str, changes.values()), kind]).replace(' ', '_')
+      picture = folder / f'{name}.png'
+      row = compare(jobs[kind], run, kind, matcher, step, picture)
+      rows.append({**changes, **row})
       write_rows(folder, rows)
       if len(variants) == 1:
         del jobs[kind]

@@ -16,6 +16,7 @@ import zipfile
 
 import jax
 from jax import numpy as jnp
+from jaxtyping import UInt8
 import ml_collections
 import numpy as np
 
@@ -182,7 +183,7 @@ def build_step(
 ) -> StepFn:
   """Return the step of the loop over all devices; it serves every prompt."""
   return parallel.data_parallel(
-    step_lib.make_step(surface, step_lib.optimizer(config.optimizer), config),
+    step_lib.make_step(surface, step_lib.optimizer(config), config),
     devices=parallel.usable_devices(config.views.count),
     shared=True,
   )
@@ -220,7 +221,7 @@ def optimize(
   Returns:
     The last state and why the loop ended.
   """
-  tx = step_lib.optimizer(config.optimizer)
+  tx = step_lib.optimizer(config)
   state = step_lib.create_state(job.start, tx)
   if folder is not None and config.resume:
     state = checkpoint.restore(folder / 'checkpoints', state)
@@ -309,6 +310,19 @@ def _extras(config: ml_collections.ConfigDict, steps: int) -> dict[str, Any]:
   }
 
 
+def draw(
+  job: Job, mesh: mesh_lib.Mesh, config: ml_collections.ConfigDict
+) -> UInt8[np.ndarray, 'h w 3']:
+  """Return the preview of a finished mask: start, first image, result."""
+  start = surface_lib.assemble(
+    job.surface, job.start, bound=config.optimizer.offset_bound
+  )
+  first = None if job.first is None else job.first.image
+  return preview.mask_sheet(
+    config.prompt, start, first, mesh, size=config.preview_size
+  )
+
+
 def export(
   folder: pathlib.Path,
   job: Job,
@@ -317,19 +331,14 @@ def export(
 ) -> dict[str, Any]:
   """Write the mask, its pictures and its video; returns their description."""
   mesh, sound = finish(job, state, config)
-  start = surface_lib.assemble(
-    job.surface, job.start, bound=config.optimizer.offset_bound
-  )
   extras = _extras(config, int(state.step))
   written = []
   for suffix in config.formats:
     path = folder / f'mask.{suffix}'
     mesh_io.save_mesh(path, mesh, extras=extras)
     written.append(path)
-  first = None if job.first is None else job.first.image
   size = config.preview_size
-  sheet = preview.mask_sheet(config.prompt, start, first, mesh, size=size)
-  media.save_png(folder / 'preview.png', sheet)
+  media.save_png(folder / 'preview.png', draw(job, mesh, config))
   preview.save_turntable(
     folder / 'turntable.mp4',
     mesh,
@@ -420,7 +429,7 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
     _remember_start(folder, job)
   prepared = time.monotonic()
   if config.back:
-    tx = step_lib.optimizer(config.optimizer)
+    tx = step_lib.optimizer(config)
     empty = step_lib.create_state(job.start, tx)
     state = checkpoint.restore(folder / 'checkpoints', empty, config.back)
     reason = 'back'

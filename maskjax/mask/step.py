@@ -65,14 +65,21 @@ def optimizer(
 ) -> optax.GradientTransformation:
   """Adam with a rate of its own for each kind of parameter.
 
+  Rates fall along half a cosine until the schedule's horizon: Adam's steps are
+  as long for a weak signal as for a strong one, and what the last, nearly
+  clean timesteps say of a shape is mostly noise.
+
   Args:
-    config: `optimizer` of configs/mask.py; a rate of 0 freezes its part.
+    config: configs/mask.py; of it `optimizer` (a rate of 0 freezes its part)
+      and `distill.horizon`.
   """
+  horizon, config = config.distill.horizon, config.optimizer
 
   def adam(rate):
     if not rate:
       return optax.set_to_zero()
-    return optax.adam(rate, b1=0.9, b2=0.99, eps=1e-10)
+    falling = optax.cosine_decay_schedule(rate, horizon, config.final_rate)
+    return optax.adam(falling, b1=0.9, b2=0.99, eps=1e-10)
 
   def labels(params):
     field = isinstance(params.colors, hashgrid.Field)

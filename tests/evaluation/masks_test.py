@@ -138,7 +138,8 @@ class _Counter:
     self.steps += 1
     return config.distill.residual
 
-  def compare(self, job, config, kind, matcher, step):
+  def compare(self, job, config, kind, matcher, step, picture):
+    assert picture.name.endswith(f'{kind}.png')
     if len(self.runs) == self.stop_after:
       raise KeyboardInterrupt
     self.runs.append((kind, step, job.surface))

@@ -53,7 +53,7 @@ def test_the_loop_recovers_a_known_mask(residual):
   target = _target(template)
   surface = surface_lib.create(template, smoothing=5.0, pin_rim=False)
   schedule = schedulers.from_config(prior_training.SCHEDULER)
-  tx = step_lib.optimizer(config.optimizer)
+  tx = step_lib.optimizer(config)
   grey = jnp.full_like(template.mesh.vertices, 0.5)
   start = surface_lib.initial_params(surface, grey)
   state = step_lib.create_state(start, tx)

@@ -54,7 +54,7 @@ def test_one_device_equals_eight(model_folder):
 def test_a_rate_of_zero_freezes_its_part(model_folder):
   config = _config(model_folder, **{'optimizer.vertex_rate': 0.0})
   job = generate.prepare(config, paint=False)
-  tx = step_lib.optimizer(config.optimizer)
+  tx = step_lib.optimizer(config)
   params, _ = _one_step(job, config, tx, jax.devices()[:1])
   np.testing.assert_array_equal(params.offsets, 0.0)
   assert np.abs(params.colors - np.asarray(job.start.colors)).max() > 0.0
@@ -76,7 +76,7 @@ def test_every_residual_and_condition_gives_finite_steps(
     },
   )
   job = generate.prepare(config, paint=False)
-  tx = step_lib.optimizer(config.optimizer)
+  tx = step_lib.optimizer(config)
   params, metrics = _one_step(job, config, tx, jax.devices()[:1])
   assert all(np.isfinite(x).all() for x in params)
   assert np.isfinite(metrics['loss'])
@@ -86,7 +86,7 @@ def test_every_residual_and_condition_gives_finite_steps(
 def test_views_without_texture_leave_the_colours_alone(model_folder):
   config = _config(model_folder, **{'views.textureless': 1.0})
   job = generate.prepare(config, paint=False)
-  tx = step_lib.optimizer(config.optimizer)
+  tx = step_lib.optimizer(config)
   params, _ = _one_step(job, config, tx, jax.devices()[:1])
   np.testing.assert_array_equal(params.colors, job.start.colors)
   assert np.abs(params.offsets).max() > 0.0
@@ -103,7 +103,7 @@ def test_the_front_is_pulled_toward_the_first_image(model_folder):
     },
   )
   job = generate.prepare(config)
-  tx = step_lib.optimizer(config.optimizer)
+  tx = step_lib.optimizer(config)
   gone = jnp.full_like(job.start.colors, -2.0)
   job = job._replace(
     start=job.start._replace(colors=gone),
