@@ -4,7 +4,7 @@ r"""A 3D mask from words.
     --config.prompt="a Bengal tiger" --workdir=out/tiger
   python -m experiments.generate_mask --config=configs/mask.py \
     --config.prompt="a Bengal tiger" --workdir=out/tiger \
-    --config.steps=800 --config.resume=true
+    --config.steps=400 --config.resume=true
 
 At full size, with Stable Diffusion and a ControlNet that you have:
 
@@ -105,7 +105,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.distill.residual = 'noised_image'  # 'noise'
   config.distill.weight = 'sqrt_alpha'  # 'sigma2', 'uniform', 'min_snr'
   config.distill.timesteps = 'anneal'  # 'uniform', 'increase'
-  config.distill.horizon = 600  # steps that the schedule is laid out for
+  config.distill.horizon = 300  # steps that the schedule is laid out for
   config.distill.t_min = 0.1
   config.distill.t_max = 0.98
   config.distill.width = 0.5
@@ -135,7 +135,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.regularizers.foldover = 1.0
 
   # The run ends by the first of these that comes true.
-  config.steps = 600
+  config.steps = 300
   config.loss_threshold = 0.0  # of the smoothed loss; 0 for none
   config.seconds = 0.0  # wall clock of the loop; 0 for no limit
   # More training, and back.
@@ -143,7 +143,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.back = 0  # export this earlier checkpoint instead of training
 
   config.log_every = 10
-  config.checkpoint_every = 100
+  config.checkpoint_every = 50
   config.formats = ('glb',)  # 'glb', 'obj', 'ply'
   config.preview_size = 256  # pixels of a picture in preview.png
   config.turntable_frames = 72

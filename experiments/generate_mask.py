@@ -4,8 +4,8 @@ r"""Make a 3D mask from words.
     --config.prompt="a Bengal tiger" --workdir=out/tiger
 
 Leaves mask.glb, preview.png, turntable.mp4, metrics.jsonl, report.json and
-config.json in the workdir. `--config.resume=true --config.steps=800` trains
-on; `--config.back=300` exports the checkpoint of step 300 again.
+config.json in the workdir. `--config.resume=true --config.steps=400` trains
+on; `--config.back=150` exports the checkpoint of step 150 again.
 """
 
 from absl import flags
