@@ -7,17 +7,20 @@ flow through the last two.
 Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels.
 """
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import jax
 from jax import Array, lax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from maskjax.render import (
   deferred,
   interpolation,
+  outline,
   silhouettes,
+  tiles,
   visibility,
   windows,
 )
@@ -39,29 +42,53 @@ def _homogeneous(vertices, intrinsics, size, perspective):
 def _twins(faces):
   """Finds neighbouring faces; once, while tracing, if the faces are known."""
   if isinstance(faces, jax.core.Tracer):
-    return silhouettes.twins(faces)
+    return outline.twins(faces)
   with jax.ensure_compile_time_eval():
-    return silhouettes.twins(jnp.asarray(faces))
+    return outline.twins(jnp.asarray(faces))
+
+
+class _Found(NamedTuple):
+  """What the z-buffer found.
+
+  Attributes:
+    rows: numbers of the corners of faces, see `interpolation` [N, R].
+    corners: of `visibility`, constant [4, 3, N].
+    drawn: which faces are [N].
+    faces: that pixels see, N for none [P].
+    depths: of them, infinite where there is none [P].
+    seen: the tiles with any.
+  """
+
+  rows: Float[Array, 'n r']
+  corners: Float[Array, '4 3 n']
+  drawn: Bool[Array, 'n']
+  faces: Int[Array, 'p']
+  depths: Float[Array, 'p']
+  seen: tiles.Tiles
 
 
 def _drawn(corners, cull_backfaces):
   """Tells which faces have an area, and face the camera if they have to."""
   facing = visibility.facing(corners)
   seen = facing < 0 if cull_backfaces else jnp.abs(facing) > 0
-  return seen & jnp.all(jnp.isfinite(corners[:, :12]), -1)
+  return seen & functools.reduce(
+    jnp.logical_and, jnp.isfinite(corners).reshape(12, -1)
+  )
 
 
 def _find(
   vertices, faces, attributes, intrinsics, grid, near, perspective, cull
 ):
-  """Returns corners, which faces are drawn, seen faces and their depths."""
+  """Finds what pixels see."""
   place = _homogeneous(vertices, intrinsics, grid.size, perspective)
   table = jnp.concatenate([place, attributes], -1)
-  corners = jnp.swapaxes(table[:, faces], -1, -2)
-  corners = corners.reshape(-1, 3 * table.shape[-1])
-  constant = lax.stop_gradient(corners)
-  drawn = _drawn(constant, cull)
-  return corners, drawn, *visibility.nearest_faces(constant, drawn, grid, near)
+  rows = table[:, faces].reshape(-1, 3 * table.shape[-1])
+  corners = lax.stop_gradient(rows).reshape(-1, 3, table.shape[-1])
+  corners = corners[..., :4].transpose(2, 1, 0)
+  drawn = _drawn(corners, cull)
+  nearest, depths = visibility.nearest_faces(corners, drawn, grid, near)
+  seen = tiles.visible(nearest, rows.shape[0], grid)
+  return _Found(rows, corners, drawn, nearest, depths, seen)
 
 
 def slopes(
@@ -90,11 +117,11 @@ def slopes(
   Returns:
     Changes per pixel to the right and down; 0 where nothing is seen.
   """
-  corners, _, seen, _ = _find(
+  found = _find(
     *(vertices, faces, attributes, intrinsics),
     *(grid, near, perspective, cull_backfaces),
   )
-  return interpolation.slopes(corners, seen, grid)
+  return interpolation.slopes(found.rows, found.seen, grid)
 
 
 def draw(
@@ -110,7 +137,7 @@ def draw(
   antialias: bool,
   shader: deferred.Shader | None = None,
   view: Any = None,
-) -> Float[Array, 'b h w 2+c']:
+) -> Float[Array, 'b 2+c h w']:
   """Draws what is visible; see `rasterizer.rasterize` for the arguments.
 
   Args:
@@ -129,27 +156,21 @@ def draw(
   Returns:
     Alpha, depth and attributes, or the shader's colours.
   """
-  corners, drawn, seen, depths = _find(
+  found = _find(
     *(vertices, faces, attributes, intrinsics),
     *(grid, near, perspective, cull_backfaces),
   )
-  covered = seen < corners.shape[0]
-  alpha = covered[:, None].astype(corners.dtype)
-  channels = interpolation.interpolate(corners, seen, grid)
+  steady = visibility.steady(found.corners)
+  images = interpolation.interpolate(found.rows, steady, found.seen, grid)
   if shader is not None:
-    changes = interpolation.slopes(corners, seen, grid)
-    shaded = deferred.shade(
-      shader, view, channels[:, 1:], changes, covered, grid
-    )
-    channels = jnp.concatenate([channels[:, :1], shaded], -1)
-  images = jnp.concatenate([alpha, channels], -1)
+    covered = found.faces < found.rows.shape[0]
+    changes = interpolation.slopes(found.rows, found.seen, grid)
+    shaded = deferred.shade(shader, view, images[2:].T, changes, covered, grid)
+    images = jnp.concatenate([images[:2], shaded.T])
   if antialias:
     images = silhouettes.antialias(
-      images, corners, seen, depths, drawn, _twins(faces), grid, near
+      *(images, found.rows, found.corners, found.faces, found.depths),
+      *(found.drawn & steady, _twins(faces), grid, near),
     )
-    alpha, channels = images[:, :1], images[:, 1:]
-    covered = alpha > 1e-6
-    channels = jnp.where(covered, channels / jnp.where(covered, alpha, 1.0), 0)
-    alpha = jnp.where(alpha > 1, 1.0, alpha)
-    images = jnp.concatenate([alpha, channels], -1)
-  return images.reshape(grid.views, grid.size, grid.size, -1)
+  images = images.reshape(-1, grid.views, grid.size, grid.size)
+  return jnp.swapaxes(images, 0, 1)

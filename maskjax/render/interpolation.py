@@ -11,10 +11,11 @@ coordinates, a_i the corners' channels and u the upstream gradient:
   dL/dW_i = -(px dL/dx_i + py dL/dy_i)
 
 Only face numbers are kept for the backward pass, which gathers one row of
-numbers per pixel again, in blocks of pixels that fit into a cache.
+numbers per pixel again. Where nothing is seen nothing is computed (`tiles`).
 
-Shapes: `N` faces of all views, `R` = 3 * (4 + C) numbers per face (see
-`visibility`), `P` pixels of all views, `Q` pixels of a block.
+Shapes: `N` faces of all views, `R` = 3 * (4 + C) numbers per face: X, Y, W
+(see `visibility`), depth and `C` attributes of the first corner, and so on;
+`P` pixels of all views, `Q` pixels of a chunk.
 """
 
 import functools
@@ -22,50 +23,32 @@ import functools
 import jax
 from jax import Array, lax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 import numpy as np
 
-from maskjax.render import fragments, visibility, windows
-
-# Pixels of a block on a CPU.
-_BLOCK = 2**12
+from maskjax.render import fragments, tiles, windows
 
 
-def _blocks(faces, none, grid):
-  """Cuts pixels into blocks: face numbers and first pixels of each block."""
-  length = _BLOCK if jax.default_backend() == 'cpu' else 64 * _BLOCK
-  length = min(length, grid.pixels)
-  count = -(-grid.pixels // length)
-  padding = count * length - grid.pixels
-  faces = jnp.pad(faces, (0, padding), constant_values=none)
-  # Zeros that vary over devices as the data does, which shard_map requires.
-  starts = jnp.arange(count, dtype=jnp.int32) * length + 0 * faces[:1]
-  return faces.reshape(count, length), starts
-
-
-def _areas(corners, face, start, grid, run):
-  """Gathers what pixels see.
+def _areas(numbers, chunk, grid):
+  """Gathers what pixels see from the numbers of faces [R, N].
 
   Returns:
-    Rows [R, Q], coordinates of the pixels [2, Q], those of the corners
+    Rows [3, 4 + C, Q], coordinates of the pixels [2, Q], those of the corners
     relative to them [2, 3, Q], the areas opposite to the corners, clipped to
     the sign of their sum [3, Q], and their sum (0: nothing is seen) [Q].
   """
-  count = corners.shape[0]
+  # Number by number, which stays in the fastest cache.
+  count = numbers.shape[1]
 
   def gather(face):
-    return corners[jnp.minimum(face, count - 1)].T
+    gathered = numbers[:, jnp.minimum(face, count - 1)]
+    return gathered.reshape(3, numbers.shape[0] // 3, -1)
 
-  rows = fragments.staged(run, gather, face)
+  gathered = fragments.staged(chunk.run, gather, chunk.face)
 
-  def compute(rows, face, start):
-    pixel = start + jnp.arange(face.shape[0], dtype=jnp.int32)
-    row = lax.rem(lax.div(pixel, np.int32(grid.size)), np.int32(grid.size))
-    column = lax.rem(pixel, np.int32(grid.size))
+  def compute(rows, face, column, row):
     place = jnp.stack([column, row]).astype(rows.dtype) - (grid.size - 1) / 2
-    x, y = (
-      rows[3 * i : 3 * i + 3] - place[i][None] * rows[6:9] for i in range(2)
-    )
+    x, y = (rows[:, i] - place[i][None] * rows[:, 2] for i in range(2))
     areas = jnp.stack(
       [
         x[(i + 1) % 3] * y[(i + 2) % 3] - y[(i + 1) % 3] * x[(i + 2) % 3]
@@ -79,7 +62,9 @@ def _areas(corners, face, start, grid, run):
     total = clipped[0] + clipped[1] + clipped[2]
     return place, jnp.stack([x, y]), clipped * sign[None], total * sign
 
-  return rows, *fragments.staged(run, compute, rows, face, start)
+  return gathered, *fragments.staged(
+    chunk.run, compute, gathered, chunk.face, chunk.column, chunk.row
+  )
 
 
 def _shares(areas, total):
@@ -88,43 +73,49 @@ def _shares(areas, total):
   return jnp.where(seen[None], areas / jnp.where(seen, total, 1.0)[None], 0.0)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def interpolate(
-  corners: Float[Array, 'n r'], faces: Int[Array, 'p'], grid: windows.Grid
-) -> Float[Array, 'p 1+c']:
+  rows: Float[Array, 'n r'],
+  steady: Bool[Array, 'n'],
+  seen: tiles.Tiles,
+  grid: windows.Grid,
+) -> Float[Array, '2+c p']:
   """Interpolates depth and attributes at the centres of pixels.
 
   Args:
-    corners: see above.
-    faces: of `visibility.nearest_faces`.
+    rows: see above.
+    steady: of `visibility.steady`; other faces get no gradient by places.
+    seen: of `tiles.visible`.
     grid: sizes.
 
   Returns:
-    Depth and attributes; 0 where no face is.
+    1, depth and attributes; 0 where no face is.
   """
-  run = corners.shape[0] > jnp.min(faces)
+  del steady
+  count = rows.shape[0]
 
-  def block(args):
-    face, start = args
-    rows, _, _, areas, total = _areas(corners, face, start, grid, run)
-    channels = rows[9:].reshape(-1, 3, rows.shape[1])
+  def mix(face, gathered, areas, total):
+    shares = _shares(areas, total)
+    values = sum(shares[i][None] * gathered[i, 3:] for i in range(3))
+    covered = (face < count)[None].astype(values.dtype)
+    return jnp.concatenate([covered, values])
 
-    def mix(areas, total, channels):
-      shares = _shares(areas, total)
-      return sum(shares[i][None] * channels[:, i] for i in range(3)).T
+  numbers = rows.T
 
-    return fragments.staged(run, mix, areas, total, channels)
+  def shade(chunk):
+    gathered, _, _, areas, total = _areas(numbers, chunk, grid)
+    return fragments.staged(chunk.run, mix, chunk.face, gathered, areas, total)
 
-  images = lax.map(block, _blocks(faces, corners.shape[0], grid))
-  return images.reshape(-1, images.shape[-1])[: grid.pixels]
+  return tiles.compute(
+    seen, grid, rows.shape[1] // 3 - 2, shade, dtype=rows.dtype
+  )
 
 
 def _pull(rows, place, relative, areas, total, upstream, steady):
-  """Returns derivatives by rows [R, Q]; upstream is [1 + C, Q]."""
-  channels = rows[9:].reshape(-1, 3, rows.shape[1])
+  """Returns derivatives by rows; upstream is [1 + C, Q]."""
   shares = _shares(areas, total)
   worth = [
-    sum(u * a for u, a in zip(upstream, channels[:, i])) for i in range(3)
+    sum(u * value for u, value in zip(upstream, rows[i, 3:])) for i in range(3)
   ]
   mean = sum(share * h for share, h in zip(shares, worth))
   usable = (total != 0) & steady
@@ -137,53 +128,50 @@ def _pull(rows, place, relative, areas, total, upstream, steady):
 
 def _to_rows(place, relative, by_area, shares, upstream):
   """Spreads the derivatives over the numbers of the rows [Q, R]."""
-  (x, y), by_x, by_y = relative, [], []
+  (x, y), columns = relative, []
   for i in range(3):
     after, before = (i + 1) % 3, (i + 2) % 3
-    by_x.append(by_area[before] * y[after] - by_area[after] * y[before])
-    by_y.append(by_area[after] * x[before] - by_area[before] * x[after])
-  by_w = [-(place[0] * dx + place[1] * dy) for dx, dy in zip(by_x, by_y)]
-  by_channel = [share * u for u in upstream for share in shares]
-  return jnp.stack(by_x + by_y + by_w + by_channel, -1)
+    by_x = by_area[before] * y[after] - by_area[after] * y[before]
+    by_y = by_area[after] * x[before] - by_area[before] * x[after]
+    columns += [by_x, by_y, -(place[0] * by_x + place[1] * by_y)]
+    columns += [shares[i] * u for u in upstream]
+  return jnp.stack(columns, -1)
 
 
-def _forward(corners, faces, grid):
+def _forward(rows, steady, seen, grid):
   """Forward pass; nothing but its inputs is kept."""
-  return interpolate(corners, faces, grid), (corners, faces)
+  return interpolate(rows, steady, seen, grid), (rows, steady, seen)
 
 
 def _backward(grid, residuals, upstream):
   """Backward pass: gathers again, and scatters one row per pixel."""
-  corners, faces = residuals
-  none = corners.shape[0]
-  run = none > jnp.min(faces)
-  # The colours of faces seen edge-on change too fast over the screen.
-  steady = visibility.steady(corners)
-  blocks, starts = _blocks(faces, none, grid)
-  padding = blocks.size - grid.pixels
-  upstream = jnp.pad(upstream, ((0, padding), (0, 0)))
-  upstream = upstream.reshape(*blocks.shape, -1)
+  rows, steady, seen = residuals
+  count = rows.shape[0]
+  upstream = tiles.cut(upstream[1:], grid)
+  last = upstream.shape[1] - 1
+  numbers = rows.T
 
-  def step(gradient, block):
-    face, start, upstream = block
-    gathered = _areas(corners, face, start, grid, run)
-    upstream = fragments.staged(run, lambda u: u.T, upstream)
-    known = steady[jnp.minimum(face, none - 1)]
-    pulled = fragments.staged(run, _pull, *gathered, upstream, known)
-    rows = fragments.staged(run, _to_rows, *pulled)
-    return gradient.at[face].add(rows, mode='drop'), None
+  def step(gradient, chunk):
+    gathered = _areas(numbers, chunk, grid)
 
-  # Zeros that vary over devices as the data does, which shard_map requires.
-  zeros = jnp.zeros_like(corners) + (0 * blocks[0, 0]).astype(corners.dtype)
-  gradient, _ = lax.scan(step, zeros, (blocks, starts, upstream))
-  return gradient, None
+    def pick(tile):
+      picked = upstream[:, jnp.minimum(tile, last)]
+      return picked.reshape(upstream.shape[0], -1)
+
+    known = steady[jnp.minimum(chunk.face, count - 1)]
+    above = fragments.staged(chunk.run, pick, chunk.tile)
+    pulled = fragments.staged(chunk.run, _pull, *gathered, above, known)
+    changes = fragments.staged(chunk.run, _to_rows, *pulled)
+    return gradient.at[chunk.face].add(changes, mode='drop')
+
+  return tiles.walk(seen, grid, jnp.zeros_like(rows), step), None, None
 
 
 interpolate.defvjp(_forward, _backward)
 
 
 def slopes(
-  corners: Float[Array, 'n r'], faces: Int[Array, 'p'], grid: windows.Grid
+  rows: Float[Array, 'n r'], seen: tiles.Tiles, grid: windows.Grid
 ) -> Float[Array, 'p c 2']:
   """Computes how fast attributes change over the image, without gradients.
 
@@ -191,39 +179,40 @@ def slopes(
   / s; de_i follows from dx_i = -W_i a pixel.
 
   Args:
-    corners: see above.
-    faces: of `visibility.nearest_faces`.
+    rows: see above.
+    seen: of `tiles.visible`.
     grid: sizes.
 
   Returns:
     Change of each attribute per pixel to the right, and down, on the face
     that is seen, perspective-correct; 0 where nothing is.
   """
-  corners = lax.stop_gradient(corners)
-  run = corners.shape[0] > jnp.min(faces)
+  numbers = lax.stop_gradient(rows).T
+  count = rows.shape[1] // 3 - 4
+  after, before = np.array([1, 2, 0]), np.array([2, 0, 1])
 
-  def block(args):
-    face, start = args
-    rows, _, relative, areas, total = _areas(corners, face, start, grid, run)
+  def compute(gathered, relative, areas, total):
+    (x, y), w = relative, gathered[:, 2]
+    shares = _shares(areas, total)
+    right = y[after] * w[before] - w[after] * y[before]
+    down = w[after] * x[before] - x[after] * w[before]
+    there = total != 0
+    inverse = jnp.where(there, 1.0 / jnp.where(there, total, 1.0), 0.0)
+    changes = [
+      (d - shares * (d[0] + d[1] + d[2])[None]) * inverse[None]
+      for d in (right, down)
+    ]
+    return jnp.concatenate(
+      [sum(gathered[i, 4:] * d[i][None] for i in range(3)) for d in changes]
+    )
 
-    def compute(rows, relative, areas, total):
-      (x, y), w = relative, rows[6:9]
-      channels = rows[12:].reshape(-1, 3, rows.shape[1])
-      shares = _shares(areas, total)
-      after, before = np.array([1, 2, 0]), np.array([2, 0, 1])
-      right = y[after] * w[before] - w[after] * y[before]
-      down = w[after] * x[before] - x[after] * w[before]
-      seen = total != 0
-      inverse = jnp.where(seen, 1.0 / jnp.where(seen, total, 1.0), 0.0)
-      changes = [
-        (d - shares * jnp.sum(d, 0)[None]) * inverse[None]
-        for d in (right, down)
-      ]
-      return jnp.stack(
-        [jnp.sum(channels * d[None], 1) for d in changes], -1
-      ).swapaxes(0, 1)
+  def change(chunk):
+    gathered, _, relative, areas, total = _areas(numbers, chunk, grid)
+    return fragments.staged(
+      chunk.run, compute, gathered, relative, areas, total
+    )
 
-    return fragments.staged(run, compute, rows, relative, areas, total)
-
-  images = lax.map(block, _blocks(faces, corners.shape[0], grid))
-  return images.reshape(-1, *images.shape[-2:])[: grid.pixels]
+  if not count:
+    return jnp.zeros((grid.pixels, 0, 2), rows.dtype)
+  images = tiles.compute(seen, grid, 2 * count, change, dtype=rows.dtype)
+  return images.reshape(2, count, -1).transpose(2, 1, 0)

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import jax
 from jax import Array, lax
+import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from maskjax.render import (
@@ -238,4 +239,7 @@ def rasterize(
     )
   scene = vertices_camera, attributes, intrinsics, view
   images = _draw_views(draw, scene, faces, grid)
+  if mode == 'hard':
+    alpha, depth, values = lax.split(images, (1, 1, images.shape[1] - 2), 1)
+    return Raster(jnp.moveaxis(values, 1, -1), alpha[:, 0], depth[:, 0])
   return Raster(images[..., 2:], images[..., 0], images[..., 1])

@@ -12,10 +12,12 @@ using 2D Homogeneous Coordinates", 1997).
 Two faces that share an edge compute the same number for it, bit by bit, but
 for its sign: so there are no cracks.
 
-Shapes: `N` faces of all views, `R` = 3 * (4 + C) numbers per face: X, Y, W,
-depth and `C` attributes of the three corners; `P` pixels of all views, `T`
-pixels of a window, `G` windows of a chunk.
+Shapes: `N` faces of all views; `corners` hold X, Y, W and depth of their
+three corners, [4, 3, N]; `P` pixels of all views, `G` windows of a chunk, `w`
+pixels on a side of a window.
 """
+
+import functools
 
 import jax
 from jax import Array, lax
@@ -32,22 +34,7 @@ _MARGIN = 1e-2
 _MIN_ASPECT = 1e-4
 
 
-def columns(
-  corners: Float[Array, 'n r'], count: int = 4
-) -> list[Float[Array, 'n 3']]:
-  """Returns the first numbers of each corner: X, Y, W, depth, attributes.
-
-  Args:
-    corners: see above.
-    count: how many of them.
-
-  Returns:
-    One array per number.
-  """
-  return [corners[:, 3 * i : 3 * i + 3] for i in range(count)]
-
-
-def facing(corners: Float[Array, 'n r']) -> Float[Array, 'n']:
+def facing(corners: Float[Array, '4 3 n']) -> Float[Array, 'n']:
   """Tells which side of each face is seen.
 
   Args:
@@ -57,11 +44,8 @@ def facing(corners: Float[Array, 'n r']) -> Float[Array, 'n']:
     -1: the side from which the corners run counter-clockwise; 1: the other
     one; 0 (or nan): neither.
   """
-  first, a, b = (
-    [values[:, i] for values in columns(corners, 3)] for i in range(3)
-  )
-  a = [p - q for p, q in zip(a, first)]
-  b = [p - q for p, q in zip(b, first)]
+  first, a, b = (corners[:3, i] for i in range(3))
+  a, b = a - first, b - first
   normal = [
     a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3]
     for i in range(3)
@@ -69,7 +53,7 @@ def facing(corners: Float[Array, 'n r']) -> Float[Array, 'n']:
   return jnp.sign(sum(p * n for p, n in zip(first, normal)))
 
 
-def steady(corners: Float[Array, 'n r']) -> Bool[Array, 'n']:
+def steady(corners: Float[Array, '4 3 n']) -> Bool[Array, 'n']:
   """Tells which faces are not seen edge-on.
 
   Args:
@@ -79,12 +63,12 @@ def steady(corners: Float[Array, 'n r']) -> Bool[Array, 'n']:
     False for those narrower than a small part of their longest edge; true for
     all that reach behind the camera.
   """
-  x, y, w = columns(corners, 3)
-  usable = jnp.all(w > 0, -1)
-  w = jnp.where(usable[:, None], w, 1.0)
-  dx, dy = (v - jnp.roll(v, 1, -1) for v in (x / w, y / w))
-  area = jnp.abs(dx[:, 1] * dy[:, 2] - dy[:, 1] * dx[:, 2])
-  longest = jnp.max(dx * dx + dy * dy, -1)
+  x, y, w, _ = corners
+  usable = (w[0] > 0) & (w[1] > 0) & (w[2] > 0)
+  w = jnp.where(usable[None], w, 1.0)
+  dx, dy = (v - jnp.roll(v, 1, 0) for v in (x / w, y / w))
+  area = jnp.abs(dx[1] * dy[2] - dy[1] * dx[2])
+  longest = functools.reduce(jnp.maximum, dx * dx + dy * dy)
   return ~usable | (area > _MIN_ASPECT * longest)
 
 
@@ -108,24 +92,24 @@ def cut(start, end, near):
 
 def _boxes(corners, grid, near):
   """Returns the pixels around the part of each face beyond the near plane."""
-  ends = columns(corners)
   spans = []
   # An edge from both of its ends: its corners, and where it meets the plane.
   for turn in (-1, 1):
-    others = [jnp.roll(values, turn, -1) for values in ends]
-    x, y, w = cut(ends, others, near)
-    usable = jnp.maximum(ends[3], others[3]) > near
+    others = jnp.roll(corners, turn, 1)
+    x, y, w = cut(corners, others, near)
+    usable = jnp.maximum(corners[3], others[3]) > near
     w = jnp.where(usable, w, 1.0)
     spans.append((usable, x / w, y / w))
-  usable, x, y = (jnp.concatenate(v, -1) for v in zip(*spans))
   half = (grid.size - 1) / 2
   boxes = []
-  for values in (x, y):
-    low = jnp.min(jnp.where(usable, values, jnp.inf), -1)
+  for axis in (1, 2):
+    low = [jnp.where(span[0], span[axis], jnp.inf) for span in spans]
+    low = functools.reduce(jnp.minimum, jnp.minimum(*low))
     first = jnp.clip(jnp.ceil(low + (half - _MARGIN)), 0, grid.size)
     boxes.append(first.astype(jnp.int32))
-  for values in (x, y):
-    high = jnp.max(jnp.where(usable, values, -jnp.inf), -1)
+  for axis in (1, 2):
+    high = [jnp.where(span[0], span[axis], -jnp.inf) for span in spans]
+    high = functools.reduce(jnp.maximum, jnp.maximum(*high))
     last = jnp.clip(jnp.floor(high + (half + _MARGIN)), -1, grid.size - 1)
     boxes.append(last.astype(jnp.int32))
   return jnp.stack(boxes, -1)
@@ -137,70 +121,98 @@ def _edges(corners):
   Edges are directed by their coordinates, not by their face; the sign goes
   to the end, which leaves all roundings as they are.
   """
-  *place, z = columns(corners)
-  starts = [jnp.roll(values, -1, -1) for values in place]
-  ends = [jnp.roll(values, -2, -1) for values in place]
+  starts, ends = (jnp.roll(corners[:3], -turn, 1) for turn in (1, 2))
   forward = starts[2] <= ends[2]
-  for a, b in reversed(list(zip(starts[:2], ends[:2]))):
+  for a, b in ((starts[1], ends[1]), (starts[0], ends[0])):
     forward = (a < b) | ((a == b) & forward)
-  pairs = list(zip(starts, ends))
-  return jnp.concatenate(
-    [jnp.where(forward, a, b) for a, b in pairs]
-    + [jnp.where(forward, b, -a) for a, b in pairs]
-    + [z],
-    -1,
-  )
+  forward = forward[None]
+  numbers = [
+    jnp.where(forward, starts, ends),
+    jnp.where(forward, ends, -starts),
+    corners[3:],
+  ]
+  return jnp.concatenate(numbers).reshape(21, -1).T
 
 
 def _depths(table, place, grid, run, near):
-  """Computes the depths [T, G] of fragments, infinite outside of faces."""
-  rows = fragments.staged(run, lambda face: table[face].T, place.face)
-  row, column = np.divmod(np.arange(grid.window**2), grid.window)
-  half = (grid.size - 1) / 2
+  """Computes the depths [w, w, G] of fragments, infinite outside of faces."""
+  line = np.arange(grid.window)[None, :, None]
 
-  def depths(rows, left, top):
+  def relative(face, left, top):
+    rows = table[face].T.reshape(7, 3, 1, -1)
     # Halves of integers: exact.
-    px = (left - half)[None] + jnp.asarray(column, rows.dtype)[:, None]
-    py = (top - half)[None] + jnp.asarray(row, rows.dtype)[:, None]
-    x, y, w, x_end, y_end, w_end, z = rows.reshape(7, 3, 1, -1)
-    areas = [
-      (x[i] - px * w[i]) * (y_end[i] - py * w_end[i])
-      - (y[i] - py * w[i]) * (x_end[i] - px * w_end[i])
-      for i in range(3)
-    ]
+    half = (grid.size - 1) / 2
+    px = (left - half)[None, None] + jnp.asarray(line, rows.dtype)
+    py = (top - half)[None, None] + jnp.asarray(line, rows.dtype)
+    x, y, w, x_end, y_end, w_end, z = rows
+    return x - px * w, y - py * w, x_end - px * w_end, y_end - py * w_end, z
+
+  def depths(x, y, x_end, y_end, z, live):
+    areas = x[:, None] * y_end[:, :, None] - y[:, :, None] * x_end[:, None]
     total = areas[0] + areas[1] + areas[2]
     low = jnp.minimum(jnp.minimum(areas[0], areas[1]), areas[2])
     high = jnp.maximum(jnp.maximum(areas[0], areas[1]), areas[2])
-    inside = ((low >= 0) | (high <= 0)) & (total != 0)
+    inside = ((low >= 0) | (high <= 0)) & (total != 0) & live[None, None]
+    z = z[:, None]
     depth = areas[0] * z[0] + areas[1] * z[1] + areas[2] * z[2]
     depth = depth / jnp.where(inside, total, 1.0)
     return jnp.where(inside & (depth > near), depth, jnp.inf)
 
   left, top = (x.astype(table.dtype) for x in (place.left, place.top))
-  return fragments.staged(run, depths, rows, left, top)
+  ends = fragments.staged(run, relative, place.face, left, top)
+  return fragments.staged(run, depths, *ends, place.live)
+
+
+def _canvas(grid, value, dtype):
+  """Returns images of a value, with a margin of one window on two sides."""
+  return jnp.full((grid.views * (grid.size + grid.window) ** 2,), value, dtype)
+
+
+def _crop(canvas, grid):
+  """Removes the margin of images, [P]."""
+  side = grid.size + grid.window
+  images = canvas.reshape(grid.views, side, side)
+  return images[:, : grid.size, : grid.size].reshape(-1)
+
+
+def _lines(place, grid, count):
+  """Returns where in a canvas the lines of windows begin, [w * G, 1]."""
+  side = grid.size + grid.window
+  view = lax.div(place.face, np.int32(count // grid.views))
+  first = (view * side + place.top) * side + place.left
+  down = side * np.arange(grid.window, dtype=np.int32)
+  return jnp.where(place.live, first[None] + down[:, None], 0).reshape(-1, 1)
+
+
+def _lower(canvas, lines, values):
+  """Lowers pixels to values [w, w, G] of windows, a line at a time."""
+  values = jnp.swapaxes(values, 1, 2).reshape(-1, values.shape[1])
+  dimensions = lax.ScatterDimensionNumbers((1,), (), (0,))
+  return lax.scatter_min(
+    canvas, lines, values, dimensions, mode='promise_in_bounds'
+  )
 
 
 def _search_once(plan, table, grid, near):
   """Finds faces and depths [P] as the least of both in one 64-bit number."""
-  none = np.uint64(plan.ends.shape[0])
+  count = plan.ends.shape[0]
   least = (
     np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)
-  ) | none
+  ) | np.uint64(count)
 
   with jax.enable_x64(True):
     shift = np.uint64(32)
 
     def step(keys, place, run):
-      _, pixel = windows.pixels(place, grid)
       depth = _depths(table, place, grid, run, near)
       # The bits of positive floats are in the order of the floats.
       bits = lax.bitcast_convert_type(depth, jnp.uint32).astype(jnp.uint64)
-      key = (bits << shift) | place.face[None].astype(jnp.uint64)
+      key = (bits << shift) | place.face[None, None].astype(jnp.uint64)
       key = jnp.where(depth < jnp.inf, key, least)
-      return keys.at[pixel].min(key, mode='promise_in_bounds')
+      return _lower(keys, _lines(place, grid, count), key)
 
-    keys = jnp.full((grid.pixels + 1,), least, jnp.uint64)
-    keys = windows.walk(plan, grid, keys, step)[:-1]
+    keys = _canvas(grid, least, jnp.uint64)
+    keys = _crop(windows.walk(plan, grid, keys, step), grid)
     depths = lax.bitcast_convert_type(
       (keys >> shift).astype(jnp.uint32), jnp.float32
     )
@@ -209,31 +221,31 @@ def _search_once(plan, table, grid, near):
 
 def _search_twice(plan, table, grid, near):
   """Finds the least depths [P] first, then the first faces that have them."""
+  count = plan.ends.shape[0]
 
   def to_depths(nearest, place, run):
-    _, pixel = windows.pixels(place, grid)
     depth = _depths(table, place, grid, run, near)
-    return nearest.at[pixel].min(depth, mode='promise_in_bounds')
+    return _lower(nearest, _lines(place, grid, count), depth)
 
-  depths = jnp.full((grid.pixels + 1,), jnp.inf, table.dtype)
+  depths = _canvas(grid, jnp.inf, table.dtype)
   depths = windows.walk(plan, grid, depths, to_depths)
-  none = plan.ends.shape[0]
 
   def to_faces(faces, place, run):
-    _, pixel = windows.pixels(place, grid)
     depth = _depths(table, place, grid, run, near)
-    nearest = depths.at[pixel].get(mode='promise_in_bounds')
+    lines = _lines(place, grid, count)
+    nearest = depths[lines + np.arange(grid.window, dtype=np.int32)[None]]
+    nearest = nearest.reshape(grid.window, -1, grid.window).swapaxes(1, 2)
     seen = (depth <= nearest) & (depth < jnp.inf)
-    face = jnp.where(seen, place.face[None], none)
-    return faces.at[pixel].min(face, mode='promise_in_bounds')
+    face = jnp.where(seen, place.face[None, None], count)
+    return _lower(faces, lines, face)
 
-  faces = jnp.full((grid.pixels + 1,), none, jnp.int32)
+  faces = _canvas(grid, count, jnp.int32)
   faces = windows.walk(plan, grid, faces, to_faces)
-  return faces[:-1], depths[:-1]
+  return _crop(faces, grid), _crop(depths, grid)
 
 
 def nearest_faces(
-  corners: Float[Array, 'n r'],
+  corners: Float[Array, '4 3 n'],
   drawn: Bool[Array, 'n'],
   grid: windows.Grid,
   near: float,

@@ -131,12 +131,36 @@ def plan(
   return count_windows(jnp.stack([left, top, right, bottom], -1), visible, grid)
 
 
-def _places(windows, start, grid):
-  """Finds the windows from number `start` on."""
+def owners(
+  ends: Int[Array, 'n'], start: Int[Array, ''], length: int
+) -> Int[Array, 'g']:
+  """Finds who owns the things with the numbers from `start` on.
+
+  It does what `jnp.searchsorted` does, in one piece instead of a loop.
+
+  Args:
+    ends: how many things there are up to and including each owner's.
+    start: first number.
+    length: how many numbers.
+
+  Returns:
+    Numbers of owners; the last one past the end.
+  """
+  number = start + jnp.arange(length, dtype=jnp.int32)
+  count, before = ends.shape[0], jnp.zeros_like(number)
+  step = 1 << (count.bit_length() - 1)
+  while step:
+    further = before + np.int32(step)
+    last = ends[jnp.minimum(further, count) - 1]
+    before = jnp.where((further <= count) & (last <= number), further, before)
+    step >>= 1
+  return jnp.minimum(before, count - 1)
+
+
+def _places(windows, start, face, grid):
+  """Says where the windows from number `start` on are, which faces own."""
   number = start + jnp.arange(grid.chunk, dtype=jnp.int32)
   count = windows.ends.shape[0]
-  face = jnp.searchsorted(windows.ends, number, side='right')
-  face = jnp.minimum(face, count - 1).astype(jnp.int32)
   live = number < windows.ends[-1]
   box = windows.boxes[face]
   across, down = _counts(box, grid)
@@ -216,8 +240,11 @@ def walk(
 
   def body(carry):
     start, state = carry
+    face = fragments.staged(
+      run, lambda start: owners(windows.ends, start, grid.chunk), start
+    )
     place = fragments.staged(
-      run, lambda start: _places(windows, start, grid), start
+      run, lambda *args: _places(windows, *args, grid), start, face
     )
     return start + grid.chunk, step(state, place, run)
 

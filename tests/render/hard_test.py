@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.render import rasterizer, silhouettes
+from maskjax.render import outline, rasterizer
 
 _INTRINSICS = np.array([[1.2, 0, 0.5], [0, 1.1, 0.45], [0, 0, 1]])
 
@@ -440,7 +440,7 @@ def test_twins_of_closed_open_and_broken_meshes():
   tetrahedron = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]])
   faces = np.concatenate([tetrahedron, [[2, 3, 4], [5, 6, 7], [6, 5, 8]]])
   faces = np.concatenate([faces, [[9, 10, 11], [9, 10, 12], [0, 0, 0]]])
-  found = silhouettes.twins(jnp.asarray(faces, jnp.int32))
+  found = outline.twins(jnp.asarray(faces, jnp.int32))
 
   def ends(edge):
     face, corner = divmod(edge, 3)
@@ -457,7 +457,7 @@ def test_twins_of_closed_open_and_broken_meshes():
         continue
       assert {edge, other} == set(group)
       assert bool(found.aligned[edge]) == (ends(edge) == ends(other))
-  jitted = jax.jit(silhouettes.twins)(jnp.asarray(faces, jnp.int32))
+  jitted = jax.jit(outline.twins)(jnp.asarray(faces, jnp.int32))
   np.testing.assert_array_equal(jitted.edge, found.edge)
 
 
