@@ -40,7 +40,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.geometry = 'vertices'
   config.sdf = ml_collections.ConfigDict()
   config.sdf.cell = 1.0  # cm between grid points; 1 gives about 10,000 faces
-  config.sdf.margin = 6.0  # cm around the start shape, to grow into
+  config.sdf.margin = 9.0  # cm around the start shape, to grow into
   config.sdf.headroom = 2.5  # faces that there is room for, times the start's
   config.sdf.passes = 4  # of smoothing
   # Its colours: of each 'vertex', a 'uv' image, or a field of space

@@ -29,6 +29,9 @@ from maskjax.geometry import template as template_lib
 # Over this distance from the rim, and in front of it, the shape becomes free
 # to move.
 _RIM_CM = 3.0
+# Over this many grid points from the border of the grid, too: what grew out
+# of it would be cut open.
+_BORDER_POINTS = 2
 # Smoothing of the start's distance.
 _START_PASSES = 2
 # At export no vertex comes nearer to a grid point than this part of an edge:
@@ -92,6 +95,21 @@ _march_jit = jax.jit(
 )
 
 
+def _freedom(template, grid, pin_rim):
+  """Returns how far the distance may change at each grid point, in [0, 1]."""
+  sides = [np.minimum(np.arange(n), np.arange(n)[::-1]) for n in grid.shape]
+  inward = np.minimum.reduce(np.meshgrid(*sides, indexing='ij'))
+  free = np.clip((inward - 1) / _BORDER_POINTS, 0.0, 1.0)
+  if pin_rim and len(template.rim):
+    points = tetrahedra.positions(grid)
+    rim = np.asarray(template.mesh.vertices)[template.rim]
+    away, _ = scipy.spatial.cKDTree(rim).query(points)
+    ahead = points[:, 2] - rim[:, 2].min()
+    held = (np.minimum(away, ahead) - grid.cell) / _RIM_CM
+    free *= np.clip(held, 0.0, 1.0).reshape(grid.shape)
+  return jnp.asarray(free, jnp.float32)
+
+
 def create(
   template: template_lib.Template,
   config: ml_collections.ConfigDict,
@@ -111,26 +129,23 @@ def create(
   Raises:
     ValueError: numbers out of range.
   """
-  for name in ('cell', 'margin'):
-    if not config[name] > 0:
-      raise ValueError(f'sdf.{name} is {config[name]}; give a length in cm > 0')
+  if not config.cell > 0:
+    raise ValueError(f'sdf.cell is {config.cell}; give a length in cm > 0')
+  if not config.margin >= 2 * config.cell:
+    raise ValueError(
+      f'sdf.margin is {config.margin}; give at least two cells, '
+      f'{2 * config.cell} cm'
+    )
   grid = _grid(template.mesh, config.cell, config.margin)
   points = tetrahedra.positions(grid)
   start = distance.signed_distance(points, template.mesh).reshape(grid.shape)
-  free = np.ones(grid.points)
-  if pin_rim and len(template.rim):
-    rim = np.asarray(template.mesh.vertices)[template.rim]
-    away, _ = scipy.spatial.cKDTree(rim).query(points)
-    ahead = points[:, 2] - rim[:, 2].min()
-    free = np.minimum(away, ahead) - grid.cell
-    free = np.clip(free / _RIM_CM, 0.0, 1.0)
   # The sharp edge where sheet and membrane meet would be a row of teeth.
   start = _smooth_jit(jnp.asarray(start, jnp.float32), passes=_START_PASSES)
   return Volume(
     grid=grid,
     capacity=tetrahedra.choose_capacity(start, config.headroom),
     start=start,
-    free=jnp.asarray(free.reshape(grid.shape), jnp.float32),
+    free=_freedom(template, grid, pin_rim),
     passes=config.passes,
     symmetric=template.symmetry is not None,
   )

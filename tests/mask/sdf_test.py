@@ -16,7 +16,7 @@ _BOUND = 0.8
 
 def _config(**fields):
   config = mask_config.get_config().sdf
-  config.cell, config.margin = 2.0, 4.0
+  config.cell, config.margin = 2.0, 8.0
   config.update(fields)
   return config
 
@@ -75,6 +75,12 @@ def test_growth_is_outward_bounded_and_leaves_the_rim(surface, volume):
   np.testing.assert_allclose(z[1].min(), z[0].min(), atol=0.05)
   wild = sdf.growth(volume, params.offsets + 50.0, bound=_BOUND)
   assert float(wild.max()) <= _BOUND + 1e-6
+  # However large, it is not cut open by the border of the grid.
+  huge = surface_lib.assemble(
+    surface, params._replace(offsets=params.offsets + 50.0), bound=_BOUND
+  )
+  assert len(huge.faces) > 1.5 * len(before.faces)
+  assert len(template_lib.boundary_loops(np.asarray(huge.faces))) == 0
 
 
 def test_gradients_pull_the_surface_outward(surface):
@@ -134,5 +140,6 @@ def test_crumbs_are_dropped_at_export(volume):
 
 def test_bad_numbers_are_refused():
   template = template_lib.mask_template('plain', edge_length=1.2)
-  with pytest.raises(ValueError, match=r'sdf\.cell'):
-    sdf.create(template, _config(cell=0.0), pin_rim=True)
+  for name, number in (('cell', 0.0), ('margin', 3.0)):
+    with pytest.raises(ValueError, match=rf'sdf\.{name}'):
+      sdf.create(template, _config(**{name: number}), pin_rim=True)
