@@ -1,17 +1,19 @@
 r"""Milliseconds of the rasterizer over faces, pixels and views.
 
-  python -m benchmarks.rasterizer [--against=pytorch3d|deodr] [--small] \
-    [--workdir=out/rasterizer]
+  python -m benchmarks.rasterizer [--against=pytorch3d|deodr|drtk] [--small] \
+    [--interpreter=/venvs/deodr/bin/python] [--workdir=out/rasterizer]
 
 A bumpy sphere that covers 40 % of the image is drawn softly (sigma = gamma =
 1e-4) and hard; forward, and with gradients by vertices and colours. The peer,
-if asked for and installed (PyTorch3D from source; `pip install deodr`), takes
-turns with ours in the same run. Prints a table and leaves rasterizer.json and
-rasterizer.png in the workdir. Several views are shared among the cores.
+if asked for and installed here or for another interpreter (PyTorch3D and DRTK
+from source; `pip install deodr`), takes turns with ours in the same run. Prints
+a table and leaves rasterizer.json and rasterizer.png in the workdir. Several
+views are shared among the cores.
 
 Peers do not all draw the same: PyTorch3D keeps 8 faces a pixel and has no
-gradient by shape in its hard mode; DEODR draws one view, without back faces,
-colours linear on the screen.
+gradient by shape in its hard mode; DEODR draws one view, colours linear on the
+screen, and leaves back faces out, which beside it ours does too (a closed shape
+looks the same without).
 """
 
 from collections.abc import Callable
@@ -36,6 +38,9 @@ from maskjax.training import flags as flags_lib
 
 _AGAINST = flags.DEFINE_enum(
   'against', None, sorted(rasterizer_peers.MAKERS), 'The peer.'
+)
+_INTERPRETER = flags.DEFINE_string(
+  'interpreter', '', 'Python that runs the peer; empty: this one.'
 )
 _SMALL = flags.DEFINE_bool('small', False, 'Only the smallest cases.')
 _ROUNDS = flags.DEFINE_integer('rounds', 7, 'Timed calls of each part.', 1)
@@ -100,7 +105,7 @@ def make_scene(faces: int, size: int, views: int) -> Scene:
   )
 
 
-def _ours(scene: Scene, mode: str):
+def _ours(scene: Scene, mode: str, cull: bool):
   """Returns the compiled passes, seconds to compile them, and temporaries.
 
   Several views are shared among the devices, which on a CPU are its cores.
@@ -114,6 +119,7 @@ def _ours(scene: Scene, mode: str):
       *(vertices, scene.faces, colors, jnp.asarray(intrinsics)),
       size=scene.size,
       mode=mode,
+      cull_backfaces=cull,
     )
     alpha = images.alpha[..., None]
     return jnp.concatenate([images.attributes * alpha + 1 - alpha, alpha], -1)
@@ -146,19 +152,27 @@ def _ours(scene: Scene, mode: str):
 
 
 def _median_ms(calls: list[Callable[[], Any]], rounds: int) -> list[float]:
-  """Times functions in turn and returns the median of each."""
+  """Times functions in turn, or asks them, and returns the medians."""
   times: list[list[float]] = [[] for _ in calls]
   for _ in range(rounds + 1):
     for call, passed in zip(calls, times):
       began = time.perf_counter()
-      call()
-      passed.append(1e3 * (time.perf_counter() - began))
+      taken = call()
+      if not isinstance(taken, float):
+        taken = 1e3 * (time.perf_counter() - began)
+      passed.append(taken)
   # The first round warms up.
   return [statistics.median(passed[1:]) for passed in times]
 
 
 def measure(
-  faces: int, size: int, views: int, mode: str, peer: str | None, rounds: int
+  faces: int,
+  size: int,
+  views: int,
+  mode: str,
+  peer: str | None,
+  rounds: int,
+  interpreter: str = '',
 ) -> list[dict[str, Any]]:
   """Measures one case.
 
@@ -169,13 +183,27 @@ def measure(
     mode: 'soft' or 'hard'.
     peer: name in `rasterizer_peers.MAKERS`, or None.
     rounds: timed calls of each.
+    interpreter: the Python that runs the peer, or empty for this one.
 
   Returns:
     A row for each pass: times in ms, seconds to compile, MiB of temporaries.
+
+  Raises:
+    ValueError: the peer is not installed.
   """
   scene = make_scene(faces, size, views)
-  ours = _ours(scene, mode)
-  theirs = rasterizer_peers.MAKERS[peer](scene, mode) if peer else None
+  ours = _ours(scene, mode, cull=mode == 'hard' and peer == 'deodr')
+  theirs = None
+  if peer and interpreter:
+    theirs = rasterizer_peers.remote(interpreter, peer, scene, mode)
+  elif peer:
+    try:
+      theirs = rasterizer_peers.MAKERS[peer](scene, mode)
+    except ImportError as error:
+      raise ValueError(
+        f'{peer} is not installed here ({error}); install it, or give '
+        '--interpreter=PATH of a Python that has it'
+      ) from error
   rows = []
   for i, (call, seconds, megabytes) in enumerate(ours):
     calls = [call, theirs[i]] if theirs else [call]
@@ -246,7 +274,9 @@ def main(argv: list[str]) -> None:
   rows: list[dict[str, Any]] = []
   for mode in _MODES:
     for case in _CASES[:2] if _SMALL.value else _CASES:
-      new = measure(*case, mode, _AGAINST.value, _ROUNDS.value)
+      new = measure(
+        *case, mode, _AGAINST.value, _ROUNDS.value, _INTERPRETER.value
+      )
       print('\n'.join(map(_line, new)), flush=True)
       rows += new
   folder = pathlib.Path(_WORKDIR.value)

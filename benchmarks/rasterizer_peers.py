@@ -3,8 +3,19 @@
 Each maker takes a scene and a mode and returns two functions without
 arguments, which draw the RGBA images [B, H, W, 4] in NumPy and return the
 gradients of sum(images * weights) by vertices and colours; or None where it
-has no such mode. Packages are imported when a peer is asked for.
+has no such mode. Packages are imported when a peer is asked for, here or by
+another interpreter (`remote`), which runs this file.
 """
+
+from collections.abc import Callable
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from typing import Any
 
 import numpy as np
 
@@ -122,4 +133,101 @@ def _deodr(scene, mode):
   return forward, backward
 
 
-MAKERS = {'pytorch3d': _pytorch3d, 'deodr': _deodr}
+def _drtk(scene, mode):
+  """DRTK: hard, with gradients at edges; its kernels for the CPU."""
+  import drtk
+  import torch
+
+  if mode != 'hard':
+    return None
+  start = [torch.tensor(x) for x in (scene.vertices, scene.colors)]
+  faces = torch.tensor(scene.faces).int()
+  weights = torch.tensor(scene.weights).permute(0, 3, 1, 2)
+  focal = [scene.size * float(scene.intrinsics[i, i]) for i in range(2)]
+  middle, size = scene.size / 2 - 0.5, scene.size
+
+  def render(vertices, colors):
+    x, y, z = vertices.unbind(-1)
+    places = [focal[0] * x / z + middle, focal[1] * y / z + middle, z]
+    places = torch.stack(places, -1)
+    seen = drtk.rasterize(places, faces, size, size)
+    _, shares = drtk.render(places, faces, seen)
+    channels = torch.cat([colors, torch.ones_like(colors[..., :1])], -1)
+    image = drtk.interpolate(channels, faces, seen, shares)
+    paper = torch.tensor([1.0, 1.0, 1.0, 0.0])[None, :, None, None]
+    image = torch.where((seen >= 0)[:, None], image, paper)
+    return drtk.edge_grad_estimator(places, faces, shares, image, seen)
+
+  def forward():
+    with torch.no_grad():
+      return render(*start).permute(0, 2, 3, 1).numpy()
+
+  def backward():
+    inputs = [x.clone().requires_grad_() for x in start]
+    (render(*inputs) * weights).sum().backward()
+    return [np.asarray(x.grad) for x in inputs]
+
+  return forward, backward
+
+
+MAKERS = {'pytorch3d': _pytorch3d, 'deodr': _deodr, 'drtk': _drtk}
+
+
+def remote(
+  interpreter: str, peer: str, scene: Any, mode: str
+) -> tuple[Callable[[], float], ...] | None:
+  """Starts a peer in another interpreter, which waits for its turns.
+
+  Args:
+    interpreter: path of a Python that has the peer (and NumPy).
+    peer: name in `MAKERS`.
+    scene: `rasterizer.Scene`.
+    mode: 'soft' or 'hard'.
+
+  Returns:
+    Functions that run a pass there and return its milliseconds; or None.
+
+  Raises:
+    ValueError: the peer does not start there.
+  """
+  folder = tempfile.TemporaryDirectory()
+  path = pathlib.Path(folder.name) / 'scene.npz'
+  np.savez(path, **scene._asdict())
+  process = subprocess.Popen(
+    [interpreter, os.path.abspath(__file__), peer, mode, str(path)],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdin is not None and process.stdout is not None
+  sender, receiver = process.stdin, process.stdout
+  answer = receiver.readline().strip()
+  folder.cleanup()
+  if answer == 'none':
+    return None
+  if answer != 'ready':
+    raise ValueError(f'{peer} does not run in {interpreter}; see above')
+
+  def turn(number: int) -> float:
+    sender.write(f'{number}\n')
+    sender.flush()
+    return float(receiver.readline())
+
+  return lambda: turn(0), lambda: turn(1)
+
+
+def _serve(peer: str, mode: str, path: str) -> None:
+  """Runs passes by number, as they are asked for, until there is no more."""
+  with np.load(path) as file:
+    scene = types.SimpleNamespace(**{k: file[k] for k in file})
+  scene.size = int(scene.size)
+  passes = MAKERS[peer](scene, mode)
+  print('none' if passes is None else 'ready', flush=True)
+  for line in sys.stdin:
+    began = time.perf_counter()
+    passes[int(line)]()
+    print(1e3 * (time.perf_counter() - began), flush=True)
+
+
+if __name__ == '__main__':
+  _serve(*sys.argv[1:])
