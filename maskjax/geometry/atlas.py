@@ -1,4 +1,7 @@
-"""Uv atlases for meshes that have none, by xatlas (extra `atlas`).
+"""Uv atlases: those of files, and xatlas' (extra `atlas`) for other meshes.
+
+A surface in several charts has two sides: the connected one, which moves and
+has normals, and one that is cut along the charts, which has uvs.
 
 Shapes: `V` vertices of the mesh, `A` of the atlas, `F` faces.
 """
@@ -9,6 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Int
 import numpy as np
+import scipy.spatial
 
 from maskjax.geometry import mesh as mesh_lib
 
@@ -24,6 +28,45 @@ class Atlas(NamedTuple):
 
   mesh: mesh_lib.Mesh
   source: Int[np.ndarray, 'a']
+
+
+def split(cut: mesh_lib.Mesh) -> tuple[mesh_lib.Mesh, Atlas]:
+  """Finds the connected surface behind a mesh that is cut along its charts.
+
+  Args:
+    cut: a mesh with uvs, with several vertices where charts meet (concrete).
+
+  Returns:
+    The connected mesh, without uvs and texture; and the atlas over it. Faces
+    without an area are left out of both.
+  """
+  bare = dataclasses.replace(cut, uvs=None, texture=None)
+  whole = mesh_lib.weld(bare)
+  tree = scipy.spatial.cKDTree(np.asarray(whole.vertices))
+  _, source = tree.query(np.asarray(cut.vertices))
+  a, b, c = source[np.asarray(cut.faces)].T
+  kept = np.asarray(cut.faces)[(a != b) & (b != c) & (c != a)]
+  used = np.unique(kept)
+  cut = mesh_lib.compact(
+    dataclasses.replace(cut, faces=jnp.asarray(kept, jnp.int32))
+  )
+  return whole, Atlas(cut, source[used].astype(np.int32))
+
+
+def usable(mesh: mesh_lib.Mesh) -> bool:
+  """Tells whether a mesh has uvs that an image can be laid over.
+
+  They lie in the unit square, and nearly all faces have an area there: not so
+  with repeated textures, or where one colour stands for a whole part.
+  """
+  if mesh.uvs is None:
+    return False
+  uvs = np.asarray(mesh.uvs, np.float64)
+  if not (np.isfinite(uvs).all() and uvs.min() > -1e-4 and uvs.max() < 1.0001):
+    return False
+  a, b, c = np.moveaxis(uvs[np.asarray(mesh.faces)], 1, 0)
+  (x0, y0), (x1, y1) = (b - a).T, (c - a).T
+  return bool(np.mean(np.abs(x0 * y1 - y0 * x1) > 1e-10) > 0.98)
 
 
 def unwrap(mesh: mesh_lib.Mesh, *, size: int = 1024) -> Atlas:

@@ -145,6 +145,25 @@ def boundary_vertices(
   return marked
 
 
+def same_places(
+  vertices: Float[Array, 'v 3'], tolerance: float = 1e-5
+) -> Int[np.ndarray, 'v']:
+  """Finds vertices that lie at the same place.
+
+  Args:
+    vertices: positions in cm (concrete, not traced).
+    tolerance: side of the grid, in cm, on which positions count as equal.
+
+  Returns:
+    The number of the first vertex at the place of each.
+  """
+  cells = np.round(np.asarray(vertices, np.float64) / tolerance)
+  _, first, inverse = np.unique(
+    cells, axis=0, return_index=True, return_inverse=True
+  )
+  return first[inverse.reshape(-1)]
+
+
 def weld(mesh: Mesh, tolerance: float = 1e-5) -> Mesh:
   """Merges vertices at the same place and drops what that makes degenerate.
 
@@ -158,11 +177,7 @@ def weld(mesh: Mesh, tolerance: float = 1e-5) -> Mesh:
   Returns:
     The welded mesh, vertices in the order of their first appearance.
   """
-  cells = np.round(np.asarray(mesh.vertices, np.float64) / tolerance)
-  _, first, inverse = np.unique(
-    cells, axis=0, return_index=True, return_inverse=True
-  )
-  faces = first[inverse.reshape(-1)][np.asarray(mesh.faces)]
+  faces = same_places(mesh.vertices, tolerance)[np.asarray(mesh.faces)]
   a, b, c = faces.T
   kept = jnp.asarray(faces[(a != b) & (b != c) & (c != a)], jnp.int32)
   return compact(dataclasses.replace(mesh, faces=kept))

@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 import numpy as np
 import scipy.spatial
 
-from maskjax.geometry import canonical, planar, shell
+from maskjax.geometry import atlas as atlas_lib
+from maskjax.geometry import canonical, mesh_io, planar, shell
 from maskjax.geometry import mesh as mesh_lib
 
 KINDS = shell.KINDS
@@ -40,6 +41,7 @@ class Template:
       in, or None.
     canonical_weights: f32[468, 3], its barycentric weights there, or None.
     name: 'plain', 'face', or the user's.
+    atlas: uvs in several charts; None: those of the mesh, in one piece.
   """
 
   mesh: mesh_lib.Mesh
@@ -49,6 +51,7 @@ class Template:
   canonical_triangles: Int[np.ndarray, '468'] | None = None
   canonical_weights: Float[np.ndarray, '468 3'] | None = None
   name: str = 'mesh'
+  atlas: atlas_lib.Atlas | None = None
 
 
 def boundary_loops(
@@ -289,6 +292,36 @@ def from_mesh(
     )
   rim, hole_loops = _sort_loops(vertices, np.asarray(mesh.faces))
   return Template(mesh=mesh, rim=rim, hole_loops=hole_loops, name=name)
+
+
+def from_file(path: str, *, atlas_size: int | None = None) -> Template:
+  """Make a template of a file, on request with uvs to lay an image over.
+
+  Usable uvs of the file are kept; otherwise xatlas makes new ones. Which it
+  is, is printed.
+
+  Args:
+    path: a GLB, glTF, OBJ, PLY or STL file.
+    atlas_size: texels on a side of the image, or None for none.
+
+  Raises:
+    ValueError: what `mesh_io.load_mesh`, `from_mesh` and `atlas.unwrap`
+      refuse.
+  """
+  template = from_mesh(mesh_io.load_mesh(path), name=path)
+  if atlas_size is None:
+    return template
+  cut = mesh_io.load_mesh(path, weld=False)
+  if atlas_lib.usable(cut):
+    print(f'texture: over the uv map of {path}', flush=True)
+    whole, charts = atlas_lib.split(cut)
+  else:
+    lack = 'no uvs' if cut.uvs is None else 'uvs that repeat or leave faces out'
+    print(f'texture: {path} has {lack}, xatlas makes new ones', flush=True)
+    whole = dataclasses.replace(template.mesh, uvs=None)
+    charts = atlas_lib.unwrap(whole, size=atlas_size)
+  template = from_mesh(whole, name=path)
+  return dataclasses.replace(template, atlas=charts)
 
 
 def canonical_points(

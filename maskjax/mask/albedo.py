@@ -48,7 +48,7 @@ def create(
 
   Args:
     kind: one of `KINDS`.
-    mesh: the start shape, with uvs for 'uv'.
+    mesh: the start shape, with uvs (and so perhaps cut) for 'uv'.
     colors: linear RGB per vertex.
     size: texels on a side, a power of two, for 'uv'.
     box: what a field spans.
@@ -72,6 +72,8 @@ def texture(
   params: Params,
   coordinates: Float[Array, 'v d'],
   box: hashgrid.Box,
+  *,
+  seams: textures.Seams | None = None,
 ) -> textures.Texture | None:
   """Returns the texture of a mask, None for vertex colours.
 
@@ -80,18 +82,24 @@ def texture(
     params: of `create`.
     coordinates: uvs, or places in the space of the start shape, cm.
     box: what a field spans.
+    seams: of an image over a uv map in several charts.
   """
   if kind == 'vertex':
     return None
   if isinstance(params, hashgrid.Field):
     return hashgrid.texture(params, coordinates, box)
-  return textures.from_image(jax.nn.sigmoid(params), coordinates)
+  return textures.from_image(jax.nn.sigmoid(params), coordinates, seams=seams)
 
 
 def at_vertices(painted: textures.Texture) -> Float[Array, 'v 3']:
-  """Returns the colours of the vertices of a textured mesh."""
+  """Returns the colours of the vertices of a textured mesh (concrete)."""
   points = painted.coordinates
-  return painted.lookup(points, jnp.zeros((*points.shape, 2), points.dtype))
+  colors = painted.lookup(points, jnp.zeros((*points.shape, 2), points.dtype))
+  if painted.seams is None:
+    return colors
+  source = np.asarray(painted.seams.source)
+  _, first = np.unique(source, return_index=True)
+  return colors[first]
 
 
 def bake(

@@ -13,7 +13,6 @@ import ml_collections
 
 from maskjax.diffusion import distill, sampling
 from maskjax.geometry import mesh_io
-from maskjax.geometry import template as template_lib
 from maskjax.mask import albedo, surface, views
 
 _CHOICES = {
@@ -136,15 +135,15 @@ def _check_numbers(config: ml_collections.ConfigDict) -> None:
 
 def _check_texture(config: ml_collections.ConfigDict) -> None:
   """Refuse a texture that the start shape cannot carry."""
-  ours = config.template in template_lib.KINDS
-  if config.texture == 'uv' and (config.geometry == 'sdf' or not ours):
+  if config.geometry != 'sdf':
+    return
+  if config.texture == 'uv':
     raise ValueError(
-      "texture 'uv' needs a uv map in one piece, which only the templates "
-      f'{", ".join(template_lib.KINDS)} with geometry=vertices have; use '
-      "'hashgrid', which is baked to a uv map at the end"
+      "texture 'uv' needs a surface that stays the same, which geometry=sdf "
+      "has not; use 'hashgrid', which is baked to a uv map at the end"
     )
-  cut = config.texture == 'hashgrid' and (config.geometry == 'sdf' or not ours)
-  if cut and importlib.util.find_spec('xatlas') is None:
+  baked = config.texture == 'hashgrid'
+  if baked and importlib.util.find_spec('xatlas') is None:
     raise ValueError(
       "texture 'hashgrid' of this mask is baked over a uv map by xatlas: "
       "pip install 'maskjax[atlas]'"

@@ -84,8 +84,10 @@ def load_template(config: ml_collections.ConfigDict) -> template_lib.Template:
       f'template {config.template!r} is neither one of '
       f'{", ".join(template_lib.KINDS)} nor a mesh file'
     )
-  return template_lib.from_mesh(
-    mesh_io.load_mesh(config.template), name=config.template
+  sizes = {'uv': config.texture_size, 'hashgrid': config.baked_size}
+  fixed = config.geometry == 'vertices'
+  return template_lib.from_file(
+    config.template, atlas_size=sizes.get(config.texture) if fixed else None
   )
 
 

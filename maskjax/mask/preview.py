@@ -35,12 +35,12 @@ _SUPERSAMPLING = 2
 _FRAMES_PER_SECOND = 24
 
 
-def _shade(vertices, faces, colors, cameras, lights, size, uvs, image):
+def _shade(vertices, faces, colors, cameras, lights, size, uvs, image, seams):
   """Render, average down, and return sRGB in [0, 1]."""
   # Charts of a uv map may not be blended, as the soft mode would.
   options: dict[str, Any] = {'sigma': 2e-6, 'gamma': 1e-5}
   if image is not None:
-    painted = textures.from_image(image, uvs)
+    painted = textures.from_image(image, uvs, seams=seams)
     options = {'mode': 'hard', 'shading': 'lambert', 'texture': painted}
   image = renderer.render(
     vertices,
@@ -95,6 +95,10 @@ def photograph(
   image = mesh.texture if textured else None
   if colors is None or not textured:
     colors = jnp.broadcast_to(jnp.array(_CLAY), mesh.vertices.shape)
+  # A mesh that is cut into charts has its normals across the cuts.
+  same = mesh_lib.same_places(mesh.vertices)
+  faces = jnp.asarray(same[np.asarray(mesh.faces)], jnp.int32)
+  seams = textures.Seams(jnp.asarray(same, jnp.int32), mesh.faces)
   distance = _distance(mesh)
   pictures = []
   for azimuth in azimuths:
@@ -102,13 +106,14 @@ def photograph(
     pictures.append(
       _shade_jit(
         mesh.vertices,
-        mesh.faces,
+        mesh.faces if mesh.uvs is None else faces,
         colors,
         cameras,
         _key_light(1),
         size=size,
         uvs=mesh.uvs,
         image=image,
+        seams=seams,
       )[0]
     )
   return np.round(np.asarray(jnp.stack(pictures)) * 255).astype(np.uint8)

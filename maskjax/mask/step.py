@@ -113,7 +113,9 @@ def create_state(
 
 def _render(shape, camera, lights, config, **options):
   """Render a mask as it is now; options of `renderer.render`."""
-  colors = shape.colors
+  colors, painted = shape.colors, shape.texture
+  # The soft mode would blend the charts of a uv map where they meet.
+  charts = painted is not None and painted.seams is not None
   return renderer.render(
     shape.vertices,
     shape.faces,
@@ -122,8 +124,9 @@ def _render(shape, camera, lights, config, **options):
     lights,
     sigma=config.render.sigma,
     gamma=config.render.gamma,
-    shading='vertex' if shape.texture is None else 'lambert',
-    texture=shape.texture,
+    mode='hard' if charts else 'soft',
+    shading='vertex' if painted is None else 'lambert',
+    texture=painted,
     **options,
   )
 

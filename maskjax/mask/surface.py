@@ -81,6 +81,7 @@ def _of_volume(volume, template):
     rim=np.zeros(0, np.int32),
     hole_loops=(),
     symmetry=None,
+    atlas=None,
     canonical_triangles=None,
     canonical_weights=None,
   )
@@ -138,6 +139,25 @@ def create(
   )
 
 
+def _seams(surface):
+  """Return how an image's charts cut the surface, None for one piece."""
+  atlas_ = surface.template.atlas
+  if surface.texture != 'uv' or atlas_ is None:
+    return None
+  return textures.Seams(jnp.asarray(atlas_.source), atlas_.mesh.faces)
+
+
+def _cut(surface, mesh):
+  """Return a mesh of the surface's faces, cut into its charts."""
+  atlas_ = surface.template.atlas
+  if surface.volume is not None or atlas_ is None:
+    return mesh
+  colors = None if mesh.colors is None else mesh.colors[atlas_.source]
+  return dataclasses.replace(
+    atlas_.mesh, vertices=mesh.vertices[atlas_.source], colors=colors
+  )
+
+
 def initial_params(surface: Surface, colors: Float[Array, 'v 3']) -> MaskParams:
   """Return the start shape in these linear RGB colours, one per vertex."""
   mesh, volume = surface.template.mesh, surface.volume
@@ -147,6 +167,9 @@ def initial_params(surface: Surface, colors: Float[Array, 'v 3']) -> MaskParams:
     _, nearest = tree.query(tetrahedra.positions(volume.grid))
     painted = albedo.logits(jnp.asarray(colors)[nearest])
   else:
+    if surface.texture == 'uv':
+      mesh = _cut(surface, dataclasses.replace(mesh, colors=colors))
+      colors = mesh.colors
     painted = albedo.create(
       surface.texture,
       mesh,
@@ -154,7 +177,7 @@ def initial_params(surface: Surface, colors: Float[Array, 'v 3']) -> MaskParams:
       size=surface.texture_size,
       box=surface.box,
     )
-  start = mesh.vertices if volume is None else volume.start
+  start = surface.template.mesh.vertices if volume is None else volume.start
   return MaskParams(offsets=jnp.zeros_like(start), colors=painted)
 
 
@@ -195,13 +218,19 @@ def shape(surface: Surface, params: MaskParams, *, bound: float) -> Shape:
   plain = surface.texture == 'vertex'
   if surface.volume is None:
     mesh = surface.template.mesh
-    coordinates = mesh.uvs if surface.texture == 'uv' else mesh.vertices
+    coordinates = mesh.vertices
+    if surface.texture == 'uv':
+      coordinates = _cut(surface, mesh).uvs
     return Shape(
       vertices=positions(surface, params, bound=bound),
       faces=mesh.faces,
       colors=colors(params) if plain else None,
       texture=albedo.texture(
-        surface.texture, params.colors, coordinates, surface.box
+        surface.texture,
+        params.colors,
+        coordinates,
+        surface.box,
+        seams=_seams(surface),
       ),
       fallen=None,
       fullness=jnp.zeros(()),
@@ -260,7 +289,8 @@ def bake(
     return mesh
   places = mesh.vertices
   if surface.volume is None:
-    places = surface.template.mesh.vertices
+    places = _cut(surface, surface.template.mesh).vertices
+    mesh = _cut(surface, mesh)
   if mesh.uvs is None:
     mesh, source = atlas.unwrap(mesh, size=size)
     places = places[source]

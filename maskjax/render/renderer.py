@@ -87,10 +87,13 @@ def _check_shading(shading, texture, vertices):
       "a texture varies between vertices: use shading='lambert' (or another "
       "of shading.KINDS) in place of 'vertex'."
     )
-  if texture.coordinates.shape[0] != vertices.shape[0]:
+  count = vertices.shape[0]
+  if texture.seams is not None:
+    count = texture.seams.source.shape[0]
+  if texture.coordinates.shape[0] != count:
     raise ValueError(
       f'the texture has coordinates for {texture.coordinates.shape[0]} '
-      f'vertices, the mesh has {vertices.shape[0]}.'
+      f'vertices, the mesh has {count}.'
     )
 
 
@@ -249,6 +252,10 @@ def render(
   normals = mesh_lib.vertex_normals(vertices, faces)
   back, front = height_range
   height = jnp.clip((vertices[:, 2:] - back) / (front - back), 0.0, 1.0)
+  if texture is not None and texture.seams is not None:
+    # The whole surface has the normals, the cut one is drawn.
+    cut, faces = texture.seams
+    vertices, normals, height = vertices[cut], normals[cut], height[cut]
   shader = view = None
   if shading == 'vertex':
     attributes = _at_vertices(

@@ -24,17 +24,31 @@ import numpy as np
 _LEAST_FOOTPRINT = 1e-12
 
 
+class Seams(NamedTuple):
+  """How a surface is cut into charts (`V` vertices of the whole, `A` cut).
+
+  Attributes:
+    source: the vertex of the whole that each vertex comes from.
+    faces: the faces, in their order, by vertices of the cut surface.
+  """
+
+  source: Int[Array, 'a']
+  faces: Int[Array, 'f 3']
+
+
 class Texture(NamedTuple):
   """Anything that gives colours to points of a surface.
 
   Attributes:
-    coordinates: what is interpolated over the faces, per vertex.
+    coordinates: what is interpolated over the faces, per vertex (of the cut
+      surface, if there are seams).
     lookup: maps coordinates [..., D] and their slopes [..., D, 2] (change per
       pixel to the right, and down) to linear RGB [..., 3].
   """
 
   coordinates: Float[Array, 'v d']
   lookup: Callable[..., Array]
+  seams: Seams | None = None
 
 
 class Pyramid(NamedTuple):
@@ -176,6 +190,7 @@ def from_image(
   uvs: Float[Array, 'v 2'],
   *,
   mipmap: bool = True,
+  seams: Seams | None = None,
 ) -> Texture:
   """Makes a texture of an image and a uv map.
 
@@ -183,6 +198,7 @@ def from_image(
     image: linear RGB in [0, 1].
     uvs: texture coordinates per vertex, (0, 0) bottom left.
     mipmap: whether to average where texels are smaller than pixels.
+    seams: of a uv map in several charts; it is to be drawn in the hard mode.
 
   Returns:
     Texture.
@@ -195,4 +211,4 @@ def from_image(
   def lookup(coordinates, slopes):
     return sample(levels, coordinates, slopes if mipmap else None)
 
-  return Texture(uvs, lookup)
+  return Texture(uvs, lookup, seams)

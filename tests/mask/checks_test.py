@@ -74,7 +74,7 @@ def test_numbers_out_of_their_limits_are_refused(name):
     ({'formats': ('stl',)}, "formats has 'stl'"),
     ({'formats': ()}, 'formats is empty'),
     ({'baked_size': 1000}, 'power of two'),
-    ({'geometry': 'sdf', 'texture': 'uv'}, 'uv map in one piece'),
+    ({'geometry': 'sdf', 'texture': 'uv'}, 'stays the same'),
   ],
 )
 def test_what_cannot_be_run_is_refused(fields, words):
