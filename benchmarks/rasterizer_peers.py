@@ -148,8 +148,9 @@ def _drtk(scene, mode):
 
   def render(vertices, colors):
     x, y, z = vertices.unbind(-1)
-    places = [focal[0] * x / z + middle, focal[1] * y / z + middle, z]
-    places = torch.stack(places, -1)
+    places = torch.stack(
+      [focal[0] * x / z + middle, focal[1] * y / z + middle, z], -1
+    )
     seen = drtk.rasterize(places, faces, size, size)
     _, shares = drtk.render(places, faces, seen)
     channels = torch.cat([colors, torch.ones_like(colors[..., :1])], -1)

@@ -33,11 +33,11 @@ _CM_PER_METRE = 100.0
 
 def _normals(mesh):
   """Unit normals, f32[V, 3]; straight ahead where a vertex has none."""
-  faces, same = mesh.faces, slice(None)
+  faces, same = mesh.faces, np.arange(len(mesh.vertices))
   if mesh.uvs is not None:
     # Where charts meet there are several vertices, but there is no crease.
     same = mesh_lib.same_places(mesh.vertices)
-    faces = same[np.asarray(faces)]
+    faces = jnp.asarray(same[np.asarray(faces)])
   normals = np.array(mesh_lib.vertex_normals(mesh.vertices, faces))[same]
   normals[np.sum(normals**2, axis=1) < 0.5] = (0.0, 0.0, 1.0)
   return normals

@@ -136,10 +136,16 @@ def find(
   """
   facing = visibility.facing(corners)
   lines, first, steep, inside = fragments.staged(
-    run, lambda *args: _spans(*args, grid, near), corners, facing
+    run,
+    lambda corners, facing: _spans(corners, facing, grid, near),
+    corners,
+    facing,
   )
   chosen = fragments.staged(
-    run, lambda *args: _silhouettes(*args, twin, grid.views), facing, drawn
+    run,
+    lambda facing, drawn: _silhouettes(facing, drawn, twin, grid.views),
+    facing,
+    drawn,
   )
   alone = jnp.tile((twin.edge < 0).reshape(-1, 3).T, (1, grid.views))
   lines = jnp.where(chosen, lines, 0).reshape(-1)

@@ -244,7 +244,7 @@ def walk(
       run, lambda start: owners(windows.ends, start, grid.chunk), start
     )
     place = fragments.staged(
-      run, lambda *args: _places(windows, *args, grid), start, face
+      run, lambda start, face: _places(windows, start, face, grid), start, face
     )
     return start + grid.chunk, step(state, place, run)
 
