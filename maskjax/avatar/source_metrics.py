@@ -28,6 +28,8 @@ from maskjax.training import files, progress
 _LOOKED_AT = 256
 _YAWS = (-30.0, -15.0, 0.0, 15.0, 30.0)
 _COVERED = 0.9
+# Share of faces that must be found to measure anything on them.
+_FOUND = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +127,7 @@ def make(
   )
 
 
-def enlarged(
-  images: np.ndarray, side: int = _LOOKED_AT
-) -> Float[np.ndarray, 'n h h 3']:
+def enlarged(images: np.ndarray, side: int) -> Float[np.ndarray, 'n h h 3']:
   """Enlarge pictures smoothly, uint8 to [0, 1], a few at a time."""
   parts = []
   for start in range(0, len(images), 50):
@@ -235,12 +235,44 @@ def known_depth(
   }
 
 
+def _faces(
+  images: np.ndarray, camera: np.ndarray, views: int
+) -> tuple[float, dict[str, float]]:
+  """Return the share of faces that are found, and what they show.
+
+  Args:
+    images: uint8 [n, h, h, 3], all views of a person after one another.
+    camera: float32 [n, 25].
+    views: of a person.
+
+  Returns:
+    The share; errors of turn (degrees) and distances of identities, nothing
+    where faces are too few to tell.
+  """
+  large = enlarged(images, _LOOKED_AT)
+  turn = gan_metrics.yaw_error(large, camera)
+  if turn.found < _FOUND:
+    return turn.found, {}
+  same = gan_metrics.identity_consistency(
+    large.reshape(-1, views, *large.shape[1:])
+  )
+  return turn.found, {
+    'yaw_error': turn.median,
+    'identity_same': same['same_mean'],
+    'identity_different': same['different_mean'],
+    'identity_equal_error': same['equal_error_rate'],
+  }
+
+
 def turned_people(
   model: restore.Model,
   data: source_batches.SourceData,
   request: Request,
 ) -> dict[str, float]:
-  """Measure turn and identity of new people, and of the data set's."""
+  """Measure turn and identity of new people, and of the data set's.
+
+  Where too few faces are found, only their share is reported.
+  """
   count, size = request.identities, model.module.config.backbone.z_dim
   seeds = range(request.seed + 10_000, request.seed + 10_000 + count)
   z = np.asarray(source_pictures.seed_latents(seeds, size))
@@ -263,16 +295,9 @@ def turned_people(
     ('', made.image, made.camera, len(_YAWS)),
     ('_real', true, cameras, views),
   ):
-    large = enlarged(images)
-    turn = gan_metrics.yaw_error(large, camera)
-    values[f'yaw_error{name}'] = turn.median
-    values[f'faces_found{name}'] = turn.found
-    same = gan_metrics.identity_consistency(
-      large.reshape(-1, per, *large.shape[1:])
-    )
-    values[f'identity_same{name}'] = same['same_mean']
-    values[f'identity_different{name}'] = same['different_mean']
-    values[f'identity_equal_error{name}'] = same['equal_error_rate']
+    found, measured = _faces(images, camera, per)
+    values[f'faces_found{name}'] = found
+    values |= {f'{key}{name}': value for key, value in measured.items()}
   return values
 
 

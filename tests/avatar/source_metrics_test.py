@@ -6,6 +6,7 @@ import pytest
 from configs import source
 from maskjax.avatar import source_metrics, source_networks, source_pictures
 from maskjax.data import source_batches
+from maskjax.evaluation import gan_metrics
 from maskjax.gan import players
 from tests.avatar import source_people
 
@@ -77,6 +78,31 @@ def test_known_people_are_compared_with_the_truth(model):
   assert 0 < values['known_image_error'] < 1
   # What is drawn at random is no ball.
   assert abs(values['known_flatness'] - 1) < 0.9
+
+
+@pytest.mark.parametrize('share', [0.1, 0.9])
+def test_faces_that_are_not_found_tell_nothing(model, monkeypatch, share):
+  seen = {}
+
+  def turn(images, cameras):
+    seen['turn'] = (images.shape, cameras.shape)
+    return gan_metrics.YawError(4.0, share, np.zeros(len(images)))
+
+  def consistency(images):
+    seen['identity'] = images.shape
+    return {'same_mean': 0.3, 'different_mean': 0.7, 'equal_error_rate': 0.1}
+
+  monkeypatch.setattr(source_metrics, '_LOOKED_AT', 32)
+  monkeypatch.setattr(gan_metrics, 'yaw_error', turn)
+  monkeypatch.setattr(gan_metrics, 'identity_consistency', consistency)
+  request = source_metrics.Request(identities=2, batch=5)
+  values = source_metrics.turned_people(model, DATA, request)
+  assert values['faces_found'] == values['faces_found_real'] == share
+  assert ('yaw_error' in values) == ('identity_same_real' in values)
+  assert ('yaw_error' in values) == (share > 0.5)
+  if share > 0.5:  # The last call looks at the data, two views each.
+    assert seen['turn'] == ((4, 32, 32, 3), (4, 25))
+    assert seen['identity'] == (2, 2, 32, 32, 3)
 
 
 def test_codes_of_other_data_are_refused(tmp_path):
