@@ -1,6 +1,7 @@
 r"""Seconds of EG3D: synthesis, cached planes, inversion, training steps.
 
-  python -m benchmarks.gan [--size=small] [--rounds=5] [--out=gan.json]
+  python -m benchmarks.gan [--size=small] [--parts=R1,both] [--rounds=5] \
+    [--out=gan.json]
 
 "full" is the size of the models released for faces (512 pixels, 48 + 48
 samples); "small" is 64 pixels rendered at 32 with 24 + 24 samples, 1.6 million
@@ -28,6 +29,7 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks import gan_training
+from maskjax.evaluation import golden_recipe
 from maskjax.gan import (
   discriminator,
   eg3d,
@@ -39,11 +41,13 @@ from maskjax.gan import (
   superresolution,
   training,
 )
+from maskjax.gan import draws as draws_lib
 from maskjax.render import rays, volume
 from maskjax.training import files
 from maskjax.training import flags as flags_lib
 
 _SIZE = flags.DEFINE_enum('size', 'all', ['all', 'small', 'full'], 'Which.')
+_PARTS = flags.DEFINE_list('parts', [], 'Words of the parts; empty: all.')
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed calls of each part.')
 _TRAIN = flags.DEFINE_bool('train', False, 'Time the source domain.')
 _OUT = flags.DEFINE_string('out', None, 'JSON file for the numbers.')
@@ -80,6 +84,12 @@ _REFERENCE = {
   'small: both players': 2.34,
 }
 Call = Callable[[], Any]
+
+
+def _model(seed: int, config: Any) -> restore.Model:
+  """Return a network with random weights, made without compiling anything."""
+  shapes = {key: x.shape for key, x in restore.state_shapes(config).items()}
+  return restore.restore(config, golden_recipe.make_state(seed, shapes))
 
 
 def _cameras(count: int) -> jax.Array:
@@ -162,7 +172,7 @@ def _training(
   z = jax.random.normal(jax.random.key(7), (8, 128))
 
   def draws(rng):
-    return losses.draw(generator.module, jax.random.split(rng, 8))
+    return draws_lib.draw(generator.module, jax.random.split(rng, 8))
 
   def fakes(variables, rng):
     return losses.generate(
@@ -189,7 +199,7 @@ def _training(
 
   def density(own, rng):
     keys = jax.random.split(rng, 9)
-    drawn = losses.draw_density(generator.module, keys[0], keys[1:])
+    drawn = draws_lib.draw_density(generator.module, keys[0], keys[1:])
     return losses.density_variation(
       generator.module, {**variables, 'params': own}, z, batch.fake_c, drawn
     )
@@ -217,8 +227,7 @@ def _parts() -> dict[str, Call]:
   """Return what is timed."""
   parts: dict[str, Call] = {}
   if _SIZE.value in ('all', 'small'):
-    generator = players.initialize(jax.random.key(0), _SMALL)
-    judge = players.initialize(jax.random.key(1), _JUDGE)
+    generator, judge = _model(0, _SMALL), _model(1, _JUDGE)
     one, eight = (_synthesis(generator, count, 32) for count in (1, 8))
     parts |= {
       'small: picture': one['picture'],
@@ -230,7 +239,7 @@ def _parts() -> dict[str, Call]:
   if _SIZE.value in ('all', 'full'):
     sampling = volume.VolumeConfig(mode='clean')
     config = eg3d.EG3DConfig(volume=sampling, rendering_resolution=128)
-    generator = players.initialize(jax.random.key(0), config)
+    generator = _model(0, config)
     large, less = (_synthesis(generator, 1, side) for side in (128, 64))
     parts |= {
       'full: picture, rendered at 128': large['picture'],
@@ -271,6 +280,8 @@ def main(argv: list[str]) -> None:
   print(f'{device}, float32\n{"seconds":36}{heads}')
   rows = []
   for name, call in _parts().items():
+    if _PARTS.value and not any(word in name for word in _PARTS.value):
+      continue
     row: dict[str, Any] = {'part': name, **_measure(call, _ROUNDS.value)}
     line = ''.join(f'{row[key]:11.3f}' for key in columns)
     if name in _REFERENCE:

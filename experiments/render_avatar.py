@@ -34,7 +34,9 @@ _PIVOT = flags.DEFINE_list('pivot', ['0', '0', '0.2'], 'Where they look.')
 _RENDERING = flags.DEFINE_integer('rendering', None, 'Side of the rendering.')
 _FORMAT = flags.DEFINE_enum('format', 'glb', ['glb', 'obj', 'ply'], 'Of mesh.')
 _GRID = flags.DEFINE_integer('mesh_resolution', 256, 'Side of the grid.')
-_LEVEL = flags.DEFINE_float('level', 10.0, 'Density of the surface.')
+_LEVEL = flags.DEFINE_float(
+  'level', None, 'Density of the surface; 10 or, without one, the middle.'
+)
 _FRAMES = flags.DEFINE_integer('frames', 48, 'Of a round, or between seeds.')
 
 

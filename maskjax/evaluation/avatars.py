@@ -41,7 +41,8 @@ class Request:
     rendering: side of the rendering, None for the model's own.
     mesh_format: 'glb', 'obj' or 'ply'.
     mesh_resolution: points along an edge of the grid.
-    level: of density.
+    level: of density at the surface; None to choose one for each scene, see
+      `shape.choose_level`.
     frames: of the turntable, and between two seeds of the walk.
   """
 
@@ -54,7 +55,7 @@ class Request:
   rendering: int | None = None
   mesh_format: str = 'glb'
   mesh_resolution: int = 256
-  level: float = 10.0
+  level: float | None = None
   frames: int = 48
 
   def __post_init__(self):
@@ -65,6 +66,10 @@ class Request:
         f'mesh format {self.mesh_format!r} is not one of '
         f'{", ".join(mesh_io.WRITABLE)}'
       )
+    for name, least in (('rendering', 1), ('cutoff', 0)):
+      value = getattr(self, name)
+      if value is not None and value < least:
+        raise ValueError(f'{name}={value} is not at least {least}')
     if not self.seeds or self.frames < 2 or self.mesh_resolution < 8:
       raise ValueError('give seeds, 2 frames or more, a grid of 8 or more')
 
@@ -169,7 +174,7 @@ def open_studio(model: restore.Model, request: Request) -> Studio:
   return studio
 
 
-def _swing(phase: float) -> tuple[float, float]:
+def swing(phase: float) -> tuple[float, float]:
   """Return the camera's offset at a part of a round, 0..1."""
   angle = 2 * math.pi * phase
   return _SWING[0] * math.sin(angle), _SWING[1] * math.cos(angle)
@@ -187,14 +192,14 @@ def _film(
   media.save_film(path, np.stack(pictures), frames_per_second=_FPS)
 
 
-def _turntable(studio: Studio, scene: Any) -> Iterator[np.ndarray]:
+def turntable(studio: Studio, scene: Any) -> Iterator[np.ndarray]:
   """Yield the pictures of a round."""
   for i in range(studio.request.frames):
-    c = studio.camera(*_swing(i / studio.request.frames))
+    c = studio.camera(*swing(i / studio.request.frames))
     yield to_bytes(studio.picture(scene, c).image[0])
 
 
-def _walk(studio: Studio, seeds: Sequence[int]) -> Iterator[np.ndarray]:
+def walk(studio: Studio, seeds: Sequence[int]) -> Iterator[np.ndarray]:
   """Yield pictures of latents on the way from seed to seed and back."""
   ws = [studio.latents(seed) for seed in seeds]
   frames, count = studio.request.frames, len(ws)
@@ -202,7 +207,7 @@ def _walk(studio: Studio, seeds: Sequence[int]) -> Iterator[np.ndarray]:
     k, part = i // frames, i % frames / frames
     smooth = part * part * (3 - 2 * part)
     between = ws[k] + smooth * (ws[(k + 1) % count] - ws[k])
-    c = studio.camera(*_swing(i / (frames * count)))
+    c = studio.camera(*swing(i / (frames * count)))
     yield to_bytes(studio.picture(studio.scene(between), c).image[0])
 
 
@@ -210,14 +215,54 @@ def _save_mesh(studio: Studio, planes: Array, path: pathlib.Path, name: str):
   """Extract a surface while showing progress, and write it."""
   own = studio.request
   with progress.bar(own.mesh_resolution, keys=(), name=name) as report:
-    mesh = shape.extract(
+    mesh, level = shape.extract(
       studio.model,
       planes,
       resolution=own.mesh_resolution,
       level=own.level,
       report=lambda done: report(done, {}),
     )
-  mesh_io.save_mesh(path, mesh, extras={'level': own.level})
+  mesh_io.save_mesh(path, mesh, extras={'level': level})
+
+
+def _save_picture(studio: Studio, scene: Any, stem: pathlib.Path):
+  """Write picture and depth of a scene; yields the files."""
+  what = studio.request.what
+  picture = studio.picture(scene, studio.camera())
+  if 'image' in what:
+    path = stem.with_suffix('.png')
+    media.save_png(path, to_bytes(picture.image[0]))
+    yield path
+  if 'depth' in what:
+    depth = np.asarray(picture.depth[0])
+    path = stem.with_name(f'{stem.name}_depth.npy')
+    with files.replacing(path) as temporary, open(temporary, 'wb') as file:
+      np.save(file, depth[..., 0])
+    yield path
+    media.save_png(path.with_suffix('.png'), depth_picture(depth))
+    yield path.with_suffix('.png')
+
+
+def _save_scene(studio: Studio, seed: int, folder: pathlib.Path):
+  """Write what is asked for of a seed; yields the files.
+
+  Raises:
+    shape.NoSurfaceError: after everything else has been written.
+  """
+  own = studio.request
+  stem = folder / f'seed{seed:04d}'
+  scene = studio.scene(studio.latents(seed))
+  if {'image', 'depth'} & set(own.what):
+    yield from _save_picture(studio, scene, stem)
+  if 'turntable' in own.what:
+    path = stem.with_suffix('.mp4')
+    frames = turntable(studio, scene)
+    _film(path, frames, own.frames, f'turntable of seed {seed}')
+    yield path
+  if 'mesh' in own.what:
+    path = stem.with_suffix(f'.{own.mesh_format}')
+    _save_mesh(studio, scene[1][0], path, f'mesh of seed {seed}')
+    yield path
 
 
 def render(
@@ -240,41 +285,28 @@ def render(
     The files.
 
   Raises:
-    ValueError: no EG3D generator, or no surface at the level.
+    ValueError: no EG3D generator; or scenes without a surface at the level,
+      after everything else has been made.
   """
   studio, folder = open_studio(model, request), pathlib.Path(folder)
   made: list[pathlib.Path] = []
+  flat: list[str] = []
 
   def done(path):
     made.append(path)
     say(str(path))
 
   for seed in request.seeds:
-    name = f'seed{seed:04d}'
-    scene = studio.scene(studio.latents(seed))
-    if {'image', 'depth'} & set(request.what):
-      picture = studio.picture(scene, studio.camera())
-      if 'image' in request.what:
-        media.save_png(folder / f'{name}.png', to_bytes(picture.image[0]))
-        done(folder / f'{name}.png')
-      if 'depth' in request.what:
-        depth = np.asarray(picture.depth[0])
-        media.save_png(folder / f'{name}_depth.png', depth_picture(depth))
-        with files.replacing(folder / f'{name}_depth.npy') as temporary:
-          np.save(temporary, depth[..., 0])
-        done(folder / f'{name}_depth.png')
-    if 'mesh' in request.what:
-      path = folder / f'{name}.{request.mesh_format}'
-      _save_mesh(studio, scene[1][0], path, f'mesh of seed {seed}')
-      done(path)
-    if 'turntable' in request.what:
-      path = folder / f'{name}.mp4'
-      frames = _turntable(studio, scene)
-      _film(path, frames, request.frames, f'turntable of seed {seed}')
-      done(path)
+    try:
+      for path in _save_scene(studio, seed, folder):
+        done(path)
+    except shape.NoSurfaceError as error:
+      flat.append(f'seed {seed} has {error}')
   if 'walk' in request.what:
     path = folder / 'walk.mp4'
     total = request.frames * len(request.seeds)
-    _film(path, _walk(studio, request.seeds), total, 'walk')
+    _film(path, walk(studio, request.seeds), total, 'walk')
     done(path)
+  if flat:
+    raise ValueError(f'{len(made)} files are made, but {"; ".join(flat)}')
   return made

@@ -34,6 +34,7 @@ from maskjax.evaluation import (
 )
 from maskjax.evaluation.golden_rows import channels_first, channels_last
 from maskjax.gan import restore
+from maskjax.geometry import camera as camera_lib
 from maskjax.render import rays as rays_lib
 
 Row = golden_rows.Row
@@ -41,8 +42,8 @@ Golden = golden_rows.Golden
 
 # Names of X_forward.npz that are not results.
 _INPUTS = r'z|c|.*/rng\d+_\w+|sample/xyz'
-# Rays whose features are recorded sample by sample.
-_FEATURE_RAYS = 32
+# Super-resolution modules that behave as the word in `meta` says.
+_FINAL = {'up2': '8XDC', 'noup': '2X', 'noup4x': '4X'}
 
 
 def load_state(
@@ -71,9 +72,12 @@ def load_state(
 def load_generator(folder: pathlib.Path, golden: Golden) -> restore.Model:
   """Build the generator of a set."""
   state = load_state(folder, golden, 'G')
+  options = dict(golden.meta['rendering_kwargs'])
+  if golden.meta.get('sr') in _FINAL:
+    options['superresolution_module'] = _FINAL[golden.meta['sr']]
   config = restore.eg3d_config(
     state,
-    golden.meta['rendering_kwargs'],
+    options,
     rendering_resolution=golden.meta['neural'],
   )
   return restore.restore(config, state)
@@ -104,7 +108,8 @@ def _strided(planes: Any, count: int) -> np.ndarray:
 def _check_latents(golden: Golden, model: restore.Model) -> Iterator[Row]:
   """Compare the mapping network."""
   z, c = golden['z'], golden['c']
-  yield golden_rows.compare(golden, 'ws', _apply(model, 'map')(z, c))
+  ours = {'ws': _apply(model, 'map')(z, c)}
+  yield from golden_rows.compare_known(golden, ours)
   if 'ws_trunc' in golden:
     psi, cutoff = golden.meta['psi']
     map_ = _apply(model, 'map', truncation_psi=psi, truncation_cutoff=cutoff)
@@ -148,19 +153,29 @@ def uniforms_of(
   )
 
 
-def _details(rendering: Any, model: restore.Model, name: str) -> Any:
-  """Return one array below 'render/' in the golden's layout, or None."""
+def _details(rendering: Any, rays: Any, name: str, length: int) -> Any:
+  """Return one array below 'render/' in the golden's layout, or None.
+
+  Features are recorded for the first rays alone: `length` counts samples.
+  """
   coarse, fine = rendering.coarse, rendering.fine
   column = lambda x: x.reshape(x.shape[0], -1, 1)  # noqa: E731
-  rows = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])  # noqa: E731
+  rows = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])[:, :length]  # noqa: E731
   depths = np.concatenate([coarse.depths, fine.depths], -1)
   order = np.argsort(depths, -1)
   in_order = lambda x: np.take_along_axis(x, order, -1)[..., None]  # noqa: E731
+  points = lambda depths: rows(  # noqa: E731
+    rays.origins[:, :, None] + depths[..., None] * rays.directions[:, :, None]
+  )
   values = {
+    'ray_origins': lambda: rays.origins,
+    'ray_directions': lambda: rays.directions,
+    'xyz_coarse': lambda: points(coarse.depths),
+    'xyz_fine': lambda: points(fine.depths),
     'depths_coarse': lambda: coarse.depths[..., None],
     'depths_fine': lambda: fine.depths[..., None],
-    'rgb_coarse': lambda: rows(coarse.features[:, :_FEATURE_RAYS]),
-    'rgb_fine': lambda: rows(fine.features[:, :_FEATURE_RAYS]),
+    'rgb_coarse': lambda: rows(coarse.features),
+    'rgb_fine': lambda: rows(fine.features),
     'sigma_coarse': lambda: column(coarse.densities),
     'sigma_fine': lambda: column(fine.densities),
     'weights_coarse': lambda: rendering.coarse_weights[..., None],
@@ -176,18 +191,25 @@ def _details(rendering: Any, model: restore.Model, name: str) -> Any:
 
 
 def _check_details(
-  golden: Golden, run: str, model: restore.Model, planes: Any, uniforms: Any
+  golden: Golden,
+  run: str,
+  model: restore.Model,
+  planes: Any,
+  uniforms: Any,
+  resolution: int,
 ) -> Iterator[Row]:
   """Compare the steps of volume rendering."""
   names = golden.under(f'{run}/render/')
   if not names:
     return
-  rendering = _apply(model, 'trace')(planes, golden['c'], uniforms)
+  trace = _apply(model, 'trace', resolution=resolution)
+  rendering = trace(planes, golden['c'], uniforms)
+  rays = golden_rows.exact_jit(
+    lambda c: rays_lib.camera_rays(camera_lib.from_vector25(c), resolution)
+  )(golden['c'])
   for name in names:
-    value = _details(rendering, model, name)
-    if name == 'ray_origins':
-      origins = golden['c'][:, [3, 7, 11]]
-      value = np.repeat(origins[:, None], rendering.depth.shape[1], 1)
+    length = golden[f'{run}/render/{name}'].shape[1]
+    value = _details(rendering, rays, name, length)
     if value is not None:
       yield golden_rows.compare(golden, f'{run}/render/{name}', value)
 
@@ -200,16 +222,17 @@ def _check_run(
   resolution = golden[f'{run}/image_raw'].shape[-1]
   uniforms = uniforms_of(golden, run, model, resolution)
   picture = render(resolution)(planes, styles, golden['c'], uniforms)
-  for name, value in (
-    ('image', picture.image),
-    ('image_raw', picture.image_raw),
-    ('image_depth', picture.depth),
-    ('image_raw_rendered', picture.features[..., :3]),
-  ):
-    if f'{run}/{name}' in golden:
-      ours = channels_first(value)
-      yield golden_rows.compare(golden, f'{run}/{name}', ours)
-  yield from _check_details(golden, run, model, planes, uniforms)
+  ours = {
+    'image': picture.image,
+    'image_raw': picture.image_raw,
+    'image_depth': picture.depth,
+    'image_raw_rendered': picture.features[..., :3],
+  }
+  yield from golden_rows.compare_known(
+    golden,
+    {f'{run}/{name}': channels_first(value) for name, value in ours.items()},
+  )
+  yield from _check_details(golden, run, model, planes, uniforms, resolution)
 
 
 def _runs(golden: Golden) -> list[str]:
@@ -251,17 +274,20 @@ def check_forward(golden: Golden, model: restore.Model) -> Iterator[Row]:
   """
   rows = list(_check_latents(golden, model))
   style, plane = _apply(model, 'styles'), _apply(model, 'planes')
-  styles = style(golden['ws'])
+  ws = golden.arrays.get('ws')
+  if ws is None:
+    ws = _apply(model, 'map')(golden['z'], golden['c'])
+  styles = style(ws)
   rows += _check_planes(golden, model, styles)
   yield from rows
   scene = styles, plane(styles)
   render = _renderers(model)
   for run in _runs(golden):
     own, own_scene, own_render = model, scene, render
-    if run == 'trunc':
+    if run.startswith('trunc'):
       cut = style(golden['ws_trunc'])
       own_scene = cut, plane(cut)
-    if run == 'fixed_axes':
+    if run.startswith('fixed_axes'):
       own = _with_axes(model, 'fixed')
       own_render = _renderers(own)
     for row in _check_run(golden, run, own, own_render, own_scene):
@@ -269,10 +295,10 @@ def check_forward(golden: Golden, model: restore.Model) -> Iterator[Row]:
       yield row
   if 'sample/xyz' in golden:
     field = _apply(model, 'field')(scene[1], golden['sample/xyz'])
-    values = {'sigma': field[0][..., None], 'rgb': field[1]}
-    for name, value in values.items():
-      rows.append(golden_rows.compare(golden, f'sample/{name}', value))
-      yield rows[-1]
+    values = {'sample/sigma': field[0][..., None], 'sample/rgb': field[1]}
+    for row in golden_rows.compare_known(golden, values):
+      rows.append(row)
+      yield row
   yield from golden_rows.left_out(golden, rows, _INPUTS)
 
 
@@ -289,23 +315,32 @@ def check_stylegan2(golden: Golden) -> Iterator[Row]:
   for name, case in golden.meta.items():
     state = golden_recipe.make_state(case['seed_G'], case['G_keys'])
     generator = restore.restore(restore.stylegan2_config(state), state)
-    c = golden['c'][:, : case['c_dim']]
-    ws = _apply(generator, 'map')(golden['z'], c)
+    z = golden['z'][:, : case['z_dim']]
+    c = np.zeros((len(z), 0), np.float32)
+    if case['c_dim']:
+      c = golden['c'][:, : case['c_dim']]
+    ws = _apply(generator, 'map')(z, c)
     image = _apply(generator, 'synthesize')(ws).image
-    low = _apply(generator, 'map', truncation_psi=0.5)(golden['z'], c)
-    silent = _apply(generator, 'synthesize', noise='none')(low).image
     state = golden_recipe.make_state(case['seed_D'], case['D_keys'])
-    config = restore.discriminator_config(state, group_size=case['mbstd_group'])
+    config = restore.discriminator_config(
+      state, group_size=case.get('mbstd_group', 4)
+    )
     judge = restore.restore(config, state)
-    given = channels_last(golden[f'{name}/image'])
-    for key, value in (
-      ('ws', ws),
-      ('image', channels_first(image)),
-      ('image_psi0.5', channels_first(silent)),
-      ('logits', _apply(judge, '__call__')(given, c)),
-    ):
-      rows.append(golden_rows.compare(golden, f'{name}/{key}', value))
-      yield rows[-1]
+    judged = golden.arrays.get(f'{name}/image', channels_first(image))
+    given = channels_last(judged)
+    ours = {
+      'ws': ws,
+      'image': channels_first(image),
+      'logits': _apply(judge, '__call__')(given, c),
+    }
+    for key in golden.under(f'{name}/image_psi'):
+      low = _apply(generator, 'map', truncation_psi=float(key))(z, c)
+      silent = _apply(generator, 'synthesize', noise='none')(low).image
+      ours[f'image_psi{key}'] = channels_first(silent)
+    values = {f'{name}/{key}': value for key, value in ours.items()}
+    for row in golden_rows.compare_known(golden, values):
+      rows.append(row)
+      yield row
   yield from golden_rows.left_out(golden, rows, 'z|c')
 
 
@@ -323,6 +358,7 @@ def check_file(path: pathlib.Path) -> Iterator[Row]:
 
   Raises:
     ValueError: something that the file needs is missing.
+    KeyError: the same, of its `meta`.
   """
   name, folder = path.stem, path.parent
   group, _, kind = name.partition('_')
@@ -360,10 +396,11 @@ def check(
     files: names of the files to compare, without .npz; empty for all.
 
   Yields:
-    A row for each array, failing rows for arrays that are not known.
+    A row for each array, failing rows for arrays that are not known and for
+    files that lack what they need.
 
   Raises:
-    ValueError: no such files, or a file that lacks what it needs.
+    ValueError: no such files.
   """
   own = pathlib.Path(folder)
   paths = [*sorted(own.glob('*.npz')), *sorted(own.glob('*/*_golden.npz'))]
@@ -372,4 +409,9 @@ def check(
   if not paths:
     raise ValueError(f'{os.fspath(folder)} holds no goldens (*.npz)')
   for path in paths:
-    yield from check_file(path)
+    try:
+      yield from check_file(path)
+    except KeyError as error:
+      yield golden_rows.unusable(path, f'meta has no {error}')
+    except (OSError, ValueError) as error:
+      yield golden_rows.unusable(path, str(error))

@@ -22,7 +22,6 @@ Golden = golden_rows.Golden
 Options = Mapping[str, Any]
 
 INPUTS = r'buffers/\w+|images/\w+|.*/rng\d+_\w+'
-_SAMPLES = 3
 # Names of our settings under which the reference's are.
 _NAMES = {
   'xflip': 'flip',
@@ -95,12 +94,13 @@ class _Recorded:
 class _Percentile:
   """Values of changes at one percentile."""
 
-  def __init__(self, percentile: float):
+  def __init__(self, percentile: float, samples: int):
     self.percentile = percentile
+    self.samples = samples
     self.quantile = jax.scipy.special.erfinv(2 * percentile - 1)
 
   def fill(self, value: Any, width: int | None = None) -> Any:
-    shape = (_SAMPLES,) if width is None else (_SAMPLES, width)
+    shape = (self.samples,) if width is None else (self.samples, width)
     return jnp.full(shape, value)
 
   def whole(self, share: float, count: int) -> Any:
@@ -157,7 +157,7 @@ def _values(
   if config.cutout:
     size, center = source.cutout(config.cutout, 0.5)
     values['cutout_size'], values['cutout_center'] = size, center
-  return augment.still(_SAMPLES)._replace(**values)
+  return augment.still(shape[0])._replace(**values)
 
 
 def transform_of(
@@ -165,10 +165,13 @@ def transform_of(
 ) -> augment.Transform:
   """Return what a case did to its images."""
   config = config_of(options)
-  if options['debug_percentile'] is not None:
-    return _values(_Percentile(options['debug_percentile']), config, shape)
+  percentile = options.get('debug_percentile')
+  if percentile is not None:
+    return _values(_Percentile(percentile, shape[0]), config, shape)
+  number = lambda name: int(name.rsplit('/rng', 1)[1].split('_')[0])  # noqa: E731
   names = sorted(
-    name for name in golden.arrays if name.startswith(f'{case}/rng')
+    (name for name in golden.arrays if name.startswith(f'{case}/rng')),
+    key=number,
   )
   draws = (golden[name] for name in names)
   return _values(_Recorded(draws, options['p']), config, shape)
@@ -224,7 +227,7 @@ def check(golden: Golden) -> Iterator[golden_rows.Row]:
 
     results = golden_rows.exact_jit(run)(moving)
     found |= {f'{case}/{name}': value for name, value in results.items()}
-  for name, value in found.items():
-    rows.append(golden_rows.compare(golden, name, value))
-    yield rows[-1]
+  for row in golden_rows.compare_known(golden, found):
+    rows.append(row)
+    yield row
   yield from golden_rows.left_out(golden, rows, INPUTS)

@@ -14,6 +14,7 @@ import numpy as np
 
 from maskjax.evaluation import gan_parity_gradients, golden_rows
 from maskjax.evaluation.golden_rows import channels_last
+from maskjax.gan import draws as draws_lib
 from maskjax.gan import losses, mapping, restore
 from maskjax.render import rays as rays_lib
 
@@ -104,22 +105,22 @@ def _noise(draws: Iterator[Any], generator: restore.Model) -> Any:
   return noise
 
 
-def _draws(setting: _Setting, phase: str) -> losses.Draws:
+def _draws(setting: _Setting, phase: str) -> draws_lib.Draws:
   """Return the recorded numbers of one pass through the generator."""
   draws = setting.draws(phase)
   swap = None if setting.swap is None else next(draws)[:, 0]
   noise = _noise(draws, setting.generator)
   jitter = next(draws)[..., 0]
   fine = next(draws).reshape(*jitter.shape[:2], -1)
-  return losses.Draws(swap, noise, rays_lib.Uniforms(jitter, fine))
+  return draws_lib.Draws(swap, noise, rays_lib.Uniforms(jitter, fine))
 
 
-def _density_draws(setting: _Setting) -> losses.DensityDraws:
+def _density_draws(setting: _Setting) -> draws_lib.DensityDraws:
   """Return the recorded numbers of the density regularisation."""
   draws = setting.draws('Greg')
   swap = None if setting.swap is None else next(draws)
   points, steps, _ = next(draws), next(draws), next(draws)
-  return losses.DensityDraws(
+  return draws_lib.DensityDraws(
     swap, points, steps, _noise(draws, setting.generator)
   )
 
@@ -260,10 +261,9 @@ def check_phase(setting: _Setting, phase: str) -> Iterator[Row]:
     if key in ('z', 'c', 'real') or key.startswith(f'{name}/rng')
   }
   gradients, reports = golden_rows.exact_jit(run)(moving)
-  for key, value in reports.items():
-    key = key if key == 'w_avg_after' else f'report/{key}'
-    if f'{name}/{key}' in golden:
-      yield golden_rows.compare(golden, f'{name}/{key}', value)
+  label = lambda key: key if key == 'w_avg_after' else f'report/{key}'  # noqa: E731
+  ours = {f'{name}/{label(key)}': value for key, value in reports.items()}
+  yield from golden_rows.compare_known(golden, ours)
   yield from gan_parity_gradients.check_tree(golden, name, gradients)
 
 

@@ -156,6 +156,27 @@ def compare(
   return row._replace(error=float(error.max(initial=0.0)))
 
 
+def compare_known(
+  golden: Golden, values: Mapping[str, Any], *, tolerance: float | None = None
+) -> Iterator[Row]:
+  """Compare those of our arrays that the golden has, see `compare`.
+
+  Args:
+    golden: file.
+    values: our arrays by name, in the golden's layout.
+    tolerance: see `compare`.
+  """
+  for name, ours in values.items():
+    if name in golden:
+      yield compare(golden, name, ours, tolerance=tolerance)
+
+
+def unusable(path: pathlib.Path, reason: str) -> Row:
+  """Return a failing row for a file that cannot be compared."""
+  reason = ' '.join(reason.split())
+  return Row(path.name, '', (), math.nan, 0.0, 0.0, reason)
+
+
 def left_out(golden: Golden, rows: Iterable[Row], inputs: str) -> Iterator[Row]:
   """Yield a failing row for each array that nothing was compared with.
 

@@ -293,9 +293,10 @@ def _read_state(path: pathlib.Path) -> dict[str, np.ndarray]:
   # Damage shows as an error of any type.
   except Exception as error:
     reason = ' '.join(str(error).split())[:200]
-    raise ValueError(
-      f'cannot read {path}: {reason}; it is damaged, copy it again'
-    ) from error
+    reason += '; it is damaged, copy it again'
+    if 'allow_pickle' in reason:
+      reason = 'it holds pickled objects, which are not read'
+    raise ValueError(f'cannot read {path}: {reason}') from error
 
 
 def _split(state: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
@@ -310,6 +311,15 @@ def _split(state: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     generates = any(k.startswith(('backbone.', 'synthesis.')) for k in own)
     parts['G_ema' if generates else 'D'] = own
   return parts
+
+
+def _restore(config: Any, state: Mapping[str, Any]) -> restore.Model:
+  """Fill a network, and refuse weights that training has lost."""
+  for key, value in state.items():
+    value = np.asarray(value)
+    if value.dtype.kind == 'f' and not np.isfinite(value).all():
+      raise ValueError(f'{key} holds numbers that are not finite')
+  return restore.restore(config, state)
 
 
 @contextlib.contextmanager
@@ -344,16 +354,16 @@ def read_reference(
     for name, state in _split(_read_state(path)).items():
       with _located(path, name):
         config = _plain_config(state, options)
-        models[name] = restore.restore(config, state)
-    return models
-  content = persistence.read(path)
-  for name in _NETWORKS:
-    network = content.get(name)
-    if not isinstance(network, persistence.Network):
-      continue
-    with _located(path, name):
-      state = network.state()
-      models[name] = restore.restore(_config_of(network, state), state)
+        models[name] = _restore(config, state)
+  else:
+    content = persistence.read(path)
+    for name in _NETWORKS:
+      network = content.get(name)
+      if not isinstance(network, persistence.Network):
+        continue
+      with _located(path, name):
+        state = network.state()
+        models[name] = _restore(_config_of(network, state), state)
   if not models:
     raise ValueError(f'{path} holds none of the networks {list(_NETWORKS)}')
   return models

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.gan import fir
+from maskjax.gan import channels, fir
 
 # Keeps the norm of a style without energy away from zero.
 _EPSILON = 1e-8
@@ -224,10 +224,10 @@ def modulated_conv(
   Returns:
     Maps of `up` times the size.
   """
-  y = x * styles[:, None, None]
+  y = channels.scale(x, styles)
   # `up` is 2 only where there are taps.
   y = conv(y, kernel) if up == 1 else up_conv(y, kernel, taps)  # type: ignore[arg-type]
   if not demodulate:
     return y
   power = jnp.square(styles) @ jnp.square(kernel).sum((0, 1))
-  return y * jax.lax.rsqrt(power + _EPSILON)[:, None, None]
+  return channels.scale(y, jax.lax.rsqrt(power + _EPSILON))

@@ -384,3 +384,8 @@ class EG3D(nn.Module):
   ) -> Picture:
     """Make pictures of latents without chance, seen as conditioned."""
     return self.synthesize(self.map(z, c), c)
+
+
+def is_volumetric(generator: nn.Module) -> bool:
+  """Whether a generator is rendered from a camera."""
+  return isinstance(generator, EG3D)

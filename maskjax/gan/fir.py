@@ -14,8 +14,9 @@ and the code of StyleGAN2-ADA for paddings and gains.
 """
 
 from collections.abc import Sequence
+import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -105,7 +106,7 @@ def _weighted(x: Array, axis: int, parts: list[tuple[float, int]], count, step):
   return total
 
 
-def _enlarge(x: Array, taps: np.ndarray, axis: int, up: int, low: int, high):
+def _enlarge(x: Array, taps: Any, axis: int, up: int, low: int, high: int):
   """Insert zeros and correlate along one axis, phase by phase."""
   size = x.shape[axis] * up + low + high - len(taps) + 1
   count = -(-size // up)
@@ -125,7 +126,7 @@ def _enlarge(x: Array, taps: np.ndarray, axis: int, up: int, low: int, high):
   return jax.lax.slice_in_dim(joined.reshape(shape), 0, size, 1, axis)
 
 
-def _pass(x: Array, taps: np.ndarray, axis: int, up: int, down: int, pads):
+def _run(x: Array, taps: Any, axis: int, up: int, down: int, pads) -> Array:
   """Apply one one-dimensional pass."""
   low, high = pads
   if up > 1 and down == 1 and len(taps) >= up:
@@ -136,6 +137,51 @@ def _pass(x: Array, taps: np.ndarray, axis: int, up: int, down: int, pads):
   count = (x.shape[axis] - len(taps)) // down + 1
   parts = [(weight, k) for k, weight in enumerate(taps)]
   return _weighted(x, axis, parts, count, down)
+
+
+class _Pass(NamedTuple):
+  """A one-dimensional pass over maps of a known size, a linear function.
+
+  Attributes:
+    taps: weights.
+    axis: that is filtered.
+    up: zeros plus one after each sample.
+    down: keep one of so many samples.
+    pads: zeros before and after.
+    size: samples of the input.
+  """
+
+  taps: tuple[float, ...]
+  axis: int
+  up: int
+  down: int
+  pads: tuple[int, int]
+  size: int
+
+  @property
+  def transposed(self) -> '_Pass':
+    """The pass that takes gradients back."""
+    count = len(self.taps)
+    made = (self.size * self.up + sum(self.pads) - count) // self.down + 1
+    low = count - 1 - self.pads[0]
+    high = (self.size - 1) * self.up + count - made * self.down - low
+    return _Pass(
+      self.taps[::-1], self.axis, self.down, self.up, (low, high), made
+    )
+
+
+# Left to jax, the gradient of a sum of slices is a sum of padded maps, with a
+# test at every pixel; as a pass of its own it costs what the pass costs.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _pass(x: Array, own: _Pass) -> Array:
+  """Apply a one-dimensional pass; differentiable any number of times."""
+  return _run(x, own.taps, own.axis, own.up, own.down, own.pads)
+
+
+_pass.defvjp(
+  lambda x, own: (_pass(x, own), None),
+  lambda own, _, g: (_pass(g, own.transposed),),
+)
 
 
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
@@ -179,8 +225,10 @@ def upfirdn(
   for vertical, horizontal in _passes(taps):
     y = x
     for axis, part in ((1, vertical * gain), (2, horizontal)):
-      part = part if flip else part[::-1]
-      y = _pass(y, part, axis, up[axis - 1], down[axis - 1], sides[axis - 1])
+      weights = tuple((part if flip else part[::-1]).tolist())
+      i = axis - 1
+      own = _Pass(weights, axis, up[i], down[i], sides[i], y.shape[axis])
+      y = _pass(y, own)
     total = total + y
   return total
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.gan import convolution, fir
+from maskjax.gan import channels, convolution, fir
 
 _ROOT2 = math.sqrt(2)
 
@@ -66,7 +66,7 @@ def bias_act(
     )
   function, own_gain = _ACTIVATIONS[activation]
   if bias is not None:
-    x = x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
+    x = channels.add(x, bias)
   x = function(x, slope) * (own_gain if gain is None else gain)
   return x if clamp is None else jnp.clip(x, -clamp, clamp)
 

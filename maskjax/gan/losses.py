@@ -1,7 +1,7 @@
 """Losses of StyleGAN2 and EG3D, one function for each, all of them pure.
 
-Randomness comes in as draws (`draw_*` makes them from keys of the samples), so
-that a loss can be repeated, compared, and shared between devices.
+Randomness comes in as draws (see `draws`), so that a loss can be repeated,
+compared, and shared between devices.
 
 Generators are `eg3d.EG3D` or `stylegan2.Generator`; a loss asks which only to
 know whether there is a camera and a raw rendering.
@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float
 
 from maskjax.gan import discriminator as discriminator_lib
+from maskjax.gan import draws as draws_lib
 from maskjax.gan import eg3d as eg3d_lib
+from maskjax.gan import mapping as mapping_lib
 from maskjax.gan import resize
 from maskjax.gan import synthesis as synthesis_lib
-from maskjax.render import rays as rays_lib
 from maskjax.training import parallel
 
 PyTree = Any
@@ -43,121 +44,6 @@ class Images(NamedTuple):
 
   image: Float[Array, 'b h w k']
   raw: Float[Array, 'b s s k'] | None = None
-
-
-class Draws(NamedTuple):
-  """Random numbers of one pass through a generator.
-
-  Attributes:
-    swap: uniform, for swapping cameras; None for a generator without, or for
-      one that is conditioned on nothing.
-    noise: of the synthesis, see `synthesis.draw_noise`; None for a generator
-      without.
-    uniforms: of volume rendering; None in two dimensions.
-  """
-
-  swap: Float[Array, 'b'] | None
-  noise: Any
-  uniforms: rays_lib.Uniforms | None
-
-
-class DensityDraws(NamedTuple):
-  """Random numbers of the density regularisation.
-
-  Attributes:
-    swap: one uniform number for the batch; None as in `Draws`.
-    points: uniform in [0, 1).
-    steps: standard normal.
-    noise: see `Draws`.
-  """
-
-  swap: Float[Array, ''] | None
-  points: Float[Array, 'b p 3']
-  steps: Float[Array, 'b p 3']
-  noise: Any
-
-
-def is_volumetric(generator: nn.Module) -> bool:
-  """Whether a generator is rendered from a camera."""
-  return isinstance(generator, eg3d_lib.EG3D)
-
-
-def _backbone(generator: nn.Module) -> Any:
-  """Return the config of the StyleGAN2 network of a generator."""
-  config = generator.config
-  return config.backbone if is_volumetric(generator) else config
-
-
-def _draw_noise(generator: nn.Module, keys: Key[Array, 'b']) -> Any:
-  """Draw the noise of a generator that has any."""
-  backbone = _backbone(generator)
-  if not backbone.use_noise:
-    return None
-  return synthesis_lib.draw_noise(keys, backbone.channels)
-
-
-def _divide(keys: Key[Array, 'b'], count: int) -> tuple[Key[Array, 'b'], ...]:
-  """Split the key of each sample."""
-  return jax.vmap(lambda key: tuple(jax.random.split(key, count)))(keys)
-
-
-def draw(
-  generator: nn.Module,
-  keys: Key[Array, 'b'],
-  *,
-  resolution: int | None = None,
-  swaps: bool = True,
-) -> Draws:
-  """Draw the random numbers of one pass.
-
-  Args:
-    generator: network.
-    keys: one for each sample.
-    resolution: side of the raw rendering, None for the config's.
-    swaps: whether cameras may be swapped.
-  """
-  for_swap, for_noise, for_rays = _divide(keys, 3)
-  noise = _draw_noise(generator, for_noise)
-  if not is_volumetric(generator):
-    return Draws(None, noise, None)
-  config = generator.config
-  side = resolution or config.rendering_resolution
-  counts = side**2, config.volume.coarse, config.volume.fine
-  uniforms = jax.vmap(lambda key: rays_lib.draw_uniforms(key, 1, *counts))(
-    for_rays
-  )
-  return Draws(
-    jax.vmap(jax.random.uniform)(for_swap) if swaps else None,
-    noise,
-    jax.tree.map(lambda x: x[:, 0], uniforms),
-  )
-
-
-def draw_density(
-  generator: nn.Module,
-  rng: Key[Array, ''],
-  keys: Key[Array, 'b'],
-  *,
-  points: int = 1000,
-  swaps: bool = True,
-) -> DensityDraws:
-  """Draw the random numbers of the density regularisation.
-
-  Args:
-    generator: network.
-    rng: of the whole batch.
-    keys: one for each sample.
-    points: of each scene.
-    swaps: whether cameras may be swapped.
-  """
-  for_points, for_steps, for_noise = _divide(keys, 3)
-  shape = (points, 3)
-  return DensityDraws(
-    jax.random.uniform(rng) if swaps else None,
-    jax.vmap(lambda key: jax.random.uniform(key, shape))(for_points),
-    jax.vmap(lambda key: jax.random.normal(key, shape))(for_steps),
-    _draw_noise(generator, for_noise),
-  )
 
 
 def _before(
@@ -183,14 +69,48 @@ def _condition(
   return jnp.where(swapped, _before(c, axis_name), c)
 
 
+def map_mixed(
+  generator: nn.Module,
+  variables: PyTree,
+  z: Float[Array, 'b z'],
+  c: Float[Array, 'b c'] | None,
+  draws: draws_lib.MixingDraws | None,
+  probability: float,
+) -> Float[Array, 'b n w']:
+  """Map latents, and mix the styles of some with those of second ones.
+
+  The first copy of w is always that of `z`. The reference draws one cut for
+  a whole batch; here each sample has its own.
+
+  Args:
+    generator: network.
+    variables: its weights and buffers.
+    z: latents.
+    c: conditions that the mapping sees.
+    draws: of mixing; None for none.
+    probability: of mixing.
+
+  Returns:
+    Copies of w, see `mapping.mix`.
+  """
+  ws = generator.apply(variables, z, c, method='map')
+  if draws is None:
+    return ws
+  others = generator.apply(variables, draws.z, c, method='map')
+  whole = ws.shape[1]
+  cut = jnp.where(draws.happens < probability, draws.cut, whole)
+  return mapping_lib.mix(ws, others, cut)
+
+
 def generate(
   generator: nn.Module,
   variables: PyTree,
   z: Float[Array, 'b z'],
   c: Float[Array, 'b c'] | None,
-  draws: Draws,
+  draws: draws_lib.Draws,
   *,
   swap_probability: float | Float[Array, ''] = 0.0,
+  mixing_probability: float = 0.0,
   resolution: int | None = None,
   shifts: synthesis_lib.Styles | None = None,
   axis_name: str | None = None,
@@ -204,6 +124,7 @@ def generate(
     c: cameras to render from, or conditions in two dimensions.
     draws: random numbers.
     swap_probability: of conditioning on the camera of the sample before.
+    mixing_probability: of mixing styles, where there are draws for it.
     resolution: side of the raw rendering, None for the config's.
     shifts: of styles, see `synthesis.shift`.
     axis_name: of the devices that share the batch.
@@ -213,12 +134,13 @@ def generate(
   """
   noise = 'none' if draws.noise is None else draws.noise
   options = {'shifts': shifts, 'noise': noise}
-  if not is_volumetric(generator):
-    ws = generator.apply(variables, z, c, method='map')
+  mixing = draws.mixing, mixing_probability
+  if not eg3d_lib.is_volumetric(generator):
+    ws = map_mixed(generator, variables, z, c, *mixing)
     made = generator.apply(variables, ws, method='synthesize', **options)
     return Images(made.image), ws
   seen = _condition(c, draws.swap, swap_probability, axis_name)
-  ws = generator.apply(variables, z, seen, method='map')
+  ws = map_mixed(generator, variables, z, seen, *mixing)
   picture = generator.apply(
     variables,
     ws,
@@ -370,10 +292,11 @@ def density_variation(
   variables: PyTree,
   z: Float[Array, 'b z'],
   c: Float[Array, 'b 25'],
-  draws: DensityDraws,
+  draws: draws_lib.DensityDraws,
   *,
   distance: float = 0.004,
   swap_probability: float | Float[Array, ''] = 0.0,
+  mixing_probability: float = 0.0,
   shifts: synthesis_lib.Styles | None = None,
   axis_name: str | None = None,
 ) -> Float[Array, '']:
@@ -390,6 +313,7 @@ def density_variation(
     draws: random numbers.
     distance: deviation of the step.
     swap_probability: see `generate`; one draw for the whole batch.
+    mixing_probability: see `generate`.
     shifts: of styles.
     axis_name: of the devices that share the batch.
 
@@ -397,7 +321,8 @@ def density_variation(
     Mean absolute difference of raw densities.
   """
   seen = _condition(c, draws.swap, swap_probability, axis_name)
-  ws = generator.apply(variables, z, seen, method='map')
+  mixing = draws.mixing, mixing_probability
+  ws = map_mixed(generator, variables, z, seen, *mixing)
   styles = generator.apply(variables, ws, method='styles')
   styles = synthesis_lib.shift(styles, shifts)
   noise = 'none' if draws.noise is None else draws.noise

@@ -9,7 +9,7 @@ Style-Based Generator Architecture", CVPR 2019, section 2 and appendix B
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from maskjax.gan import layers
 
@@ -39,6 +39,26 @@ def truncate(
   if cutoff is None:
     return pulled
   return jnp.concatenate([pulled[:, :cutoff], ws[:, cutoff:]], 1)
+
+
+def mix(
+  ws: Float[Array, 'b n w'],
+  others: Float[Array, 'b n w'],
+  cut: int | Int[Array, 'b'],
+) -> Float[Array, 'b n w']:
+  """Take the first copies of w from some latents and the last from others.
+
+  The first copies drive the coarse blocks (pose, shape), the last ones the
+  fine blocks (colours); section 3.1 of Karras et al. 2019. In EG3D the last
+  copy drives super-resolution, too.
+
+  Args:
+    ws: latents of the copies before `cut`.
+    others: latents of the copies from `cut` on.
+    cut: 0 gives `others`, N gives `ws`; one number, or one for each sample.
+  """
+  first = jnp.arange(ws.shape[1])[None] < jnp.atleast_1d(cut)[:, None]
+  return jnp.where(first[..., None], ws, others)
 
 
 def update_average(

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 import optax
 
 from maskjax.gan import augment as augment_lib
-from maskjax.gan import losses, restore
+from maskjax.gan import eg3d, restore
 
 PyTree = Any
 
@@ -52,6 +52,8 @@ class GANConfig:
     swap_end: how often the mapping sees another camera at last; None to
       condition on nothing.
     swap_kimg: thousands of images in which it falls from always to `swap_end`.
+    mixing_probability: of taking the last copies of w from a second latent
+      (style mixing); 0 for EG3D, 0.9 is usual for StyleGAN2.
     augment: changes to images that the discriminator sees, None for none.
     augment_probability: of each change at first.
     augment_target: see `augment.adjust`; None keeps the probability.
@@ -82,6 +84,7 @@ class GANConfig:
   blur_kimg: float = 200.0
   swap_end: float | None = 0.5
   swap_kimg: float = 1000.0
+  mixing_probability: float = 0.0
   augment: augment_lib.AugmentConfig | None = None
   augment_probability: float = 0.0
   augment_target: float | None = 0.6
@@ -171,7 +174,7 @@ def _adam(rate: float, config: GANConfig, every: int | None):
 
 def lazy(generator: nn.Module, config: GANConfig) -> tuple[float, int]:
   """Return weight and period of the generator's regularisation."""
-  if losses.is_volumetric(generator):
+  if eg3d.is_volumetric(generator):
     return config.density_weight, config.density_every
   return config.path_weight, config.path_every
 

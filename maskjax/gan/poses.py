@@ -15,16 +15,12 @@ import jax
 from jax import Array
 import jax.numpy as jnp
 from jaxtyping import Float
-import numpy as np
 
 from maskjax.geometry import safe
 
 # Keeps the vertical angle from the poles, where there is no "up".
 _MARGIN = 1e-5
 _UP = (0.0, 1.0, 0.0)
-# Pi is not a float32: the nearest one, and what is missing.
-_PI = float(np.float32(math.pi))
-_PI_REST = math.pi - _PI
 
 
 def aim(
@@ -67,11 +63,12 @@ def look_at(
   Returns:
     cam2world.
   """
-  # From the top and from the bottom, in turn accurate near the poles.
-  above = jnp.clip(vertical, _MARGIN, math.pi - _MARGIN)
-  below = jnp.maximum((_PI - vertical) + _PI_REST, _MARGIN)
-  sine = 2 / math.pi * jnp.sqrt(above * below)
-  cosine = (below - above) / math.pi
+  angle = jnp.clip(vertical, _MARGIN, math.pi - _MARGIN)
+  # Rounded as in the reference, which sees near a pole: a division, where XLA
+  # would multiply by the reciprocal of a constant.
+  divisor = jnp.where(jnp.isnan(angle), angle, math.pi)
+  cosine = 1 - 2 * (angle / divisor)
+  sine = jnp.sqrt((1 - cosine) * (1 + cosine))
   turned = math.pi - horizontal
   origin = radius * jnp.stack(
     [

@@ -21,9 +21,16 @@ from maskjax.geometry import mesh as mesh_lib
 
 # Heads of FFHQ are seen from 2.7 units, about a metre away.
 CM_PER_UNIT = 100 / 2.7
+# Density of the surface in released models: a tenth of a unit stops two
+# thirds of the light.
+USUAL_LEVEL = 10.0
 # Points evaluated at a time.
 _CHUNK = 2**16
 Field = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class NoSurfaceError(ValueError):
+  """A scene has no surface at the level that is asked for."""
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -101,11 +108,38 @@ def _largest(
   return vertices[kept], number[faces[kept[faces[:, 0]]]]
 
 
+def _trimmed(
+  grid: Float[np.ndarray, 'r r r'], trim: float
+) -> tuple[Float[np.ndarray, 's s s'], int]:
+  """Return the grid without its border, and the border's width."""
+  border = round(trim * len(grid))
+  return grid[(slice(border, len(grid) - border or None),) * 3], border
+
+
+def choose_level(
+  grid: Float[np.ndarray, 'r r r'], *, trim: float = 30 / 256
+) -> float:
+  """Return a density that the scene has a surface at.
+
+  Args:
+    grid: raw densities.
+    trim: see `surface`.
+
+  Returns:
+    `USUAL_LEVEL` if it lies well within the densities that occur (a hundredth
+    of the points on each side); otherwise the middle between their 5th and
+    95th percentile, for models too young to have learned what is empty.
+  """
+  inside, _ = _trimmed(grid, trim)
+  low, five, most, high = np.percentile(inside, (1, 5, 95, 99)).tolist()
+  return USUAL_LEVEL if low < USUAL_LEVEL < high else (five + most) / 2
+
+
 def surface(
   grid: Float[np.ndarray, 'r r r'],
   *,
   box: float,
-  level: float = 10.0,
+  level: float = USUAL_LEVEL,
   trim: float = 30 / 256,
   largest: bool = True,
 ) -> tuple[Float[np.ndarray, 'v 3'], Int[np.ndarray, 'f 3']]:
@@ -123,23 +157,22 @@ def surface(
     closed.
 
   Raises:
-    ValueError: densities lie all on one side of the level, or are not finite.
+    NoSurfaceError: densities lie all on one side of the level, or are not
+      finite.
   """
   if not np.isfinite(grid).all():
-    raise ValueError('the scene has densities that are not finite')
-  size = len(grid)
-  border = round(trim * size)
-  inside = grid[(slice(border, size - border or None),) * 3]
+    raise NoSurfaceError('densities that are not finite')
+  inside, border = _trimmed(grid, trim)
   low, high = float(inside.min()), float(inside.max())
   if not low < level < high:
-    raise ValueError(
-      f'no surface at level {level:g}: densities are from {low:.3g} to '
-      f'{high:.3g}; choose a level between'
+    raise NoSurfaceError(
+      f'no surface at level {level:g}: its densities are from {low:.3g} to '
+      f'{high:.3g}, choose a level between'
     )
   # Below the level all around: the surface closes.
   inside = np.pad(inside, 1, constant_values=min(low, level - (high - level)))
   vertices, faces, _, _ = measure.marching_cubes(inside, level)
-  spacing = box / (size - 1)
+  spacing = box / (len(grid) - 1)
   vertices = (vertices + (border - 1)) * spacing - box / 2
   a, b, c = (vertices[faces[:, i]] for i in range(3))
   if (np.cross(a, b) * c).sum() < 0:
@@ -154,32 +187,35 @@ def extract(
   planes: Float[Array, '3 r r c'],
   *,
   resolution: int = 256,
-  level: float = 10.0,
+  level: float | None = None,
   trim: float = 30 / 256,
   report: Callable[[int], None] = lambda done: None,
-) -> mesh_lib.Mesh:
+) -> tuple[mesh_lib.Mesh, float]:
   """Turn a scene into a mesh with a colour at each vertex.
 
   Args:
     model: EG3D.
     planes: of one scene.
     resolution: points along an edge of the grid.
-    level: of raw density; 10 for released models, 2 to 20 are usual.
+    level: of raw density, 2 to 20 are usual; None for `choose_level`.
     trim: see `surface`.
     report: see `density_grid`.
 
   Returns:
-    A closed mesh in cm (`CM_PER_UNIT`), linear colours.
+    A closed mesh in cm (`CM_PER_UNIT`), linear colours; and the level.
 
   Raises:
-    ValueError: no surface at this level.
+    NoSurfaceError: no surface at this level.
   """
   box = model.module.config.volume.box
   field = field_of(model, planes)
   grid = density_grid(field, resolution=resolution, box=box, report=report)
+  if level is None:
+    level = choose_level(grid, trim=trim)
   vertices, faces = surface(grid, box=box, level=level, trim=trim)
   _, colors = field(vertices)
   linear = color.srgb_to_linear(jnp.clip(jnp.asarray(colors), 0, 1))
-  return mesh_lib.Mesh(
+  mesh = mesh_lib.Mesh(
     jnp.asarray(vertices * CM_PER_UNIT), jnp.asarray(faces), linear
   )
+  return mesh, level

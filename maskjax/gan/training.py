@@ -27,7 +27,8 @@ from jaxtyping import Array, Float
 import optax
 
 from maskjax.gan import augment as augment_lib
-from maskjax.gan import losses, mapping, players, schedules
+from maskjax.gan import draws as draws_lib
+from maskjax.gan import eg3d, losses, mapping, players, schedules
 from maskjax.training import parallel
 
 PyTree = players.PyTree
@@ -60,6 +61,11 @@ class _Game(NamedTuple):
   def conditioned(self) -> bool:
     """Whether the mapping sees cameras."""
     return self.config.swap_end is not None
+
+  @property
+  def mixes(self) -> bool:
+    """Whether styles are mixed."""
+    return self.config.mixing_probability > 0
 
 
 def _variables(params: PyTree, buffers: PyTree) -> tuple[PyTree, PyTree]:
@@ -97,11 +103,12 @@ def _generate(game: _Game, params: PyTree, buffers: PyTree, rng: Array):
   """Make fake images and their w."""
   variables, shifts = _variables(params, buffers)
   for_z, for_draws = jax.random.split(rng)
-  draws = losses.draw(
+  draws = draws_lib.draw(
     game.generator,
     _keys(game, for_draws),
     resolution=game.resolution,
     swaps=game.conditioned,
+    mixes=game.mixes,
   )
   return losses.generate(
     game.generator,
@@ -110,6 +117,7 @@ def _generate(game: _Game, params: PyTree, buffers: PyTree, rng: Array):
     game.batch.fake_c,
     draws,
     swap_probability=game.swap,
+    mixing_probability=game.config.mixing_probability,
     resolution=game.resolution,
     shifts=shifts,
     axis_name=game.axis_name,
@@ -165,15 +173,17 @@ def _density(game: _Game, state: players.GANState, rng: Array, params: PyTree):
     variables,
     _latents(game, for_z),
     game.batch.fake_c,
-    losses.draw_density(
+    draws_lib.draw_density(
       game.generator,
       for_batch,
       _keys(game, for_draws),
       points=game.config.density_points,
       swaps=game.conditioned,
+      mixes=game.mixes,
     ),
     distance=game.config.density_distance,
     swap_probability=game.swap,
+    mixing_probability=game.config.mixing_probability,
     shifts=shifts,
     axis_name=game.axis_name,
   )
@@ -186,9 +196,16 @@ def _path(game: _Game, state: players.GANState, rng: Array, params: PyTree):
   for_z, for_draws, for_direction = jax.random.split(rng, 3)
   count = max(game.size // game.config.path_shrink, 1)
   z, c = _latents(game, for_z)[:count], game.batch.fake_c
-  draws = losses.draw(game.generator, _keys(game, for_draws)[:count])
-  ws = game.generator.apply(
-    variables, z, None if c is None else c[:count], method='map'
+  draws = draws_lib.draw(
+    game.generator, _keys(game, for_draws)[:count], mixes=game.mixes
+  )
+  ws = losses.map_mixed(
+    game.generator,
+    variables,
+    z,
+    None if c is None else c[:count],
+    draws.mixing,
+    game.config.mixing_probability,
   )
   shape = game.batch.image.shape[1:]
   directions = jax.vmap(lambda key: jax.random.normal(key, shape))(
@@ -208,7 +225,7 @@ def _path(game: _Game, state: players.GANState, rng: Array, params: PyTree):
 
 def _regularize_generator(game: _Game, state: players.GANState, rng: Array):
   """Update the generator by its lazy loss."""
-  volumetric = losses.is_volumetric(game.generator)
+  volumetric = eg3d.is_volumetric(game.generator)
   _, every = players.lazy(game.generator, game.config)
 
   def loss(params):
@@ -297,7 +314,7 @@ def _regularize_discriminator(game: _Game, state: players.GANState, rng: Array):
     _view, game, probability=state.controller.probability, rng=rng
   )
   # The reference of EG3D takes the slope at the images that are shown.
-  at_shown = losses.is_volumetric(game.generator)
+  at_shown = eg3d.is_volumetric(game.generator)
   images = view(images) if at_shown else images
 
   def loss(params):
@@ -355,7 +372,7 @@ def _adjust(
 
 def _resolution(generator: nn.Module, batch: players.GANBatch) -> int | None:
   """Return the side of the raw rendering; None in two dimensions."""
-  if not losses.is_volumetric(generator):
+  if not eg3d.is_volumetric(generator):
     return None
   if batch.raw is not None:
     return batch.raw.shape[1]
@@ -365,7 +382,7 @@ def _resolution(generator: nn.Module, batch: players.GANBatch) -> int | None:
 def _check(generator: nn.Module, batch: players.GANBatch) -> None:
   """Refuse batches that the networks cannot take, in one line."""
   config = generator.config
-  if losses.is_volumetric(generator):
+  if eg3d.is_volumetric(generator):
     side = config.superresolution.output_side
     if batch.c is None or batch.fake_c is None:
       raise ValueError('EG3D trains on cameras: give c and fake_c')
@@ -452,7 +469,7 @@ def make_gan_step(
     metrics |= {
       'loss': metrics['generator'] + metrics['discriminator'],
       'r1': state.penalties['r1'],
-      'density' if losses.is_volumetric(generator) else 'path': (
+      'density' if eg3d.is_volumetric(generator) else 'path': (
         state.penalties['generator']
       ),
       'augment': state.controller.probability,

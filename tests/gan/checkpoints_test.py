@@ -116,6 +116,10 @@ def test_bad_states_are_one_line(tmp_path, state, meta):
   )
   wrong = np.zeros(3, np.float32)
   refuse(tmp_path, state, meta, r'shape \(3,\), expected', **{key: wrong})
+  wrong = np.full_like(state[key], np.nan)
+  refuse(
+    tmp_path, state, meta, 'bias holds numbers that are not', **{key: wrong}
+  )
   key = 'G_ema.backbone.synthesis.b4.resample_filter'
   wrong = np.eye(4, dtype=np.float32)
   refuse(tmp_path, state, meta, 'is not the filter', **{key: wrong})
@@ -134,6 +138,12 @@ def test_bad_files_are_one_line(tmp_path, folder):
   (tmp_path / 'cut.npz').write_bytes(content[: len(content) // 2])
   with pytest.raises(ValueError, match=r'cut\.npz.*copy it again'):
     checkpoints.read_reference(tmp_path / 'cut.npz')
+  np.savez(tmp_path / 'objects.npz', a=np.array([{}], object))
+  with pytest.raises(ValueError, match='pickled objects, which are not read'):
+    checkpoints.read_reference(tmp_path / 'objects.npz')
+  np.savez(tmp_path / 'empty.npz')
+  with pytest.raises(ValueError, match='holds none of the networks'):
+    checkpoints.read_reference(tmp_path / 'empty.npz')
   with pytest.raises(FileNotFoundError, match='no file'):
     checkpoints.read_reference(tmp_path / 'none.pkl')
   with pytest.raises(FileNotFoundError, match=r'no config\.json in'):

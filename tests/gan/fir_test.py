@@ -60,3 +60,24 @@ def test_one_filter_is_one_pair_of_passes():
 def test_filter_with_three_axes_is_an_error():
   with pytest.raises(ValueError, match='one or two axes'):
     fir.setup_filter(np.zeros((2, 2, 2)))
+
+
+@pytest.mark.parametrize(
+  ('up', 'down', 'padding'),
+  [(1, 1, ((2, 1), (1, 3))), (2, 1, ((-1, 2), (0, -1))), (3, 2, 4)],
+)
+def test_gradients_are_the_transposed_filter(up, down, padding):
+  taps = fir.setup_filter([1, 2, 3, 4, 5])
+  run = lambda x: fir.upfirdn(x, taps, up=up, down=down, padding=padding)  # noqa: E731
+  x = jax.random.normal(jax.random.key(0), (1, 7, 6, 2))
+  g = jax.random.normal(jax.random.key(1), jax.eval_shape(run, x).shape)
+
+  @jax.jit
+  def both(x, g):
+    back = lambda g: jax.vjp(run, x)[1](g)[0]  # noqa: E731
+    # And the gradient of the gradient is the filter again.
+    return run(x), back(g), jax.vjp(back, g)[1](x)[0]
+
+  out, back, again = both(x, g)
+  np.testing.assert_allclose((out * g).sum(), (x * back).sum(), rtol=1e-4)
+  np.testing.assert_allclose(again, out, atol=1e-5)

@@ -1,5 +1,6 @@
 """The networks reproduce the numbers of the reference, see goldens/README."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -46,6 +47,28 @@ def test_notices_a_wrong_number(tmp_path):
   rows = list(gan_parity.check(tmp_path))
   failed = {row.array for row in rows if not row.passed}
   assert failed == {'fov_to_intrinsics/y', 'unheard/of'}
+
+
+def test_a_folder_of_another_make(tmp_path):
+  # Another name and order, one sample, fewer arrays, no measured noise.
+  golden = golden_rows.load(FOLDER / 'T_forward.npz')
+  meta = json.loads(json.dumps(golden.meta))
+  for key in ('G_keys', 'D_keys', 'rendering_kwargs'):
+    meta[key] = dict(reversed(meta[key].items()))
+  kept = [name for name in golden.arrays if name.startswith('record/')]
+  rays = len(golden['record/rng1_rand']) // 2
+  arrays = {
+    name: golden[name][rays if name.endswith('rng1_rand') else 1 :]
+    for name in reversed(['z', 'c', *kept])
+  }
+  np.savez(tmp_path / 'Z_forward.npz', meta=json.dumps(meta), **arrays)
+  # Of its weights nothing can be known.
+  np.savez(tmp_path / 'Y_forward.npz', z=np.zeros((1, 4)))
+  rows = list(gan_parity.check(tmp_path))
+  assert [row.file for row in rows if not row.passed] == ['Y_forward.npz']
+  assert "meta has no 'seed'" in str(rows[0])
+  names = {row.array for row in rows[1:]}
+  assert names == {name for name in kept if 'rng' not in name}
 
 
 def test_empty_folder_is_an_error(tmp_path):

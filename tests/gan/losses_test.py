@@ -1,10 +1,20 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from maskjax.gan import fir, losses, schedules
+from maskjax.gan import (
+  draws,
+  fir,
+  losses,
+  mapping,
+  players,
+  schedules,
+  stylegan2,
+)
 
 
 @pytest.mark.parametrize('sigma', [0.0, 0.4, 1.7, 3.0])
@@ -53,3 +63,40 @@ def test_schedules():
   decay = schedules.ema_decay(1e9, 32, kimg=10)
   assert float(decay) == pytest.approx(0.5 ** (32 / 10000))
   assert float(schedules.ema_decay(0, 32, kimg=10)) == 0
+
+
+def test_mixed_latents():
+  ws = jnp.zeros((3, 4, 2))
+  others = jnp.ones((3, 4, 2))
+  mixed = mapping.mix(ws, others, jnp.array([0, 1, 4]))
+  np.testing.assert_array_equal(
+    mixed[..., 0], [[1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0]]
+  )
+  np.testing.assert_array_equal(
+    mapping.mix(ws, others, 2)[0, :, 0], [0, 0, 1, 1]
+  )
+
+
+def test_mixing_takes_the_last_styles_from_a_second_latent():
+  config = stylegan2.StyleGAN2Config(
+    z_dim=4, w_dim=6, channels=(5, 4), mapping_layers=1
+  )
+  model = players.initialize(jax.random.key(0), config)
+  drawn = draws.draw(
+    model.module, jax.random.split(jax.random.key(1), 64), mixes=True
+  )
+  assert set(np.asarray(drawn.mixing.cut).tolist()) == {1, 2, 3}
+  z = jax.random.normal(jax.random.key(2), (64, 4))
+  map_ = functools.partial(
+    losses.map_mixed, model.module, model.variables, z, None
+  )
+  plain, mixed = map_(None, 0.5), map_(drawn.mixing, 0.5)
+  second = model.module.apply(
+    model.variables, drawn.mixing.z, None, method='map'
+  )
+  happens = np.asarray(drawn.mixing.happens) < 0.5
+  assert 10 < happens.sum() < 54
+  for i in range(64):
+    cut = int(drawn.mixing.cut[i]) if happens[i] else 4
+    np.testing.assert_array_equal(mixed[i, :cut], plain[i, :cut])
+    np.testing.assert_array_equal(mixed[i, cut:], second[i, cut:])

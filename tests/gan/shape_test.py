@@ -49,9 +49,21 @@ def test_the_border_is_closed_and_the_largest_piece_is_kept():
 
 
 def test_levels_without_a_surface_are_errors():
-  with pytest.raises(ValueError, match='no surface at level 30: densities'):
+  with pytest.raises(ValueError, match='no surface at level 30: its densities'):
     shape.surface(grid_of(ball), box=1.0, level=30.0)
   grid = grid_of(ball)
   grid[3, 4, 5] = np.nan
   with pytest.raises(ValueError, match='not finite'):
     shape.surface(grid, box=1.0)
+
+
+def test_a_level_is_chosen():
+  assert shape.choose_level(grid_of(ball)) == shape.USUAL_LEVEL
+  # Nothing reaches the usual level: the middle of what there is.
+  thin = grid_of(ball) / 4
+  level = shape.choose_level(thin)
+  assert thin.min() < level < 5
+  vertices, _ = shape.surface(thin, box=1.0, level=level)
+  assert len(vertices) > 100
+  dense = grid_of(ball) + 100
+  assert dense.min() < shape.choose_level(dense) < dense.max()

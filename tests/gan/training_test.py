@@ -46,6 +46,7 @@ CONFIG = players.GANConfig(
   augment=augment.AugmentConfig(),
   augment_probability=0.5,
   augment_every=1,
+  mixing_probability=0.5,
 )
 
 
@@ -130,7 +131,9 @@ def test_the_lazy_parts_and_the_average():
 
 
 def test_stylegan2_with_path_lengths():
-  config = dataclasses.replace(CONFIG, augment=None, blur_sigma=0.0)
+  config = dataclasses.replace(
+    CONFIG, augment=None, blur_sigma=0.0, mixing_probability=0.9
+  )
   plain = stylegan2.StyleGAN2Config(
     z_dim=8, w_dim=8, channels=(8, 8, 8), mapping_layers=2
   )
