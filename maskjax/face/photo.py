@@ -24,7 +24,7 @@ MIN_SIDE = 32
 MAX_FACES = 8
 # The angle of view of a portrait, degrees, where it is not known.
 FOVY_DEGREES = 35.0
-_WIDE = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
+_WIDE = ('F', 'I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 
 
 class Face(NamedTuple):
@@ -81,13 +81,31 @@ def check(image: Float[np.ndarray, 'h w 3'], name: str = 'the photo') -> None:
     )
 
 
+def _to_bytes(picture: Image.Image) -> tuple[Image.Image, int]:
+  """Turn a grey picture of wide numbers into one of bytes.
+
+  Floats may count to 1, 255 or 65535, integers to 255 or 65535.
+
+  Returns:
+    The picture, and how many of its pixels are no numbers.
+  """
+  values = np.asarray(picture, np.float32)
+  sound = np.isfinite(values)
+  values = np.where(sound, values, 0.0)
+  high = values.max(initial=0.0)
+  top = 1.0 if picture.mode == 'F' and high <= 1 else 255.0
+  top = 65535.0 if high > 255 else top
+  scaled = np.clip(255 * values / top, 0, 255).round()
+  return Image.fromarray(scaled.astype(np.uint8)), int(np.sum(~sound))
+
+
 def read(
   path: str | os.PathLike, *, max_side: int = MAX_SIDE
 ) -> Float[np.ndarray, 'h w 3']:
   """Read a photo, upright as its camera says.
 
   Args:
-    path: of any picture that Pillow opens: grey, 16 bit, palette and
+    path: of any picture that Pillow opens: grey, 16 bit, floats, palette and
       transparent ones (over white) too; of an animation, the first picture.
     max_side: pixels to which a larger one is made smaller.
 
@@ -95,17 +113,17 @@ def read(
     sRGB in [0, 1].
 
   Raises:
-    ValueError: no picture, a broken one, or one that is too small.
+    ValueError: no picture, a broken one, one that is too small, or numbers
+      that are not finite.
   """
   if not os.path.isfile(path):
     raise ValueError(f'{path}: no such file; expected a photo')
+  unsound = 0
   try:
     with Image.open(path) as file:
       picture = ImageOps.exif_transpose(file)
       if picture.mode in _WIDE:
-        values = np.asarray(picture, np.float32)
-        values = values / (65535.0 if values.max() > 255 else 255.0)
-        picture = Image.fromarray((255 * values).round().astype(np.uint8))
+        picture, unsound = _to_bytes(picture)
       if picture.has_transparency_data:
         picture = picture.convert('RGBA')
         white = Image.new('RGBA', picture.size, 'white')
@@ -115,6 +133,8 @@ def read(
     raise ValueError(f'{path}: not a picture, or a broken one') from error
   except Image.DecompressionBombError as error:
     raise ValueError(f'{path}: too many pixels') from error
+  if unsound:
+    raise ValueError(f'{path} has {unsound} pixels that are no numbers')
   if max(picture.size) > max_side:
     picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
   image = np.asarray(picture, np.float32) / 255.0

@@ -30,6 +30,10 @@ def test_grey_wide_transparent_and_turned_pictures(tmp_path, astronaut):
   wide = Image.fromarray(grey.astype(np.uint16) * 257)
   image = _read(tmp_path / 'wide.png', wide)
   np.testing.assert_allclose(image[..., 0], grey / 255, atol=3e-3)
+  for top in (1, 255):
+    floats = Image.fromarray(np.float32(grey) / np.float32(255 / top))
+    image = _read(tmp_path / 'floats.tif', floats)
+    np.testing.assert_allclose(image[..., 0], grey / 255, atol=3e-3)
   clear = Image.fromarray(astronaut).convert('RGBA')
   clear.putalpha(0)
   np.testing.assert_allclose(_read(tmp_path / 'clear.png', clear), 1.0)
@@ -70,6 +74,14 @@ def test_a_torn_file_is_refused(tmp_path, astronaut, suffix):
   path.write_bytes(path.read_bytes()[:3000])
   with pytest.raises(ValueError, match='not a picture, or a broken one'):
     photo.read(path)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_floats_that_are_not_finite_are_refused(tmp_path, value):
+  values = np.full((40, 40), 0.5, np.float32)
+  values[3, 4] = value
+  with pytest.raises(ValueError, match=r'bad\.tif has 1 pixels that are no'):
+    _read(tmp_path / 'bad.tif', Image.fromarray(values))
 
 
 def test_tiny_photos_are_refused(tmp_path):
