@@ -148,7 +148,9 @@ def pack(folder: files.PathLike, models: Mapping[str, restore.Model]) -> None:
     state = {}
     for key, value in restore.export(model).items():
       value = np.asarray(jax.device_get(value))
-      state[key] = np.ascontiguousarray(value, np.float16).reshape(value.shape)
+      with np.errstate(over='ignore'):  # Refused below.
+        half = np.ascontiguousarray(value, np.float16)
+      state[key] = half.reshape(value.shape)
       if not np.isfinite(state[key]).all():
         raise ValueError(f'{name}: {key} is too large for half precision')
     with files.replacing(folder / f'{name}.safetensors') as temporary:
