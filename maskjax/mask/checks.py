@@ -70,6 +70,7 @@ _LIMITS = {
   'optimizer.distance_rate': (0, _ANY),
   'optimizer.color_rate': (0, _ANY),
   'optimizer.field_rate': (0, _ANY),
+  'optimizer.final_rate': (0, 1),
   'optimizer.smoothing': (0, 1000),
   'optimizer.offset_bound': (0.001, 10),
   'regularizers.laplacian': (0, _ANY),
