@@ -368,6 +368,7 @@ def decoder_loss(
   views: Views,
   keys: Key[Array, 'b'],
   losses: DecoderLosses,
+  axis_name: str | None = None,
 ) -> tuple[Float[Array, ''], Metrics]:
   """Return the weighted loss of a batch, and its parts.
 
@@ -378,6 +379,7 @@ def decoder_loss(
     views: of some.
     keys: one for each scene of the batch.
     losses: weights.
+    axis_name: of the devices that share a batch.
 
   Returns:
     The loss; and unweighted parts, of which 'depth_error' is the mean
@@ -396,7 +398,9 @@ def decoder_loss(
   ws = latents(generator, variables, z)
   shown = show(generator, variables, ws, views.camera, depth, for_rays)
   covered = alpha > _COVERED
-  count = jnp.maximum(covered.sum(), 1)
+  # One count for all devices, or their mean would weigh scenes unevenly.
+  count = parallel.pmean(covered.sum().astype(jnp.float32), axis_name)
+  count = jnp.maximum(count, 1.0)
   over = lambda x: jnp.where(covered, x, 0.0).sum() / count  # noqa: E731
   parts = {
     'image': pyramid_distance(shown.image, image, losses.levels),
@@ -438,7 +442,7 @@ def make_step(
     def loss_fn(params):
       variables = {'params': params['generator'], 'buffers': buffers}
       return decoder_loss(
-        generator, variables, params['codes'], views, keys, losses
+        generator, variables, params['codes'], views, keys, losses, axis_name
       )
 
     compute = jax.value_and_grad(loss_fn, has_aux=True)

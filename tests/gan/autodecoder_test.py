@@ -173,7 +173,7 @@ def test_training_finds_the_balls():
   jax.config.update('jax_disable_most_optimizations', False)
   state, step = _begin(optax.adam(1e-2))
   _, before = _train(state, step, 1, jax.devices()[:1])
-  state, after = _train(state, step, 60, jax.devices()[:1])
+  state, after = _train(state, step, 90, jax.devices()[:1])
   assert after['alpha'] < 0.4 * before['alpha']
   assert after['raw'] < 0.7 * before['raw']
   assert after['depth_error'] < 0.7 * before['depth_error']
