@@ -29,6 +29,7 @@ from jaxtyping import Array, Float, Int, Key
 import optax
 
 from maskjax.gan import eg3d, resize, restore
+from maskjax.gan import losses as losses_lib
 from maskjax.gan import mapping as mapping_lib
 from maskjax.geometry import camera as camera_lib
 from maskjax.render import rays as rays_lib
@@ -355,10 +356,7 @@ def _roughness(
     return points * box, steps
 
   points, steps = jax.vmap(draw)(keys)
-  both = jnp.concatenate([points, points + steps], 1)
-  density, _ = generator.apply(variables, planes, both, method='field')
-  here, there = jnp.split(density, 2, 1)
-  return jnp.abs(here - there).mean()
+  return losses_lib.roughness(generator, variables, planes, points, steps)
 
 
 def decoder_loss(

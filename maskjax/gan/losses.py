@@ -287,6 +287,28 @@ def r1_penalty(
   return sum(squares), logits
 
 
+def roughness(
+  generator: nn.Module,
+  variables: PyTree,
+  planes: Float[Array, 'b 3 r r c'],
+  points: Float[Array, 'b n 3'],
+  steps: Float[Array, 'b n 3'],
+) -> Float[Array, '']:
+  """Return the mean absolute difference of raw densities a step apart.
+
+  Args:
+    generator: EG3D.
+    variables: its weights and buffers.
+    planes: of each scene.
+    points: where to look, units.
+    steps: from each point to its neighbour, units.
+  """
+  both = jnp.concatenate([points, points + steps], 1)
+  densities, _ = generator.apply(variables, planes, both, method='field')
+  here, there = jnp.split(densities, 2, 1)
+  return jnp.abs(here - there).mean()
+
+
 def density_variation(
   generator: nn.Module,
   variables: PyTree,
@@ -328,10 +350,8 @@ def density_variation(
   noise = 'none' if draws.noise is None else draws.noise
   planes = generator.apply(variables, styles, noise=noise, method='planes')
   points = draws.points * 2 - 1
-  both = jnp.concatenate([points, points + draws.steps * distance], 1)
-  densities, _ = generator.apply(variables, planes, both, method='field')
-  here, there = jnp.split(densities, 2, 1)
-  return jnp.abs(here - there).mean()
+  steps = draws.steps * distance
+  return roughness(generator, variables, planes, points, steps)
 
 
 def path_lengths(

@@ -8,25 +8,10 @@ import pytest
 import trimesh
 
 from maskjax.evaluation import avatars
-from maskjax.gan import eg3d, players, stylegan2, superresolution
+from maskjax.gan import players
 from maskjax.geometry import mesh_io
-from maskjax.render import volume
+from tests.gan import small
 
-CONFIG = eg3d.EG3DConfig(
-  backbone=stylegan2.StyleGAN2Config(
-    z_dim=8,
-    c_dim=25,
-    w_dim=8,
-    channels=(8, 8),
-    image_channels=12,
-    mapping_layers=2,
-  ),
-  superresolution=superresolution.SuperResolutionConfig('2X', 8, (6, 4)),
-  volume=volume.VolumeConfig(4, 4, mode='clean'),
-  rendering_resolution=8,
-  hidden_features=8,
-  features=4,
-)
 REQUEST = avatars.Request(
   seeds=(0, 3), what=avatars.WHAT, mesh_resolution=24, frames=3
 )
@@ -34,7 +19,7 @@ REQUEST = avatars.Request(
 
 @pytest.fixture(scope='module')
 def model():
-  model = players.initialize(jax.random.key(0), CONFIG)
+  model = players.initialize(jax.random.key(0), small.EG3D)
   # Louder densities: a scene that differs from seed to seed.
   kernel = model.variables['params']['decoder']['net_2']['kernel']
   model.variables['params']['decoder']['net_2']['kernel'] = kernel * 5

@@ -9,32 +9,15 @@ import pytest
 from maskjax.gan import (
   augment,
   discriminator,
-  eg3d,
   players,
   poses,
   resize,
   stylegan2,
-  superresolution,
   training,
 )
-from maskjax.render import volume
 from maskjax.training import parallel
+from tests.gan import small
 
-EG3D = eg3d.EG3DConfig(
-  backbone=stylegan2.StyleGAN2Config(
-    z_dim=8,
-    c_dim=25,
-    w_dim=8,
-    channels=(8, 8),
-    image_channels=12,
-    mapping_layers=2,
-  ),
-  superresolution=superresolution.SuperResolutionConfig('2X', 8, (6, 4)),
-  volume=volume.VolumeConfig(4, 4, mode='clean'),
-  rendering_resolution=8,
-  hidden_features=8,
-  features=4,
-)
 DUAL = discriminator.DiscriminatorConfig(6, 25, (8, 8, 8), mapping_layers=1)
 # Every lazy part runs at every step, and nothing is at its neutral value.
 CONFIG = players.GANConfig(
@@ -72,7 +55,7 @@ def batch_of(count):
 
 
 def game(config, tx=None):
-  generator = players.initialize(jax.random.key(0), EG3D)
+  generator = players.initialize(jax.random.key(0), small.EG3D)
   judge = players.initialize(jax.random.key(1), DUAL)
   state = players.create(generator, judge, config, tx=tx)
   step = training.make_gan_step(generator.module, judge.module, config, tx=tx)
