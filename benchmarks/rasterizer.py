@@ -57,6 +57,7 @@ _CASES = (
 )
 _MODES = ('soft', 'hard')
 _PASSES = ('forward', 'forward+backward')
+_AXIS = 'devices'
 
 
 class Scene(NamedTuple):
@@ -108,9 +109,13 @@ def make_scene(faces: int, size: int, views: int) -> Scene:
 def _ours(scene: Scene, mode: str, cull: bool):
   """Returns the compiled passes, seconds to compile them, and temporaries.
 
-  Several views are shared among the devices, which on a CPU are its cores.
+  Several views are shared among the devices, which on a CPU are its cores; so
+  is the work of a single one in soft mode.
   """
   devices = parallel.usable_devices(len(scene.vertices))
+  together = mode == 'soft' and len(scene.vertices) == 1
+  if together:
+    devices = jax.local_devices()
 
   def forward(vertices, colors):
     views = len(vertices)
@@ -120,6 +125,7 @@ def _ours(scene: Scene, mode: str, cull: bool):
       size=scene.size,
       mode=mode,
       cull_backfaces=cull,
+      axis_name=_AXIS if together and len(devices) > 1 else None,
     )
     alpha = images.alpha[..., None]
     return jnp.concatenate([images.attributes * alpha + 1 - alpha, alpha], -1)
@@ -133,7 +139,13 @@ def _ours(scene: Scene, mode: str, cull: bool):
   inputs, results = (scene.vertices, scene.colors), []
   for function, more in ((forward, ()), (backward, (scene.weights,))):
     arguments = tuple(map(jnp.asarray, (*inputs, *more)))
-    if len(devices) > 1:
+    if len(devices) > 1 and together:
+      arguments = parallel.replicate(arguments, devices=devices)
+      mesh = jax.sharding.Mesh(np.array(devices), (_AXIS,))
+      same = jax.sharding.PartitionSpec()
+      shared = jax.shard_map(function, mesh=mesh, in_specs=same, out_specs=same)
+      mapped = jax.jit(shared)
+    elif len(devices) > 1:
       arguments = parallel.shard_batch(arguments, devices=devices)
       mapped = jax.pmap(function, devices=devices)
     else:

@@ -59,15 +59,19 @@ def _blur(sigma):
   return math.sqrt(sigma * math.log(1 / _LEAST_PROBABILITY - 1))
 
 
-def _grid(views, face_count, size, blur, window):
+def _grid(views, face_count, size, blur, window, axis_name):
   """Picks the sizes of windows and chunks."""
+  # Half of the faces look at the camera and cover half of the image.
+  side = size * (math.sqrt(2 / max(face_count, 1)) + blur)
   if window is None:
-    # Half of the faces look at the camera and cover half of the image.
-    side = size * (math.sqrt(2 / max(face_count, 1)) + blur)
     window = 4 if side < 6 else 8 if side < 32 else 16
-  # The arrays of a chunk should fit into the cache of a CPU.
-  evaluations = 2**14 if jax.default_backend() == 'cpu' else 2**20
-  return windows.Grid(views, size, window, max(evaluations // window**2, 1))
+  evaluations = 2**20
+  if jax.default_backend() == 'cpu':
+    # The arrays of a chunk should fit into the cache, and a small scene should
+    # not fill but a part of its last chunk.
+    evaluations = 2**16 if face_count * side**2 > 2**18 else 2**14
+  chunk = max(evaluations // window**2, 1)
+  return windows.Grid(views, size, window, chunk, axis_name)
 
 
 def _check(vertices, faces, attributes, intrinsics, options, grid):
@@ -137,6 +141,7 @@ def rasterize(
   shader: deferred.Shader | None = None,
   view: Any = None,
   window: int | None = None,
+  axis_name: str | None = None,
 ) -> Raster:
   """Draws triangles, with gradients by vertices and attributes.
 
@@ -181,6 +186,10 @@ def rasterize(
     view: anything the shader needs, a pytree of arrays [B, ...].
     window: side in pixels of the windows that faces are cut into, or None to
       pick one by the expected size of a face. It changes the speed only.
+    axis_name: of devices (`jax.shard_map`) that are all given the same scene
+      and share the work of drawing it; each returns the whole images, and
+      whole gradients. Soft mode only; several views are better shared by
+      cutting the batch.
 
   Returns:
     Raster.
@@ -202,7 +211,9 @@ def rasterize(
   clipped = clip_near and mode == 'soft'
   views, face_count = vertices_camera.shape[0], faces.shape[0] * (1 + clipped)
   blur = _blur(sigma) if mode == 'soft' else 0.0
-  grid = _grid(views, face_count, size, blur, window)
+  if mode == 'hard':
+    axis_name = None
+  grid = _grid(views, face_count, size, blur, window, axis_name)
   options = {'size': size, 'sigma': sigma, 'gamma': gamma, 'near': near}
   options |= {'far - near': far - near, 'window': grid.window}
   if faces_per_pixel is not None:

@@ -117,7 +117,7 @@ def _sums(corners, visible, grid, blend):
     return nearest.at[pixel].min(z, mode='promise_in_bounds')
 
   nearest = jnp.full((grid.pixels + 1,), jnp.inf, corners.dtype)
-  nearest = windows.sweep(plan, corners, grid, nearest, to_nearest)
+  nearest = windows.sweep(plan, corners, grid, nearest, to_nearest, lax.pmin)
 
   limits = None
   if blend.keep is not None:

@@ -27,12 +27,14 @@ class Grid(NamedTuple):
     size: side of the square images in pixels.
     window: side of the windows in pixels.
     chunk: number of windows that are worked on at once.
+    axis_name: of the devices that take turns at the chunks, or None.
   """
 
   views: int
   size: int
   window: int
   chunk: int
+  axis_name: str | None = None
 
   @property
   def pixels(self) -> int:
@@ -221,7 +223,7 @@ def _chunk(place, corners, grid, run):
 def walk(
   windows: Plan, grid: Grid, state: Shaped[Array, '...'], step
 ) -> Shaped[Array, '...']:
-  """Walks once through all windows, a chunk at a time.
+  """Walks once through all windows, or this device's share, by chunks.
 
   Args:
     windows: which windows there are.
@@ -233,10 +235,15 @@ def walk(
   Returns:
     The final state.
   """
+  # The first chunk and all zeros vary over devices as the data and the work
+  # do, which shard_map requires.
   total = windows.ends[-1]
-  run = total > 0
-  # Zeros that vary over devices as the data does, which shard_map requires.
-  state = state + (0 * total).astype(state.dtype)
+  start, stride = 0 * total, grid.chunk
+  if grid.axis_name is not None:
+    start += lax.axis_index(grid.axis_name) * grid.chunk
+    stride *= lax.axis_size(grid.axis_name)
+  run = total + 0 * start > 0
+  state = state + (0 * start).astype(state.dtype)
 
   def body(carry):
     start, state = carry
@@ -246,10 +253,10 @@ def walk(
     place = fragments.staged(
       run, lambda start, face: _places(windows, start, face, grid), start, face
     )
-    return start + grid.chunk, step(state, place, run)
+    return start + stride, step(state, place, run)
 
   _, state = lax.while_loop(
-    lambda carry: carry[0] < total, body, (0 * total, state)
+    lambda carry: carry[0] < total, body, (start, state)
   )
   return state
 
@@ -260,6 +267,7 @@ def sweep(
   grid: Grid,
   state: Float[Array, '...'],
   step,
+  combine=lax.psum,
 ) -> Float[Array, '...']:
   """Walks once through all fragments of the windows.
 
@@ -270,12 +278,14 @@ def sweep(
     state: what is accumulated.
     step: maps state, chunk, index of each pixel [T, G] (`grid.pixels` where
       not counted) and places to the next state.
+    combine: makes one of the states of the devices that share the windows.
 
   Returns:
-    The final state.
+    The final state, the same on all devices.
   """
 
   def enter(state, place, run):
     return step(state, *_chunk(place, corners, grid, run), place)
 
-  return walk(windows, grid, state, enter)
+  state = walk(windows, grid, state, enter)
+  return state if grid.axis_name is None else combine(state, grid.axis_name)
