@@ -1,5 +1,6 @@
 """Test session: fake devices, strict jax, parsed flags."""
 
+import gc
 import os
 import pathlib
 import sys
@@ -17,6 +18,7 @@ os.environ.setdefault('MPLBACKEND', 'Agg')
 
 from absl import flags
 import jax
+import pytest
 
 from maskjax.training import parallel
 
@@ -31,3 +33,17 @@ jax.config.update('jax_debug_key_reuse', True)
 
 if not flags.FLAGS.is_parsed():
   flags.FLAGS(sys.argv[:1])
+
+# Memory maps of a process before programs are let go. Each compiled program
+# takes several, Linux allows 65,530, and XLA aborts beyond.
+_MOST_MAPS = 20_000
+
+
+@pytest.fixture(scope='module', autouse=True)
+def few_memory_maps():
+  """Forgets compiled programs after a file of tests, where there are many."""
+  yield
+  maps = pathlib.Path('/proc/self/maps')
+  if maps.exists() and maps.read_bytes().count(b'\n') > _MOST_MAPS:
+    jax.clear_caches()
+    gc.collect()
