@@ -8,7 +8,7 @@ A bumpy sphere that covers 40 % of the image is drawn softly (sigma = gamma =
 if asked for and installed here or for another interpreter (PyTorch3D and DRTK
 from source; `pip install deodr`), takes turns with ours in the same run. Prints
 a table and leaves rasterizer.json and rasterizer.png in the workdir. Several
-views are shared among the cores.
+views are shared among the cores, and so is the work of a single soft one.
 
 Peers do not all draw the same: PyTorch3D keeps 8 faces a pixel and has no
 gradient by shape in its hard mode; DEODR draws one view, colours linear on the
@@ -113,9 +113,9 @@ def _ours(scene: Scene, mode: str, cull: bool):
   is the work of a single one in soft mode.
   """
   devices = parallel.usable_devices(len(scene.vertices))
-  together = mode == 'soft' and len(scene.vertices) == 1
-  if together:
-    devices = jax.local_devices()
+  together = (
+    mode == 'soft' and len(scene.vertices) == 1 < jax.local_device_count()
+  )
 
   def forward(vertices, colors):
     views = len(vertices)
@@ -125,7 +125,7 @@ def _ours(scene: Scene, mode: str, cull: bool):
       size=scene.size,
       mode=mode,
       cull_backfaces=cull,
-      axis_name=_AXIS if together and len(devices) > 1 else None,
+      axis_name=_AXIS if together else None,
     )
     alpha = images.alpha[..., None]
     return jnp.concatenate([images.attributes * alpha + 1 - alpha, alpha], -1)
@@ -139,9 +139,9 @@ def _ours(scene: Scene, mode: str, cull: bool):
   inputs, results = (scene.vertices, scene.colors), []
   for function, more in ((forward, ()), (backward, (scene.weights,))):
     arguments = tuple(map(jnp.asarray, (*inputs, *more)))
-    if len(devices) > 1 and together:
-      arguments = parallel.replicate(arguments, devices=devices)
-      mesh = jax.sharding.Mesh(np.array(devices), (_AXIS,))
+    if together:
+      arguments = parallel.replicate(arguments)
+      mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (_AXIS,))
       same = jax.sharding.PartitionSpec()
       shared = jax.shard_map(function, mesh=mesh, in_specs=same, out_specs=same)
       mapped = jax.jit(shared)

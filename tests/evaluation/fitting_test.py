@@ -38,7 +38,7 @@ def test_rates_belong_to_their_parameters():
 def test_silhouettes_mould_a_ball_into_a_head(tmp_path):
   head = fitting.planted_head('elephant')
   fit = fitting.fit_silhouettes(head, size=48, steps=40, level=2)
-  # Far from the end (the tutorial takes 400 steps of a finer ball), but on the
+  # Far from the end (the tutorial takes 200 steps of a finer ball), but on the
   # way: 0.47 to 0.70.
   assert fit.numbers['iou_start'] < 0.5
   assert fit.numbers['iou'] > 0.65
