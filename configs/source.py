@@ -78,7 +78,11 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.checkpoint_every = 500
   config.log_every = 20
   config.pictures_every = 250
-  config.walk_frames = 24  # of the film at the end, between two of 8 seeds
+  # A film and measures of some pictures, about half a minute each; 0: never.
+  config.walk_every = 1000
+  config.walk_frames = 24  # between two of 8 people
+  config.measure_every = 1000
+  config.measured = 400  # pictures
 
   # The game. The discriminator sees pairs of images with their cameras.
   config.batch = 16
@@ -139,7 +143,10 @@ def _shrink(config: ml_collections.ConfigDict) -> None:
   config.checkpoint_every = 1
   config.log_every = 1
   config.pictures_every = 2
+  config.walk_every = 2
   config.walk_frames = 2
+  config.measure_every = 2
+  config.measured = 8
   config.batch = 4
   config.mapping_layers = 1
   config.judge = (8, 8, 8)

@@ -5,7 +5,9 @@ r"""Pack a trained source domain: weights in half precision and a model card.
     --out=maskjax/assets/source
 
 --runs are the work folders in the order of training (out/source,
-out/source_gan); the networks of the last one are taken.
+out/source_gan); the networks of the last one are taken. --others names other
+routes that the card compares: the file of their measures and their runs, such
+as out/evaluate_b/results.json=out/b+out/b_gan.
 """
 
 from absl import flags
@@ -18,13 +20,22 @@ _DATA = flags.DEFINE_string('data', 'out/source_faces', 'Of make_faces.')
 _RESULTS = flags.DEFINE_string(
   'results', None, 'results.json of evaluate_source.', required=True
 )
+_OTHERS = flags.DEFINE_list('others', [], 'RESULTS=RUN[+RUN], ...')
+_NETWORKS = flags.DEFINE_list('networks', [], 'Of the last run; empty: all.')
 _OUT = flags.DEFINE_string('out', 'maskjax/assets/source', 'Where to.')
 
 
 def main(argv: list[str]) -> None:
   """Pack."""
   del argv
-  source_card.bundle(_OUT.value, _RUNS.value, _DATA.value, _RESULTS.value)
+  source_card.bundle(
+    _OUT.value,
+    _RUNS.value,
+    _DATA.value,
+    _RESULTS.value,
+    _OTHERS.value,
+    _NETWORKS.value,
+  )
   print(_OUT.value)
 
 

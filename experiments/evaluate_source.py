@@ -4,7 +4,9 @@ r"""Measure a source domain: pictures, depth, turn, identity, speed.
     --data=out/source_faces --workdir=out/evaluate_source
 
 Without --checkpoint the bundled model is measured. Leaves results.json and
-people.png: 32 people that nobody has seen, from five sides each.
+people.png: 32 people that nobody has seen, from five sides each. With
+--inception, a file of Inception-v3's weights, FID and KID are among the
+numbers. A StyleGAN2 is measured by its pictures alone.
 """
 
 import pathlib
@@ -13,6 +15,7 @@ from absl import flags
 
 from maskjax.avatar import source_metrics, source_pictures
 from maskjax.data import source_batches
+from maskjax.evaluation import inception
 from maskjax.gan import checkpoints
 from maskjax.training import files
 from maskjax.training import flags as flags_lib
@@ -27,12 +30,22 @@ _PICTURES = flags.DEFINE_integer('pictures', 2000, 'Of the distributions.')
 _SCENES = flags.DEFINE_integer('scenes', 200, 'Known people, for depth.')
 _IDENTITIES = flags.DEFINE_integer('identities', 60, 'New people, turned.')
 _PSI = flags.DEFINE_float('psi', 1.0, 'Truncation, 1 for none.')
+_INCEPTION = flags.DEFINE_string(
+  'inception', None, 'Weights of Inception-v3, for FID and KID.'
+)
+_PREPROCESSING = flags.DEFINE_enum(
+  'preprocessing', 'pytorch-fid', inception.PREPROCESSING, 'For Inception.'
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'Of latents and cameras.')
 
 
 def main(argv: list[str]) -> None:
   """Measure, draw and print the table."""
   del argv
+  look = None
+  if _INCEPTION.value:
+    params = inception.load(_INCEPTION.value)
+    look = inception.extractor(params, how=_PREPROCESSING.value)
   folder = _CHECKPOINT.value or bundled.bundled_path('source')
   model, out = checkpoints.load(folder), pathlib.Path(_WORKDIR.value)
   data = source_batches.load(pathlib.Path(_DATA.value))
@@ -44,7 +57,7 @@ def main(argv: list[str]) -> None:
     psi=_PSI.value,
     seed=_SEED.value,
   )
-  values = source_metrics.measure(model, data, codes, request)
+  values = source_metrics.measure(model, data, codes, request, look)
   files.write_json(out / 'results.json', values)
   sheet = source_pictures.crowd(model, range(32), psi=_PSI.value)
   source_pictures.save_sheet(out / 'people.png', sheet, times=2)

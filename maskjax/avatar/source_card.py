@@ -1,8 +1,8 @@
 """A finished source domain, packed to be passed on: weights and model card.
 
 The card says what the networks are, what they saw, under which licences, how
-they were trained and what was measured. All of it is read from the runs, so
-that it cannot say anything else.
+they were trained, what was measured, and how other routes compare. All of it
+is read from the runs, so that it cannot say anything else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,24 @@ from typing import Any
 
 import jax
 
-from maskjax.avatar import source_metrics
-from maskjax.gan import checkpoints, restore
+from maskjax.avatar import source_metrics, source_pictures
+from maskjax.evaluation import figures
+from maskjax.gan import checkpoints, restore, stylegan2
 from maskjax.training import files, metrics, workdir
 
 _LIMIT = 16 * 2**20  # Bytes of a file.
-_CURVES = ('loss', 'image', 'depth_error', 'alpha', 'logit_real', 'logit_fake')
+_CURVES = (
+  'loss', 'image', 'depth_error', 'alpha', 'prior', 'logit_real', 'logit_fake',
+  'r1', 'augment',
+)  # fmt: skip
 _POINTS = 6
+# Of a config, what is a place on somebody's disk or of no weight.
+_LEFT_OUT = ('data', 'init', 'pictures_every', 'walk_every', 'walk_frames')
+_COMPARED = (
+  'face_frechet', 'precision', 'recall', 'flatness', 'yaw_error',
+  'identity_equal_error',
+)  # fmt: skip
+_SEEDS = range(32)
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -33,11 +44,16 @@ def _parameters(model: restore.Model) -> int:
   return sum(x.size for x in jax.tree.leaves(model.variables['params']))
 
 
-def _curve(run: pathlib.Path) -> str:
-  """Return a table of some of a run's logged steps."""
+def _records(run: pathlib.Path) -> list[dict[str, Any]]:
+  """Return a run's logged steps."""
   records = metrics.read(run / 'metrics.jsonl')
   if not records:
     raise ValueError(f'{run / "metrics.jsonl"} is empty')
+  return records
+
+
+def _curve(records: Sequence[Mapping[str, Any]]) -> str:
+  """Return a table of some of a run's logged steps."""
   last = len(records) - 1
   shown = [records[round(i * last / (_POINTS - 1))] for i in range(_POINTS)]
   keys = [key for key in _CURVES if key in records[-1]]
@@ -50,32 +66,71 @@ def _curve(run: pathlib.Path) -> str:
   return '\n'.join(dict.fromkeys(lines))
 
 
-def _run(run: pathlib.Path) -> str:
-  """Describe a run: command, size, time, curve."""
-  config = workdir.read_config(run)
-  records = metrics.read(run / 'metrics.jsonl')
+def _seen(run: pathlib.Path) -> tuple[dict[str, Any], int, int, float]:
+  """Return a run's config, its steps, pictures a step, and hours."""
+  config, records = workdir.read_config(run), _records(run)
   batch = config['batch']
   if config['stage'] == 'decoder':
     batch = config['scenes'] * config['views']
-  steps = records[-1]['step']
-  gaps = [a['step'] - b['step'] for a, b in zip(records[1:], records)]
+  gaps = [
+    a['step'] - b['step'] for a, b in zip(records, [{'step': 0}, *records])
+  ]
   seconds = sum(
-    gap * record['seconds_per_step'] for gap, record in zip(gaps, records[1:])
+    gap * record['seconds_per_step'] for gap, record in zip(gaps, records)
   )
+  return config, records[-1]['step'], batch, seconds / 3600
+
+
+def _run(run: pathlib.Path) -> str:
+  """Describe a run: command, size, time, curve, config."""
+  config, steps, batch, hours = _seen(run)
+  begin = ' --config.init=...' if config['init'] else ''
+  kept = {k: v for k, v in config.items() if k not in _LEFT_OUT}
   return '\n'.join(
     [
       f'### {config["stage"]}',
       '',
       f'    python -m experiments.train_source --config=configs/source.py:'
-      f'{config["stage"]} --config.steps={steps}',
+      f'{config["stage"]} --config.steps={steps}{begin}',
       '',
       f'{steps:,} steps of {batch} pictures, {steps * batch:,} pictures in '
-      f'all, about {seconds / 3600:.1f} hours, seed {config["seed"]}.',
+      f'all, about {hours:.1f} hours, seed {config["seed"]}.',
       '',
-      _curve(run),
+      _curve(_records(run)),
+      '',
+      'All settings:',
+      '',
+      f'    {json.dumps(kept, sort_keys=True)}',
       '',
     ]
   )
+
+
+def _route(runs: Sequence[pathlib.Path]) -> str:
+  """Name runs after one another: stages and pictures."""
+  words = []
+  for run in runs:
+    config, steps, batch, hours = _seen(run)
+    words.append(
+      f'{config["stage"]}, {steps * batch / 1000:.0f} thousand pictures, '
+      f'{60 * hours:.0f} min'
+    )
+  return '; then '.join(words)
+
+
+def _comparison(
+  routes: Sequence[tuple[Sequence[pathlib.Path], Mapping[str, Any]]],
+) -> str:
+  """Return the measures of several routes, a column each."""
+  lines = ['| measure |' + ''.join(f' {_route(runs)} |' for runs, _ in routes)]
+  lines.append('|---' * (len(routes) + 1) + '|')
+  for key in _COMPARED:
+    values = [results.get(key) for _, results in routes]
+    if all(value is None for value in values):
+      continue
+    cells = ['not found' if v is None else f'{v:.4g}' for v in values]
+    lines.append(f'| {key} | ' + ' | '.join(cells) + ' |')
+  return '\n'.join(lines)
 
 
 def _licences(manifest: Mapping[str, Any]) -> str:
@@ -88,26 +143,58 @@ def _licences(manifest: Mapping[str, Any]) -> str:
   return '\n'.join(lines)
 
 
+def _side(model: restore.Model) -> int:
+  """Return the side of a generator's pictures."""
+  own: Any = model.module.config
+  if isinstance(model.module, stylegan2.Generator):
+    return own.resolution
+  return own.superresolution.output_side
+
+
+def _introduction(models: Mapping[str, restore.Model]) -> str:
+  """Say what the networks are."""
+  sizes = ', '.join(f'{k} {_parameters(m):,}' for k, m in models.items())
+  first: Any = next(iter(models.values())).module
+  if isinstance(first, stylegan2.Generator):
+    title = 'People in two dimensions'
+    what = 'A small StyleGAN2 whose pictures show people who do not exist.'
+  else:
+    title = 'Source domain: rendered people'
+    what = 'A small EG3D whose scenes are heads of people who do not exist.'
+  return f"""# {title}
+
+{what} Parameters: {sizes}; stored in half precision under the reference's key
+names."""
+
+
 def card(
   models: Mapping[str, restore.Model],
   runs: Sequence[pathlib.Path],
   manifest: Mapping[str, Any],
   results: Mapping[str, Any],
+  others: Sequence[tuple[Sequence[pathlib.Path], Mapping[str, Any]]] = (),
 ) -> str:
   """Return the model card as Markdown.
 
   Args:
-    models: networks that are passed on.
+    models: networks that are passed on, the generator first.
     runs: work folders, in the order of training.
     manifest: of the data, `manifest.json`.
     results: of `evaluate_source`, `results.json`.
+    others: work folders and results of other routes, to compare.
   """
-  sizes = ', '.join(f'{k} {_parameters(m):,}' for k, m in models.items())
   recipe = json.dumps(manifest['recipe'], sort_keys=True)
-  return f"""# Source domain: rendered people
+  routes = ''
+  if others:
+    routes = f"""
+Other routes to the same networks, measured in the same way; the first is this
+one. What found too few faces to be measured is left open.
 
-A small EG3D whose scenes are heads of people who do not exist. Parameters:
-{sizes}; stored in half precision under the reference's key names.
+{_comparison([(runs, results), *others])}
+"""
+  return f"""{_introduction(models)}
+
+![Generated people](samples.png)
 
 ## Data
 
@@ -122,6 +209,8 @@ The weights may be used like the package itself.
 ## Training
 
 {chr(10).join(_run(pathlib.Path(run)) for run in runs)}
+![Curves](curves.png)
+
 ## Measured
 
 `python -m experiments.evaluate_source`; `data` is the same measure of the
@@ -129,13 +218,33 @@ data's own pictures. The Frechet distance is on this package's identity
 network: it is not an FID.
 
 {source_metrics.table(dict(results))}
-
+{routes}
 ## Limits
 
-The people are as varied as the renderer's, no more; pictures have 64 pixels a
-side before white. Trained on two CPU cores: more steps, planes and pixels
-sharpen it.
+The people are as varied as the renderer's, no more, and stand before white;
+pictures have {_side(next(iter(models.values())))} pixels a side. What more
+compute would buy: larger pictures and wider planes (`channels`, `rendering`),
+more samples of a ray, and a longer game against the discriminator, which is
+what sharpens skin and hair.
 """
+
+
+def read_route(
+  text: str,
+) -> tuple[list[pathlib.Path], dict[str, Any]]:
+  """Read 'results.json=run[+run...]': another route to compare.
+
+  Args:
+    text: the file of `evaluate_source`, and the work folders in order.
+
+  Raises:
+    FileNotFoundError, ValueError: no such file, or another form.
+  """
+  results, sign, runs = text.partition('=')
+  if not sign or not runs:
+    raise ValueError(f'route {text!r} is not like results.json=out/run')
+  folders = [pathlib.Path(run) for run in runs.split('+')]
+  return folders, _read_json(pathlib.Path(results))
 
 
 def bundle(
@@ -143,8 +252,10 @@ def bundle(
   runs: Sequence[files.PathLike],
   data: files.PathLike,
   results: files.PathLike,
+  others: Sequence[str] = (),
+  networks: Sequence[str] = (),
 ) -> None:
-  """Write networks in half precision and their card.
+  """Write networks in half precision, their card, samples and curves.
 
   Args:
     folder: where to.
@@ -152,6 +263,8 @@ def bundle(
       taken.
     data: folder of the pictures, with its manifest.
     results: file of `evaluate_source`.
+    others: other routes to compare, see `read_route`.
+    networks: names of those to pack, all when empty.
 
   Raises:
     FileNotFoundError, ValueError: a run is not there or not finished, or a
@@ -159,11 +272,15 @@ def bundle(
   """
   folder, last = pathlib.Path(folder), pathlib.Path(runs[-1])
   models = checkpoints.load_all(last / 'model')
+  if unknown := sorted(set(networks) - set(models)):
+    raise ValueError(f'{last} has no {unknown[0]}, only {", ".join(models)}')
+  models = {k: models[k] for k in networks or models}
   content = card(
     models,
     [pathlib.Path(run) for run in runs],
     _read_json(pathlib.Path(data) / 'manifest.json'),
     _read_json(pathlib.Path(results)),
+    [read_route(text) for text in others],
   )
   checkpoints.pack(folder, models)
   for path in folder.glob('*.safetensors'):
@@ -172,4 +289,7 @@ def bundle(
         f'{path} has {path.stat().st_size / 2**20:.1f} MiB, more than 16: '
         'take fewer channels'
       )
+  sheet = source_pictures.crowd(checkpoints.load(folder), _SEEDS, psi=1.0)
+  source_pictures.save_sheet(folder / 'samples.png', sheet, times=1)
+  figures.save_curves(folder / 'curves.png', _records(last), _CURVES)
   files.write_text(folder / 'README.md', content)

@@ -7,7 +7,7 @@ network that finds faces or compares them has errors of its own.
 Shapes: N pictures, V views, H side of an image, S of the rendering.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import dataclasses
 import pathlib
 import time
@@ -21,13 +21,15 @@ import numpy as np
 from maskjax.avatar import source_pictures
 from maskjax.data import source_batches
 from maskjax.evaluation import gan_metrics
-from maskjax.gan import autodecoder, eg3d, restore
+from maskjax.gan import autodecoder, eg3d, restore, stylegan2
 from maskjax.training import files, progress
 
 # Side that faces are looked for at: at 64 pixels they are too small.
 _LOOKED_AT = 256
 _YAWS = (-30.0, -15.0, 0.0, 15.0, 30.0)
 _COVERED = 0.9
+# From pictures, uint8, to a row of features each.
+Look = Callable[[np.ndarray], np.ndarray]
 # Share of faces that must be found to measure anything on them.
 _FOUND = 0.25
 
@@ -170,31 +172,39 @@ def truth(
   return np.asarray(alpha), axis_depth(depth, camera)
 
 
-def distributions(made: Made, real: np.ndarray) -> dict[str, float]:
+def distributions(
+  made: np.ndarray, real: np.ndarray, look: Look | None = None
+) -> dict[str, float]:
   """Compare generated pictures with as many real ones.
 
   Args:
-    made: generated.
+    made: uint8, generated.
     real: uint8, the same number; of twice as many, the second half tells how
       far real pictures are from each other.
+    look: Inception's features of pictures, see `inception.extractor`.
 
   Returns:
     'face_frechet' (on the identity network's features: not an FID),
-    'face_frechet_real', 'precision' and 'recall'.
+    'precision' and 'recall'; with `look` also 'fid' and 'kid'. Distances
+    between real pictures have the same names and '_real'.
   """
-  count = len(made.image)
-  fake = gan_metrics.face_features(made.image)
-  true = gan_metrics.face_features(real)
-  shared = gan_metrics.precision_recall(true[:count], fake)
-  values = {
-    'face_frechet': gan_metrics.frechet_distance(true[:count], fake),
-    'precision': float(shared.precision),
-    'recall': float(shared.recall),
-  }
-  if len(true) >= 2 * count:
-    values['face_frechet_real'] = gan_metrics.frechet_distance(
-      true[:count], true[count : 2 * count]
-    )
+  count, values = len(made), {}
+  pairs = {'': made}
+  if len(real) >= 2 * count:
+    pairs['_real'] = real[count : 2 * count]
+  true = gan_metrics.face_features(real[:count])
+  for ending, images in pairs.items():
+    rows = gan_metrics.face_features(images)
+    values[f'face_frechet{ending}'] = gan_metrics.frechet_distance(true, rows)
+    shared = gan_metrics.precision_recall(true, rows)
+    values[f'precision{ending}'] = float(shared.precision)
+    values[f'recall{ending}'] = float(shared.recall)
+  if look is not None:
+    true = look(real[:count])
+    for ending, images in pairs.items():
+      rows = look(images)
+      values[f'fid{ending}'] = gan_metrics.frechet_distance(true, rows)
+      values[f'kid{ending}'] = gan_metrics.kernel_distance(true, rows)
   return values
 
 
@@ -301,52 +311,96 @@ def turned_people(
   return values
 
 
+def _timed(make_all: Callable[[], Any]) -> tuple[Any, float]:
+  """Return what is made, and the seconds that it took."""
+  begun = time.monotonic()
+  return make_all(), time.monotonic() - begun
+
+
+def _flat_pictures(
+  model: restore.Model, z: np.ndarray, request: Request
+) -> np.ndarray:
+  """Generate uint8 pictures in two dimensions, in batches."""
+  parts = []
+  with progress.bar(len(z), keys=(), name='pictures') as report:
+    for numbers, new in _parts(len(z), request.batch):
+      images = source_pictures.flat_images(
+        model.module, model.variables, jnp.asarray(z[numbers]), request.psi
+      )
+      parts.append(source_pictures.image_bytes(images)[:new])
+      report(min(int(numbers[0]) + request.batch, len(z)), {})
+  return np.concatenate(parts)
+
+
+def _check_generator(model: restore.Model, data: source_batches.SourceData):
+  """Raise ValueError unless the network makes pictures as large as the data."""
+  generator: Any = model.module
+  if isinstance(generator, eg3d.EG3D):
+    side = generator.config.superresolution.output_side
+  elif isinstance(generator, stylegan2.Generator):
+    side = generator.config.resolution
+  else:
+    raise ValueError('the checkpoint is no generator of pictures')
+  if data.image.shape[2] != side:
+    raise ValueError(
+      f'the data has pictures of {data.image.shape[2]} pixels, the generator '
+      f'makes {side}'
+    )
+
+
 def measure(
   model: restore.Model,
   data: source_batches.SourceData,
   codes: np.ndarray | None,
   request: Request,
+  look: Look | None = None,
 ) -> dict[str, float]:
-  """Measure a generator.
+  """Measure a generator; one without cameras by its pictures alone.
+
+  What cannot be measured, such as the turn of faces that are not found, is
+  left out.
 
   Args:
-    model: EG3D.
+    model: EG3D or StyleGAN2.
     data: the people that it learnt from.
     codes: mean latents of their scenes, None for a generator that has none.
     request: how much.
+    look: Inception's features of pictures, for FID and KID.
 
   Raises:
-    ValueError: no EG3D generator, or data of another size.
+    ValueError: no generator, or data of another size.
   """
+  _check_generator(model, data)
   generator: Any = model.module
-  if not isinstance(generator, eg3d.EG3D):
-    raise ValueError('the checkpoint is no EG3D generator: it has no scenes')
-  if data.image.shape[2] != generator.config.superresolution.output_side:
-    raise ValueError(
-      f'the data has pictures of {data.image.shape[2]} pixels, the generator '
-      f'makes {generator.config.superresolution.output_side}'
-    )
+  flat = isinstance(generator, stylegan2.Generator)
   rng = np.random.default_rng(request.seed)
-  flat = data.image.reshape(-1, *data.image.shape[2:])
-  order = rng.permutation(len(flat))[: 2 * request.pictures]
-  count = min(request.pictures, len(flat))
-  camera = data.camera.reshape(-1, 25)[order[:count]]
-  z = rng.standard_normal((count, generator.config.backbone.z_dim))
-  begun = time.monotonic()
-  made = make(
-    model, z.astype(np.float32), camera, batch=request.batch, psi=request.psi
-  )
-  seconds = time.monotonic() - begun
-  alpha, depth = truth(data, order[:count], made.depth.shape[1])
+  real = data.image.reshape(-1, *data.image.shape[2:])
+  order = rng.permutation(len(real))[: 2 * request.pictures]
+  count = min(request.pictures, len(real))
+  size = (generator.config if flat else generator.config.backbone).z_dim
+  z = rng.standard_normal((count, size)).astype(np.float32)
+  if flat:
+    images, seconds = _timed(lambda: _flat_pictures(model, z, request))
+  else:
+    camera = data.camera.reshape(-1, 25)[order[:count]]
+    batch, psi = request.batch, request.psi
+    made, seconds = _timed(lambda: make(model, z, camera, batch=batch, psi=psi))
+    images = made.image
   values: dict[str, float] = {
     'pictures': count,
     'seconds_per_1000': 1000 * seconds / count,
-    **distributions(made, flat[order]),
+    **distributions(images, real[order], look),
+  }
+  if flat:
+    return values
+  alpha, depth = truth(data, order[:count], made.depth.shape[1])
+  # A network that has just begun may make fog, which has no depth.
+  if (made.alpha > _COVERED).any():
     # Of new people nobody knows the depth: how much less it varies than that
     # of the data's people from the same cameras.
-    'flatness': 1 - relief(made.depth, made.alpha) / relief(depth, alpha),
-    **turned_people(model, data, request),
-  }
+    lost = 1 - relief(made.depth, made.alpha) / relief(depth, alpha)
+    values['flatness'] = lost
+  values |= turned_people(model, data, request)
   if codes is not None:
     values |= known_depth(model, codes, data, request)
   return values

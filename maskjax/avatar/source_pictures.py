@@ -172,10 +172,20 @@ def save_sheet(
   media.save_png(path, sheet)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _flat(generator, variables, z):
-  """Make images of a two-dimensional generator."""
-  ws = generator.apply(variables, z, method='map', truncation_psi=PSI)
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def flat_images(generator, variables, z, psi=None):
+  """Make images of a two-dimensional generator without chance.
+
+  Args:
+    generator: StyleGAN2.
+    variables: its weights and buffers.
+    z: latents, f32[n, z].
+    psi: truncation; None for none.
+
+  Returns:
+    f32[n, h, h, 3] in about [-1, 1].
+  """
+  ws = generator.apply(variables, z, method='map', truncation_psi=psi)
   return generator.apply(variables, ws, method='synthesize').image
 
 
@@ -184,18 +194,62 @@ def flat_samples(
   variables: Any,
   seeds: Sequence[int],
   columns: int = 8,
+  psi: float = PSI,
 ) -> UInt8[np.ndarray, 'y x 3']:
   """Draw images of a two-dimensional generator."""
   z = seed_latents(seeds, generator.config.z_dim)
-  images = image_bytes(_flat(generator, variables, z))
+  images = image_bytes(flat_images(generator, variables, z, psi))
   return grid(list(images.reshape(-1, columns, *images.shape[1:])))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _from_latents(generator, variables, ws):
+  """Make images of w in two dimensions."""
+  return generator.apply(variables, ws, method='synthesize').image
+
+
+def flat_walk(
+  generator: stylegan2.Generator,
+  variables: Any,
+  seeds: Sequence[int],
+  frames: int,
+  psi: float = PSI,
+) -> UInt8[np.ndarray, 'n h h 3']:
+  """Draw images on the way from seed to seed and back.
+
+  Args:
+    generator: StyleGAN2.
+    variables: its weights and buffers.
+    seeds: of the latents.
+    frames: between two seeds.
+    psi: truncation; 1 for none.
+  """
+  z = seed_latents(seeds, generator.config.z_dim)
+  ws = generator.apply(variables, z, method='map', truncation_psi=psi)
+  part = jnp.arange(frames) / frames
+  smooth = part * part * (3 - 2 * part)
+  films = []
+  for start, end in zip(ws, jnp.roll(ws, -1, 0)):
+    between = start + smooth[:, None, None] * (end - start)[None]
+    films.append(image_bytes(_from_latents(generator, variables, between)))
+  return np.concatenate(films)
 
 
 def crowd(
   model: restore.Model, seeds: Sequence[int], *, psi: float, rows: int = 8
 ) -> list[UInt8[np.ndarray, 'y x 3']]:
-  """Draw many people from five sides, in blocks of some rows."""
+  """Draw many people from five sides, in blocks of some rows.
+
+  Args:
+    model: EG3D; a StyleGAN2 draws them once each.
+    seeds: of the latents, a multiple of `rows`.
+    psi: truncation; 1 for none.
+    rows: of a block.
+  """
   generator: Any = model.module
+  if isinstance(generator, stylegan2.Generator):
+    columns = len(seeds) // rows
+    return [flat_samples(generator, model.variables, seeds, columns, psi)]
   parts = [seeds[i : i + rows] for i in range(0, len(seeds), rows)]
   width = generator.config.superresolution.output_side * len(YAWS)
   return [

@@ -3,7 +3,8 @@
 `decoder` fits EG3D to people whose cameras and depth are known
 (`gan.autodecoder`); `adversarial` goes on, or begins, with the game of
 `gan.training`; so does `stylegan2`, in two dimensions. All share the loop:
-deterministic batches, checkpoints, metrics, progress, pictures on the way.
+deterministic batches, checkpoints, metrics, progress, and on the way sheets,
+a film from person to person, and how good the pictures are.
 """
 
 import functools
@@ -14,14 +15,15 @@ import jax
 import ml_collections
 import numpy as np
 
-from maskjax.avatar import source_pictures, source_stages
+from maskjax.avatar import source_metrics, source_pictures, source_stages
 from maskjax.data import source_batches
 from maskjax.evaluation import avatars
-from maskjax.gan import checkpoints, eg3d, restore
+from maskjax.gan import checkpoints, restore, stylegan2
 from maskjax.training import (
   checkpoint,
   files,
   loop,
+  media,
   parallel,
   progress,
 )
@@ -47,20 +49,42 @@ def _save_codes(folder: pathlib.Path, state: Any, data: Any) -> None:
 
 def _film(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
   """Write a walk from person to person."""
-  if not config.walk_frames:
+  if isinstance(model.module, stylegan2.Generator):
+    frames = source_pictures.flat_walk(
+      model.module, model.variables, _SEEDS, config.walk_frames
+    )
+    media.save_film(folder / 'walk.mp4', frames, frames_per_second=24)
     return
   request = avatars.Request(
     seeds=_SEEDS,
     what=('walk',),
-    psi=0.8,
+    psi=source_pictures.PSI,
     cutoff=None,
     frames=config.walk_frames,
   )
-  avatars.render(model, request, folder)
+  avatars.render(model, request, folder, say=lambda path: None)
+
+
+def _measure(
+  config: Any, model: restore.Model, state: Any, data: Any
+) -> dict[str, float]:
+  """Measure the averaged generator on a few pictures."""
+  codes = None
+  if config.stage == 'decoder':
+    codes = np.asarray(state.ema_params['codes'].mean)
+  request = source_metrics.Request(
+    pictures=config.measured,
+    scenes=max(config.measured // 10, 1),
+    identities=max(config.measured // 20, 2),
+  )
+  return source_metrics.measure(model, data, codes, request)
 
 
 def train(config: ml_collections.ConfigDict, directory: str) -> None:
   """Run a stage; `directory/model` holds the averaged generator so far.
+
+  Beside it are metrics.jsonl (losses), measures.jsonl (of
+  `source_metrics.measure`), samples/ and walk.mp4.
 
   Args:
     config: see configs/source.py.
@@ -82,7 +106,10 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
       'decay_steps',
       'checkpoint_every',
       'pictures_every',
+      'walk_every',
       'walk_frames',
+      'measure_every',
+      'measured',
       'data',
     ),
   )
@@ -104,8 +131,24 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
       _save_codes(folder / 'model', state, data)
     checkpoint.save(folder / 'checkpoints', number, state, keep=1)
 
+  def film(number, state):
+    del number
+    _film(config, stage.models(state)['G_ema'], folder)
+
   metrics_path = folder / 'metrics.jsonl'
-  metrics_lib.truncate(metrics_path, int(state.step))
+  measures_path = folder / 'measures.jsonl'
+  for path in (metrics_path, measures_path):
+    metrics_lib.truncate(path, int(state.step))
+
+  def measure(number, state):
+    values = _measure(config, stage.models(state)['G_ema'], state, data)
+    metrics_lib.append(measures_path, number, values)
+
+  periods = [
+    (config.pictures_every, draw),
+    (config.walk_every if config.walk_frames else 0, film),
+    (config.measure_every, measure),
+  ]
 
   def rate(number, values):
     values['images_per_second'] = stage.images / max(
@@ -125,10 +168,9 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
       log_every=config.log_every,
       checkpoint=save,
       checkpoint_every=config.checkpoint_every,
-      hooks=[loop.Hook(config.pictures_every, draw)],
+      hooks=[loop.Hook(every, call) for every, call in periods if every],
     )
   if outcome.reason == 'steps':
-    draw(outcome.step, outcome.state)
-    generator = stage.models(outcome.state)['G_ema']
-    if isinstance(generator.module, eg3d.EG3D):
-      _film(config, generator, folder)
+    for every, call in periods:
+      if every and outcome.step % every:
+        call(outcome.step, outcome.state)

@@ -1,4 +1,4 @@
-"""Figures of an evaluation of masks: what changed, for each kind or variant."""
+"""Figures: what masks changed in an evaluation, and curves of a training."""
 
 from collections.abc import Sequence
 import pathlib
@@ -145,4 +145,52 @@ def save_ablation(
     panel.set_xlabel(word)
   panels[1].set_xlim(0.0, 1.03)
   _label_rows(panels[0], list(named))
+  _save(figure, path)
+
+
+def save_curves(
+  path: files.PathLike, records: Sequence[Row], keys: Sequence[str]
+) -> None:
+  """Draw numbers of a training over its steps, a panel each.
+
+  Args:
+    path: ends in .png.
+    records: lines of `training.metrics.read`.
+    keys: what to draw; those that no record has are left out.
+
+  Raises:
+    ValueError: no record has any of them.
+  """
+  shown = [key for key in keys if any(key in record for record in records)]
+  if not shown:
+    raise ValueError(f'no record has {", ".join(keys)}: nothing to draw')
+  columns = min(len(shown), 3)
+  rows = -(-len(shown) // columns)
+  figure = figure_lib.Figure(
+    figsize=(3.4 * columns, 2.4 * rows), dpi=100, layout='constrained'
+  )
+  canvas: backend_bases.FigureCanvasBase = backend_agg.FigureCanvasAgg(figure)
+  del canvas  # the figure holds it
+  panels = figure.subplots(rows, columns, squeeze=False).ravel()
+  for panel in panels[len(shown) :]:
+    panel.set_axis_off()
+  for panel, key in zip(panels, shown):
+    points = [(r['step'], r[key]) for r in records if r.get(key) is not None]
+    steps, values = np.array(points, np.float64).T
+    # The line is a mean of what is near; single numbers are behind it.
+    width = max(len(values) // 40, 1)
+    kernel = np.ones(width)
+    smooth = np.convolve(values, kernel, 'same')
+    smooth /= np.convolve(np.ones_like(values), kernel, 'same')
+    panel.plot(steps, values, color=_START, linewidth=0.7, alpha=0.5)
+    panel.plot(steps, smooth, color=_BETTER, linewidth=1.6)
+    if values.min() > 0 and values.max() > 20 * values.min():
+      panel.set_yscale('log')
+    panel.set_title(key, fontsize=9, color=_INK)
+    panel.tick_params(labelsize=7)
+    panel.grid(color='#e4e6e8')
+    panel.set_axisbelow(True)
+    panel.spines[['top', 'right']].set_visible(False)
+  for panel in panels[max(len(shown) - columns, 0) : len(shown)]:
+    panel.set_xlabel('step', fontsize=8)
   _save(figure, path)

@@ -51,6 +51,7 @@ def _bar(
     file=file,
     bar_format=layout,
     dynamic_ncols=True,
+    leave=None,  # One bar inside another goes when it is full.
   ) as bar:
 
     def report(step: int, values: Mapping[str, Any]) -> None:

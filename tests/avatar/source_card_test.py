@@ -34,11 +34,22 @@ def run(tmp_path):
 
 def test_card_and_weights_are_packed(run, tmp_path):
   out = tmp_path / 'out'
-  source_card.bundle(out, [run], tmp_path / 'data', tmp_path / 'results.json')
+  other = tmp_path / 'other.json'
+  files.write_json(other, {'yaw_error': 7.5, 'face_frechet': 0.25})
+  source_card.bundle(
+    out,
+    [run],
+    tmp_path / 'data',
+    tmp_path / 'results.json',
+    others=[f'{other}={run}+{run}'],
+  )
   text = (out / 'README.md').read_text()
   for words in (
-    '20,000 pictures', 'CC0', '200 steps of 4 pictures', 'about 1.8 hours',
-    '| 200 | 0.005 | 0.1 |', '| yaw_error | 2.5 |',
+    '20,000 pictures', 'CC0', '200 steps of 4 pictures', 'about 2.0 hours',
+    '| 200 | 0.005 | 0.1 |', '| yaw_error | 2.5 |', '| yaw_error | 2.5 | 7.5 |',
+    '| face_frechet | not found | 0.25 |', '16 pixels a side',
+    '| decoder, 1 thousand pictures, 120 min | decoder, 1 thousand pictures, '
+    '120 min; then decoder', '"learning_rate": 0.02',
   ):  # fmt: skip
     assert words in text, words
   assert str(tmp_path) not in text
@@ -49,6 +60,8 @@ def test_card_and_weights_are_packed(run, tmp_path):
     dict(packed.variables),
     dict(saved.variables),
   )
+  for name in ('samples.png', 'curves.png'):
+    assert (out / name).stat().st_size > 1000
   assert json.loads((out / 'config.json').read_text())['networks'].keys() == {
     'G_ema'
   }
@@ -63,3 +76,13 @@ def test_files_that_are_too_large_and_missing_results_are_refused(
   monkeypatch.setattr(source_card, '_LIMIT', 100)
   with pytest.raises(ValueError, match='take fewer channels'):
     source_card.bundle(out, [run], data, tmp_path / 'results.json')
+
+
+def test_routes_and_networks_that_are_none_are_refused(run, tmp_path):
+  inputs = tmp_path / 'out', [run], tmp_path / 'data', tmp_path / 'results.json'
+  with pytest.raises(ValueError, match='not like'):
+    source_card.bundle(*inputs, others=['out/run'])
+  with pytest.raises(FileNotFoundError, match=r'none\.json'):
+    source_card.bundle(*inputs, others=[f'{tmp_path}/none.json=out/run'])
+  with pytest.raises(ValueError, match='has no D, only G_ema'):
+    source_card.bundle(*inputs, networks=['D'])

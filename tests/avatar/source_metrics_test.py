@@ -113,6 +113,44 @@ def test_codes_of_other_data_are_refused(tmp_path):
     source_metrics.read_codes(tmp_path, 4)
 
 
+def test_pictures_of_the_same_kind_are_nearer_and_inception_is_asked():
+  rng = np.random.default_rng(0)
+
+  def faces(low, high):
+    colour = rng.integers(low, high, (12, 1, 1, 3))
+    return np.broadcast_to(colour, (12, 16, 16, 3)).astype(np.uint8)
+
+  real = np.concatenate([faces(0, 60), faces(0, 60)])
+  other = faces(190, 255)
+  means = lambda x: x.reshape(len(x), -1, 3).mean(1)  # noqa: E731
+  values = source_metrics.distributions(other, real, means)
+  assert values['face_frechet'] > values['face_frechet_real']
+  assert values['fid'] > 1000 > values['fid_real']
+  assert values['kid'] > values['kid_real']
+  assert 0 <= values['precision'] <= values['precision_real'] <= 1
+  plain = source_metrics.distributions(other, real[:12])
+  assert plain.keys() == {'face_frechet', 'precision', 'recall'}
+  assert plain['face_frechet'] == values['face_frechet']
+
+
+def test_a_generator_without_cameras_is_measured_by_its_pictures():
+  config = source.get_config('tiny_stylegan2')
+  config.channels = (8, 8, 8)
+  flat = players.initialize(
+    jax.random.key(0), source_networks.flat_generator(config)
+  )
+  request = source_metrics.Request(pictures=8, batch=3)
+  values = source_metrics.measure(flat, DATA, None, request)
+  assert values.keys() == {
+    'pictures', 'seconds_per_1000', 'face_frechet', 'precision', 'recall',
+  }  # fmt: skip
+  judge = players.initialize(
+    jax.random.key(0), source_networks.discriminator(config, True)
+  )
+  with pytest.raises(ValueError, match='no generator'):
+    source_metrics.measure(judge, DATA, None, request)
+
+
 def test_bad_requests_are_refused(model):
   with pytest.raises(ValueError, match='identities must be at least 2'):
     source_metrics.Request(identities=1)

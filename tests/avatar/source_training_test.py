@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from configs import source
-from maskjax.avatar import source_training
+from maskjax.avatar import source_metrics, source_training
+from maskjax.data import source_batches
 from maskjax.gan import checkpoints, eg3d, stylegan2
 from maskjax.training import checkpoint, metrics
 from tests.avatar import source_people
@@ -28,7 +29,7 @@ def data(tmp_path_factory):
 
 def tiny(data, stage='tiny', **fields):
   config = source.get_config(stage)
-  config.update(data=str(data), walk_frames=0)
+  config.update(data=str(data), walk_frames=0, measure_every=0)
   config.update(fields)
   return config
 
@@ -43,8 +44,24 @@ def leaves(folder):
 @pytest.fixture(scope='module')
 def trained(data, tmp_path_factory):
   folder = tmp_path_factory.mktemp('decoder') / 'run'
-  source_training.train(tiny(data, walk_frames=2), str(folder))
+  # The film is made on the way, the measures at the end.
+  fields = {'walk_frames': 2, 'walk_every': 1, 'measure_every': 3}
+  source_training.train(tiny(data, **fields), str(folder))
   return folder
+
+
+def test_measures_are_those_of_the_averaged_model(trained, data):
+  (line,) = metrics.read(trained / 'measures.jsonl')
+  assert line.pop('step') == 2
+  shards = source_batches.load(data)
+  values = source_metrics.measure(
+    checkpoints.load(trained / 'model'),
+    shards,
+    source_metrics.read_codes(trained / 'model', 4),
+    source_metrics.Request(pictures=8, scenes=1, identities=2),
+  )
+  del values['seconds_per_1000'], line['seconds_per_1000']
+  assert values == pytest.approx(line, rel=1e-4)
 
 
 def test_a_run_leaves_model_codes_sheets_film_and_curves(trained):
@@ -105,11 +122,12 @@ def test_the_side_of_the_rendering_moves_in_buckets(data, tmp_path):
 
 
 def test_two_dimensions_through_the_same_loop(data, tmp_path):
-  config = tiny(data, 'tiny_stylegan2', channels=(8, 8, 8))
+  config = tiny(data, 'tiny_stylegan2', channels=(8, 8, 8), walk_frames=2)
   source_training.train(config, str(tmp_path))
   model = checkpoints.load(tmp_path / 'model')
   assert isinstance(model.module, stylegan2.Generator)
   assert (tmp_path / 'samples' / 'step_0000002.png').exists()
+  assert (tmp_path / 'walk.mp4').stat().st_size > 100
   assert 'path' in metrics.read(tmp_path / 'metrics.jsonl')[-1]
 
 

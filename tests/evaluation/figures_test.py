@@ -2,6 +2,7 @@
 
 import numpy as np
 from PIL import Image
+import pytest
 
 from maskjax.evaluation import figures
 
@@ -42,3 +43,19 @@ def test_ablation(tmp_path):
   figures.save_ablation(path, rows, fall_percent=40.0)
   with Image.open(path) as image:
     assert image.size[0] == 1200
+
+
+def test_curves(tmp_path):
+  records = [
+    {'step': step, 'loss': 1 / step, 'found': None if step < 50 else 0.5}
+    for step in range(1, 101)
+  ]
+  path = tmp_path / 'curves.png'
+  figures.save_curves(path, records, ('loss', 'found', 'none'))
+  with Image.open(path) as file:
+    image = np.asarray(file.convert('RGB')).astype(int)
+  assert image.shape[1] == 680  # Two panels: nothing is drawn of 'none'.
+  for half in (image[:, :340], image[:, 340:]):
+    assert (np.abs(half - (0x1A, 0x7F, 0x5A)).sum(-1) < 20).any()
+  with pytest.raises(ValueError, match='no record has none'):
+    figures.save_curves(path, records, ('none',))
