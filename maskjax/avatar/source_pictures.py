@@ -230,7 +230,7 @@ def flat_walk(
   smooth = part * part * (3 - 2 * part)
   films = []
   for start, end in zip(ws, jnp.roll(ws, -1, 0)):
-    between = start + smooth[:, None, None] * (end - start)[None]
+    between = start[None] + smooth[:, None, None] * (end - start)[None]
     films.append(image_bytes(_from_latents(generator, variables, between)))
   return np.concatenate(films)
 
