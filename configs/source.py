@@ -71,8 +71,8 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.learning_rate = 2e-2
   config.codes_rate = 1e-2
   config.warmup_steps = 50
-  # The rates fall to zero over the last steps.
-  config.decay_steps = 2500
+  # The rates fall to zero over the last steps: sharpness comes then.
+  config.decay_steps = 3950
   config.ema_decay = 0.998
 
   config.checkpoint_every = 500
@@ -91,7 +91,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.game = ml_collections.ConfigDict()
   config.game.generator_rate = 1e-3
   config.game.discriminator_rate = 2e-3
-  config.game.r1_gamma = 0.3
+  config.game.r1_gamma = 0.1
   config.game.density_weight = 0.25
   config.game.average_kimg = 5.0
   config.game.blur_sigma = 0.0  # pixels; for one that begins from nothing
@@ -118,7 +118,6 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   if stage == 'stylegan2':
     config.steps = 10_000
     config.game.generator_rate = 2.5e-3
-    config.game.r1_gamma = 0.1
     config.game.augment_kimg = 500.0
   if stage.startswith('tiny'):
     _shrink(config)

@@ -22,6 +22,7 @@ _RESULTS = flags.DEFINE_string(
 )
 _OTHERS = flags.DEFINE_list('others', [], 'RESULTS=RUN[+RUN], ...')
 _NETWORKS = flags.DEFINE_list('networks', [], 'Of the last run; empty: all.')
+_NOTE = flags.DEFINE_string('note', '', 'For the card, on the training.')
 _OUT = flags.DEFINE_string('out', 'maskjax/assets/source', 'Where to.')
 
 
@@ -35,6 +36,7 @@ def main(argv: list[str]) -> None:
     _RESULTS.value,
     _OTHERS.value,
     _NETWORKS.value,
+    _NOTE.value,
   )
   print(_OUT.value)
 

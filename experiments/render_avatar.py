@@ -1,12 +1,14 @@
 r"""Render the scenes of an EG3D generator: pictures, depth, meshes, films.
 
-  python -m experiments.render_avatar --checkpoint=DIR --seeds=0-3 --out=OUT \
-    [--what=image,depth,mesh,turntable,walk] [--format=obj] [--level=10]
+  python -m experiments.render_avatar --seeds=0-3 --out=OUT \
+    [--checkpoint=DIR] [--what=image,depth,mesh,turntable,walk] \
+    [--format=obj] [--level=10]
 
-DIR is a folder of `experiments.import_checkpoint` (or the snapshot itself).
-Leaves, for each seed, a picture, the depth (.png to look at, .npy in units of
-the scene), a mesh with colours, and a film around the head; walk.mp4 goes
-from seed to seed. Meshes are GLB (metres), OBJ or PLY.
+DIR is a folder of `experiments.import_checkpoint` (or the snapshot itself), or
+the model folder of a training; without it the small generator that comes with
+the package is taken. Leaves, for each seed, a picture, the depth (.png to look
+at, .npy in units of the scene), a mesh with colours, and a film around the
+head; walk.mp4 goes from seed to seed. Meshes are GLB (metres), OBJ or PLY.
 """
 
 import pathlib
@@ -17,9 +19,10 @@ from maskjax.evaluation import avatars
 from maskjax.gan import checkpoints
 from maskjax.training import flags as flags_lib
 from maskjax.training import parallel
+from maskjax.weights import bundled
 
 _CHECKPOINT = flags.DEFINE_string(
-  'checkpoint', None, 'Folder or snapshot.', required=True
+  'checkpoint', None, 'Folder or snapshot; the bundled one without.'
 )
 _SEEDS = flags.DEFINE_string('seeds', '0-3', 'Seeds: 0-3 or 1,5,7.')
 _OUT = flags.DEFINE_string('out', 'avatars', 'Folder of the files.')
@@ -54,7 +57,7 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 def _model():
   """Read the generator."""
-  path = pathlib.Path(_CHECKPOINT.value)
+  path = pathlib.Path(_CHECKPOINT.value or bundled.bundled_path('source'))
   if path.is_dir():
     return checkpoints.load(path, _NETWORK.value)
   models = checkpoints.read_reference(path)

@@ -173,6 +173,7 @@ def card(
   manifest: Mapping[str, Any],
   results: Mapping[str, Any],
   others: Sequence[tuple[Sequence[pathlib.Path], Mapping[str, Any]]] = (),
+  note: str = '',
 ) -> str:
   """Return the model card as Markdown.
 
@@ -182,6 +183,7 @@ def card(
     manifest: of the data, `manifest.json`.
     results: of `evaluate_source`, `results.json`.
     others: work folders and results of other routes, to compare.
+    note: what else is to be known of the training.
   """
   recipe = json.dumps(manifest['recipe'], sort_keys=True)
   routes = ''
@@ -209,6 +211,8 @@ The weights may be used like the package itself.
 ## Training
 
 {chr(10).join(_run(pathlib.Path(run)) for run in runs)}
+{note}
+
 ![Curves](curves.png)
 
 ## Measured
@@ -254,6 +258,7 @@ def bundle(
   results: files.PathLike,
   others: Sequence[str] = (),
   networks: Sequence[str] = (),
+  note: str = '',
 ) -> None:
   """Write networks in half precision, their card, samples and curves.
 
@@ -265,6 +270,7 @@ def bundle(
     results: file of `evaluate_source`.
     others: other routes to compare, see `read_route`.
     networks: names of those to pack, all when empty.
+    note: for the card.
 
   Raises:
     FileNotFoundError, ValueError: a run is not there or not finished, or a
@@ -281,6 +287,7 @@ def bundle(
     _read_json(pathlib.Path(data) / 'manifest.json'),
     _read_json(pathlib.Path(results)),
     [read_route(text) for text in others],
+    note,
   )
   checkpoints.pack(folder, models)
   for path in folder.glob('*.safetensors'):

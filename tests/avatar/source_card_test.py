@@ -42,6 +42,7 @@ def test_card_and_weights_are_packed(run, tmp_path):
     tmp_path / 'data',
     tmp_path / 'results.json',
     others=[f'{other}={run}+{run}'],
+    note='Rates fell later.',
   )
   text = (out / 'README.md').read_text()
   for words in (
@@ -49,7 +50,7 @@ def test_card_and_weights_are_packed(run, tmp_path):
     '| 200 | 0.005 | 0.1 |', '| yaw_error | 2.5 |', '| yaw_error | 2.5 | 7.5 |',
     '| face_frechet | not found | 0.25 |', '16 pixels a side',
     '| decoder, 1 thousand pictures, 120 min | decoder, 1 thousand pictures, '
-    '120 min; then decoder', '"learning_rate": 0.02',
+    '120 min; then decoder', '"learning_rate": 0.02', 'Rates fell later.',
   ):  # fmt: skip
     assert words in text, words
   assert str(tmp_path) not in text
