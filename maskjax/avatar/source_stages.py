@@ -40,7 +40,7 @@ class Stage(NamedTuple):
 
   Attributes:
     state: the first state.
-    step: `step(state, rng, batch)`, on all devices.
+    step: `step(state, rng, batch)`, on all devices, of what `batches` gives.
     batches: from the number of finished steps to a batch.
     images: of a batch.
     models: from a state to the networks to save.
@@ -218,8 +218,11 @@ def _game_batches(
   config: ml_collections.ConfigDict,
   data: source_batches.SourceData,
   own_side: int | None,
-) -> Callable[[int], players.GANBatch]:
-  """Return the batches of a game; the rendering's side moves in buckets."""
+) -> Callable[[int], tuple[int, players.GANBatch]]:
+  """Return the batches of a game, numbered.
+
+  The rendering's side moves in buckets.
+  """
 
   def batch(step):
     drawn = source_batches.draw_pairs(
@@ -230,7 +233,7 @@ def _game_batches(
       cameras=own_side is not None,
     )
     if own_side is None:
-      return drawn
+      return step, drawn
     side = schedules.raw_resolution(
       step * config.batch,
       start=config.raw_start,
@@ -239,9 +242,9 @@ def _game_batches(
       sides=tuple(config.raw_sides),
     )
     if side == own_side:
-      return drawn
+      return step, drawn
     raw = np.asarray(resize.resize(jnp.asarray(drawn.image), side))
-    return drawn._replace(raw=raw)
+    return step, drawn._replace(raw=raw)
 
   return batch
 
@@ -267,8 +270,16 @@ def game_stage(
   side = own.resolution if flat else own.superresolution.output_side
   _check_size(config, side, data)
   settings = game_config(config, flat)
-  step = training.make_gan_step(module, judge.module, settings)
   devices = parallel.usable_devices(config.batch)
+
+  @functools.cache
+  def program(lazy):
+    step = training.make_gan_step(module, judge.module, settings, lazy=lazy)
+    return parallel.data_parallel(step, devices=devices, donate=True)
+
+  def step(state, rng, numbered):
+    number, batch = numbered
+    return program(players.due(module, settings, number))(state, rng, batch)
 
   def models(state):
     return {
@@ -287,7 +298,7 @@ def game_stage(
 
   return Stage(
     players.create(generator, judge, settings),
-    parallel.data_parallel(step, devices=devices, donate=True),
+    step,
     _game_batches(config, data, None if flat else own.rendering_resolution),
     config.batch,
     lambda state: jax.device_get(models(state)),

@@ -179,6 +179,33 @@ def lazy(generator: nn.Module, config: GANConfig) -> tuple[float, int]:
   return config.path_weight, config.path_every
 
 
+class Lazy(NamedTuple):
+  """Which regularisations a step has.
+
+  Attributes:
+    generator: density of EG3D or path lengths of StyleGAN2.
+    discriminator: R1.
+  """
+
+  generator: bool = True
+  discriminator: bool = True
+
+
+def due(generator: nn.Module, config: GANConfig, step: int) -> Lazy:
+  """Return the regularisations of a step.
+
+  Args:
+    generator: network.
+    config: of the training.
+    step: number of finished steps.
+  """
+  weight, every = lazy(generator, config)
+  return Lazy(
+    bool(weight) and step % every == 0,
+    bool(config.r1_gamma) and step % config.r1_every == 0,
+  )
+
+
 def optimizers(generator: nn.Module, config: GANConfig) -> Optimizers:
   """Return the optimisers of the reference.
 

@@ -4,8 +4,10 @@
 function `step(state, rng, batch, axis_name=None) -> (state, metrics)`, to be
 jitted or given to `training.parallel.data_parallel`. A step updates the
 generator, now and then regularises it, updates the discriminator, now and
-then regularises it, and moves the averages, in the reference's order. Lazy
-parts are branches of one program, chosen on the device.
+then regularises it, and moves the averages, in the reference's order. A step
+with a lazy part and one without are two programs, chosen on the host by the
+number of the step (`players.due`): XLA compiles a branch on the device badly
+for CPUs, where its convolutions take twenty times as long.
 
 The side of the raw rendering is the side of `batch.raw`, or the config's: a
 new side is a new compilation, so move through few (`schedules.raw_resolution`).
@@ -401,6 +403,7 @@ def make_gan_step(
   config: players.GANConfig | None = None,
   *,
   tx: players.Optimizers | None = None,
+  lazy: players.Lazy | None = None,
 ) -> Step:
   """Return the training step of two networks.
 
@@ -410,6 +413,7 @@ def make_gan_step(
     config: of the training, None for the defaults.
     tx: optimisers, the same as in `players.create`; e.g. masked to freeze
       weights.
+    lazy: regularisations of this step, see `players.due`; None for all.
 
   Returns:
     `step(state, rng, batch, axis_name=None) -> (state, metrics)`, pure, not
@@ -420,7 +424,8 @@ def make_gan_step(
   """
   config = config or players.GANConfig()
   tx = tx or players.optimizers(generator, config)
-  weight, every = players.lazy(generator, config)
+  wanted = players.due(generator, config, 0)  # At step 0 all that has a weight.
+  parts = players.Lazy(*(a and b for a, b in zip(wanted, lazy or wanted)))
 
   def step(state, rng, batch, *, axis_name=None):
     _check(generator, batch)
@@ -448,23 +453,13 @@ def make_gan_step(
     )
     rngs = jax.random.split(rng, 4)
     state, fakes, metrics = _train_generator(game, state, rngs[0])
-    if weight:
-      state = jax.lax.cond(
-        state.step % every == 0,
-        lambda state: _regularize_generator(game, state, rngs[1]),
-        lambda state: state,
-        state,
-      )
+    if parts.generator:
+      state = _regularize_generator(game, state, rngs[1])
     state, more = _train_discriminator(
       game, state, fakes if config.reuse_fakes else None, rngs[2]
     )
-    if config.r1_gamma:
-      state = jax.lax.cond(
-        state.step % config.r1_every == 0,
-        lambda state: _regularize_discriminator(game, state, rngs[3]),
-        lambda state: state,
-        state,
-      )
+    if parts.discriminator:
+      state = _regularize_discriminator(game, state, rngs[3])
     metrics = parallel.pmean({**metrics, **more}, axis_name)
     metrics |= {
       'loss': metrics['generator'] + metrics['discriminator'],

@@ -89,12 +89,22 @@ def test_the_lazy_parts_and_the_average():
   config = dataclasses.replace(
     CONFIG, r1_every=2, density_every=2, augment=None, average_rampup=None
   )
-  state, step = game(config)
-  step = jax.jit(step)
+  generator = players.initialize(jax.random.key(0), small.EG3D)
+  judge = players.initialize(jax.random.key(1), DUAL)
+  state = players.create(generator, judge, config)
+
+  def program(number):
+    lazy = players.due(generator.module, config, number)
+    assert lazy == (number % 2 == 0,) * 2
+    return training.make_gan_step(
+      generator.module, judge.module, config, lazy=lazy
+    )
+
+  programs = [jax.jit(program(number)) for number in (0, 1)]
   seen = []
   for i in range(3):
     before = state
-    state, metrics = step(state, jax.random.key(i), batch_of(4))
+    state, metrics = programs[i % 2](state, jax.random.key(i), batch_of(4))
     seen.append((float(metrics['r1']), float(metrics['density'])))
     assert all(np.isfinite(float(value)) for value in metrics.values())
   # Computed at steps 0 and 2, kept between.
@@ -111,6 +121,15 @@ def test_the_lazy_parts_and_the_average():
   )
   w_avg = state.buffers['backbone']['mapping']['w_avg']
   assert np.abs(w_avg).max() > 0
+
+
+def test_parts_without_a_weight_are_never_due():
+  config = dataclasses.replace(CONFIG, r1_gamma=0.0)
+  generator = players.initialize(jax.random.key(0), small.EG3D).module
+  assert players.due(generator, config, 0) == (True, False)
+  config = dataclasses.replace(CONFIG, density_weight=0.0, r1_every=16)
+  assert players.due(generator, config, 32) == (False, True)
+  assert players.due(generator, config, 33) == (False, False)
 
 
 def test_stylegan2_with_path_lengths():
