@@ -94,7 +94,7 @@ def _run(run: pathlib.Path) -> str:
       f'{config["stage"]} --config.steps={steps}{begin}',
       '',
       f'{steps:,} steps of {batch} pictures, {steps * batch:,} pictures in '
-      f'all, about {hours:.1f} hours, seed {config["seed"]}.',
+      f'all, about {hours:.1f} hours with all pauses, seed {config["seed"]}.',
       '',
       _curve(_records(run)),
       '',
@@ -163,8 +163,9 @@ def _introduction(models: Mapping[str, restore.Model]) -> str:
     what = 'A small EG3D whose scenes are heads of people who do not exist.'
   return f"""# {title}
 
-{what} Parameters: {sizes}; stored in half precision under the reference's key
-names."""
+{what}
+Parameters: {sizes}; stored in half precision under the
+reference's key names."""
 
 
 def card(
@@ -227,9 +228,8 @@ network: it is not an FID.
 
 The people are as varied as the renderer's, no more, and stand before white;
 pictures have {_side(next(iter(models.values())))} pixels a side. What more
-compute would buy: larger pictures and wider planes (`channels`, `rendering`),
-more samples of a ray, and a longer game against the discriminator, which is
-what sharpens skin and hair.
+compute would buy: more steps, larger pictures, wider planes (`channels`,
+`rendering`) and more samples of a ray.
 """
 
 
