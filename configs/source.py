@@ -91,6 +91,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.game = ml_collections.ConfigDict()
   config.game.generator_rate = 1e-3
   config.game.discriminator_rate = 2e-3
+  config.game.generator_pause = 0  # updates; for one that begins trained
   config.game.r1_gamma = 0.1
   config.game.density_weight = 0.25
   config.game.average_kimg = 5.0

@@ -32,6 +32,8 @@ class GANConfig:
   Attributes:
     generator_rate: learning rate of the generator.
     discriminator_rate: learning rate of the discriminator.
+    generator_pause: updates of the generator at first that change nothing: a
+      trained one waits until a new discriminator has something to say.
     betas: of Adam.
     r1_gamma: weight of R1; 0 for none.
     r1_every: steps between two R1 updates.
@@ -66,6 +68,7 @@ class GANConfig:
 
   generator_rate: float = 0.0025
   discriminator_rate: float = 0.002
+  generator_pause: int = 0
   betas: tuple[float, float] = (0.0, 0.99)
   r1_gamma: float = 1.0
   r1_every: int = 16
@@ -163,12 +166,18 @@ class Optimizers(NamedTuple):
   discriminator: optax.GradientTransformation
 
 
-def _adam(rate: float, config: GANConfig, every: int | None):
+def _adam(rate: float, config: GANConfig, every: int | None, pause: int = 0):
   """Return Adam for a network that an extra update every so often slows."""
   ratio = 1.0 if every is None else every / (every + 1)
   first, second = config.betas
+  schedule = rate * ratio
+  if pause:
+    schedule = optax.join_schedules(
+      [optax.constant_schedule(0.0), optax.constant_schedule(rate * ratio)],
+      [pause],
+    )
   return optax.adam(
-    rate * ratio, b1=first**ratio if first else 0.0, b2=second**ratio
+    schedule, b1=first**ratio if first else 0.0, b2=second**ratio
   )
 
 
@@ -218,7 +227,12 @@ def optimizers(generator: nn.Module, config: GANConfig) -> Optimizers:
   """
   weight, every = lazy(generator, config)
   return Optimizers(
-    _adam(config.generator_rate, config, every if weight else None),
+    _adam(
+      config.generator_rate,
+      config,
+      every if weight else None,
+      config.generator_pause,
+    ),
     _adam(
       config.discriminator_rate,
       config,
