@@ -87,7 +87,12 @@ def test_devices_train_like_one():
 
 def test_the_lazy_parts_and_the_average():
   config = dataclasses.replace(
-    CONFIG, r1_every=2, density_every=2, augment=None, average_rampup=None
+    CONFIG,
+    r1_every=2,
+    density_every=2,
+    augment=None,
+    average_rampup=None,
+    generator_pause=2,  # Updates: both of the first step.
   )
   generator = players.initialize(jax.random.key(0), small.EG3D)
   judge = players.initialize(jax.random.key(1), DUAL)
@@ -102,17 +107,19 @@ def test_the_lazy_parts_and_the_average():
 
   programs = [jax.jit(program(number)) for number in (0, 1)]
   seen = []
+  leaf = lambda s: np.asarray(s['decoder']['net_0']['kernel'])  # noqa: E731
   for i in range(3):
     before = state
     state, metrics = programs[i % 2](state, jax.random.key(i), batch_of(4))
     seen.append((float(metrics['r1']), float(metrics['density'])))
     assert all(np.isfinite(float(value)) for value in metrics.values())
+    moved = leaf(state.generator.params) - leaf(before.generator.params)
+    assert bool(np.abs(moved).max() > 0) == (i > 0)
   # Computed at steps 0 and 2, kept between.
   assert seen[0] == seen[1]
   assert seen[0][0] != seen[2][0] and seen[0][1] != seen[2][1]
   assert int(state.step) == 3
   decay = 0.5 ** (4 / 10000)
-  leaf = lambda s: np.asarray(s['decoder']['net_0']['kernel'])  # noqa: E731
   np.testing.assert_allclose(
     leaf(state.average),
     decay * leaf(before.average) + (1 - decay) * leaf(state.generator.params),
