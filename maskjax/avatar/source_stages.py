@@ -273,8 +273,8 @@ def game_stage(
   devices = parallel.usable_devices(config.batch)
 
   @functools.cache
-  def program(lazy):
-    step = training.make_gan_step(module, judge.module, settings, lazy=lazy)
+  def program(parts):
+    step = training.make_gan_step(module, judge.module, settings, parts=parts)
     return parallel.data_parallel(step, devices=devices, donate=True)
 
   def step(state, rng, numbered):

@@ -32,8 +32,8 @@ class GANConfig:
   Attributes:
     generator_rate: learning rate of the generator.
     discriminator_rate: learning rate of the discriminator.
-    generator_pause: updates of the generator at first that change nothing: a
-      trained one waits until a new discriminator has something to say.
+    generator_pause: steps at first in which only the discriminator learns: a
+      generator that begins trained waits until it has something to say.
     betas: of Adam.
     r1_gamma: weight of R1; 0 for none.
     r1_every: steps between two R1 updates.
@@ -166,18 +166,12 @@ class Optimizers(NamedTuple):
   discriminator: optax.GradientTransformation
 
 
-def _adam(rate: float, config: GANConfig, every: int | None, pause: int = 0):
+def _adam(rate: float, config: GANConfig, every: int | None):
   """Return Adam for a network that an extra update every so often slows."""
   ratio = 1.0 if every is None else every / (every + 1)
   first, second = config.betas
-  schedule = rate * ratio
-  if pause:
-    schedule = optax.join_schedules(
-      [optax.constant_schedule(0.0), optax.constant_schedule(rate * ratio)],
-      [pause],
-    )
   return optax.adam(
-    schedule, b1=first**ratio if first else 0.0, b2=second**ratio
+    rate * ratio, b1=first**ratio if first else 0.0, b2=second**ratio
   )
 
 
@@ -188,20 +182,22 @@ def lazy(generator: nn.Module, config: GANConfig) -> tuple[float, int]:
   return config.path_weight, config.path_every
 
 
-class Lazy(NamedTuple):
-  """Which regularisations a step has.
+class Parts(NamedTuple):
+  """What a step does beside the update of the discriminator.
 
   Attributes:
-    generator: density of EG3D or path lengths of StyleGAN2.
-    discriminator: R1.
+    generator: update of the generator.
+    variation: its lazy loss, density of EG3D or path lengths of StyleGAN2.
+    r1: lazy loss of the discriminator.
   """
 
   generator: bool = True
-  discriminator: bool = True
+  variation: bool = True
+  r1: bool = True
 
 
-def due(generator: nn.Module, config: GANConfig, step: int) -> Lazy:
-  """Return the regularisations of a step.
+def due(generator: nn.Module, config: GANConfig, step: int) -> Parts:
+  """Return what a step does.
 
   Args:
     generator: network.
@@ -209,8 +205,10 @@ def due(generator: nn.Module, config: GANConfig, step: int) -> Lazy:
     step: number of finished steps.
   """
   weight, every = lazy(generator, config)
-  return Lazy(
-    bool(weight) and step % every == 0,
+  plays = step >= config.generator_pause
+  return Parts(
+    plays,
+    plays and bool(weight) and step % every == 0,
     bool(config.r1_gamma) and step % config.r1_every == 0,
   )
 
@@ -227,12 +225,7 @@ def optimizers(generator: nn.Module, config: GANConfig) -> Optimizers:
   """
   weight, every = lazy(generator, config)
   return Optimizers(
-    _adam(
-      config.generator_rate,
-      config,
-      every if weight else None,
-      config.generator_pause,
-    ),
+    _adam(config.generator_rate, config, every if weight else None),
     _adam(
       config.discriminator_rate,
       config,

@@ -4,9 +4,9 @@
 function `step(state, rng, batch, axis_name=None) -> (state, metrics)`, to be
 jitted or given to `training.parallel.data_parallel`. A step updates the
 generator, now and then regularises it, updates the discriminator, now and
-then regularises it, and moves the averages, in the reference's order. A step
-with a lazy part and one without are two programs, chosen on the host by the
-number of the step (`players.due`): XLA compiles a branch on the device badly
+then regularises it, and moves the averages, in the reference's order. Steps
+with different parts are different programs, chosen on the host by the number
+of the step (`players.due`): XLA compiles a branch on the device badly
 for CPUs, where its convolutions take twenty times as long.
 
 The side of the raw rendering is the side of `batch.raw`, or the config's: a
@@ -289,6 +289,8 @@ def _train_discriminator(
     controller=augment_lib.observe(state.controller, signs),
   )
   metrics = {
+    'generator': losses.logistic(fake).mean(),
+    'logit_fake': fake.mean(),
     'discriminator': value,
     'logit_real': real.mean(),
     'sign_real': jnp.sign(real).mean(),
@@ -403,7 +405,7 @@ def make_gan_step(
   config: players.GANConfig | None = None,
   *,
   tx: players.Optimizers | None = None,
-  lazy: players.Lazy | None = None,
+  parts: players.Parts | None = None,
 ) -> Step:
   """Return the training step of two networks.
 
@@ -413,7 +415,7 @@ def make_gan_step(
     config: of the training, None for the defaults.
     tx: optimisers, the same as in `players.create`; e.g. masked to freeze
       weights.
-    lazy: regularisations of this step, see `players.due`; None for all.
+    parts: what this step does, see `players.due`; None for all of it.
 
   Returns:
     `step(state, rng, batch, axis_name=None) -> (state, metrics)`, pure, not
@@ -424,8 +426,8 @@ def make_gan_step(
   """
   config = config or players.GANConfig()
   tx = tx or players.optimizers(generator, config)
-  wanted = players.due(generator, config, 0)  # At step 0 all that has a weight.
-  parts = players.Lazy(*(a and b for a, b in zip(wanted, lazy or wanted)))
+  weight, _ = players.lazy(generator, config)
+  parts = parts or players.Parts()
 
   def step(state, rng, batch, *, axis_name=None):
     _check(generator, batch)
@@ -452,15 +454,17 @@ def make_gan_step(
       swap,
     )
     rngs = jax.random.split(rng, 4)
-    state, fakes, metrics = _train_generator(game, state, rngs[0])
+    fakes, metrics = None, {}
     if parts.generator:
+      state, fakes, metrics = _train_generator(game, state, rngs[0])
+    if parts.variation and weight:
       state = _regularize_generator(game, state, rngs[1])
     state, more = _train_discriminator(
       game, state, fakes if config.reuse_fakes else None, rngs[2]
     )
-    if parts.discriminator:
+    if parts.r1 and config.r1_gamma:
       state = _regularize_discriminator(game, state, rngs[3])
-    metrics = parallel.pmean({**metrics, **more}, axis_name)
+    metrics = parallel.pmean({**more, **metrics}, axis_name)
     metrics |= {
       'loss': metrics['generator'] + metrics['discriminator'],
       'r1': state.penalties['r1'],
