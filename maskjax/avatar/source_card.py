@@ -2,19 +2,19 @@
 
 The card says what the networks are, what they saw, under which licences, how
 they were trained, what was measured, and how other routes compare. All of it
-is read from the runs, so that it cannot say anything else.
+but a note is read from the runs, so that it cannot say anything else.
 """
 
 from collections.abc import Mapping, Sequence
 import json
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from maskjax.avatar import source_metrics, source_pictures
 from maskjax.evaluation import figures
-from maskjax.gan import checkpoints, restore, stylegan2
+from maskjax.gan import checkpoints, eg3d, restore, stylegan2
 from maskjax.training import files, metrics, workdir
 
 _LIMIT = 16 * 2**20  # Bytes of a file.
@@ -66,8 +66,22 @@ def _curve(records: Sequence[Mapping[str, Any]]) -> str:
   return '\n'.join(dict.fromkeys(lines))
 
 
-def _seen(run: pathlib.Path) -> tuple[dict[str, Any], int, int, float]:
-  """Return a run's config, its steps, pictures a step, and hours."""
+class _Seen(NamedTuple):
+  """A run: its config, logged steps, pictures of a step, and hours."""
+
+  config: dict[str, Any]
+  records: list[dict[str, Any]]
+  batch: int
+  hours: float
+
+  @property
+  def steps(self) -> int:
+    """Finished steps."""
+    return self.records[-1]['step']
+
+
+def _seen(run: pathlib.Path) -> _Seen:
+  """Read a run."""
   config, records = workdir.read_config(run), _records(run)
   batch = config['batch']
   if config['stage'] == 'decoder':
@@ -78,12 +92,13 @@ def _seen(run: pathlib.Path) -> tuple[dict[str, Any], int, int, float]:
   seconds = sum(
     gap * record['seconds_per_step'] for gap, record in zip(gaps, records)
   )
-  return config, records[-1]['step'], batch, seconds / 3600
+  return _Seen(config, records, batch, seconds / 3600)
 
 
 def _run(run: pathlib.Path) -> str:
   """Describe a run: command, size, time, curve, config."""
-  config, steps, batch, hours = _seen(run)
+  seen = _seen(run)
+  config, steps, batch = seen.config, seen.steps, seen.batch
   begin = ' --config.init=...' if config['init'] else ''
   kept = {k: v for k, v in config.items() if k not in _LEFT_OUT}
   return '\n'.join(
@@ -94,9 +109,10 @@ def _run(run: pathlib.Path) -> str:
       f'{config["stage"]} --config.steps={steps}{begin}',
       '',
       f'{steps:,} steps of {batch} pictures, {steps * batch:,} pictures in '
-      f'all, about {hours:.1f} hours with all pauses, seed {config["seed"]}.',
+      f'all, about {seen.hours:.1f} hours with all pauses, seed '
+      f'{config["seed"]}.',
       '',
-      _curve(_records(run)),
+      _curve(seen.records),
       '',
       'All settings:',
       '',
@@ -110,10 +126,10 @@ def _route(runs: Sequence[pathlib.Path]) -> str:
   """Name runs after one another: stages and pictures."""
   words = []
   for run in runs:
-    config, steps, batch, hours = _seen(run)
+    seen = _seen(run)
     words.append(
-      f'{config["stage"]}, {steps * batch / 1000:.0f} thousand pictures, '
-      f'{60 * hours:.0f} min'
+      f'{seen.config["stage"]}, {seen.steps * seen.batch / 1000:.0f} thousand '
+      f'pictures, {60 * seen.hours:.0f} min'
     )
   return '; then '.join(words)
 
@@ -141,14 +157,6 @@ def _licences(manifest: Mapping[str, Any]) -> str:
       f'| `{source["file"]}` | {source["licence"]} | {source["origin"]} |'
     )
   return '\n'.join(lines)
-
-
-def _side(model: restore.Model) -> int:
-  """Return the side of a generator's pictures."""
-  own: Any = model.module.config
-  if isinstance(model.module, stylegan2.Generator):
-    return own.resolution
-  return own.superresolution.output_side
 
 
 def _introduction(models: Mapping[str, restore.Model]) -> str:
@@ -186,6 +194,7 @@ def card(
     others: work folders and results of other routes, to compare.
     note: what else is to be known of the training.
   """
+  side = eg3d.output_side(next(iter(models.values())).module)
   recipe = json.dumps(manifest['recipe'], sort_keys=True)
   routes = ''
   if others:
@@ -227,7 +236,7 @@ network: it is not an FID.
 ## Limits
 
 The people are as varied as the renderer's, no more, and stand before white;
-pictures have {_side(next(iter(models.values())))} pixels a side. What more
+pictures have {side} pixels a side. What more
 compute would buy: more steps, larger pictures, wider planes (`channels`,
 `rendering`) and more samples of a ray.
 """

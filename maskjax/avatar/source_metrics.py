@@ -335,12 +335,9 @@ def _flat_pictures(
 def _check_generator(model: restore.Model, data: source_batches.SourceData):
   """Raise ValueError unless the network makes pictures as large as the data."""
   generator: Any = model.module
-  if isinstance(generator, eg3d.EG3D):
-    side = generator.config.superresolution.output_side
-  elif isinstance(generator, stylegan2.Generator):
-    side = generator.config.resolution
-  else:
+  if not isinstance(generator, eg3d.EG3D | stylegan2.Generator):
     raise ValueError('the checkpoint is no generator of pictures')
+  side = eg3d.output_side(generator)
   if data.image.shape[2] != side:
     raise ValueError(
       f'the data has pictures of {data.image.shape[2]} pixels, the generator '

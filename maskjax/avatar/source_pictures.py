@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, UInt8
 import numpy as np
 
 from maskjax.data import face_images, source_batches
+from maskjax.evaluation import avatars
 from maskjax.gan import autodecoder, eg3d, restore, stylegan2
 from maskjax.geometry import camera as camera_lib
 from maskjax.training import media
@@ -226,8 +227,7 @@ def flat_walk(
   """
   z = seed_latents(seeds, generator.config.z_dim)
   ws = generator.apply(variables, z, method='map', truncation_psi=psi)
-  part = jnp.arange(frames) / frames
-  smooth = part * part * (3 - 2 * part)
+  smooth = avatars.ease(jnp.arange(frames) / frames)
   films = []
   for start, end in zip(ws, jnp.roll(ws, -1, 0)):
     between = start[None] + smooth[:, None, None] * (end - start)[None]

@@ -22,6 +22,7 @@ from maskjax.gan import augment as augment_lib
 from maskjax.gan import (
   autodecoder,
   checkpoints,
+  eg3d,
   players,
   resize,
   restore,
@@ -120,7 +121,7 @@ def decoder_stage(
     model = players.initialize(rng, source_networks.generator(config))
     model = autodecoder.with_plain_mapping(model)
   generator: Any = model.module
-  _check_size(config, generator.config.superresolution.output_side, data)
+  _check_size(config, eg3d.output_side(generator), data)
   codes = (_blank_codes if config.resume else first_codes)(config, data)
   tx = _optimizer(config)
   state = state_lib.create(
@@ -266,9 +267,7 @@ def game_stage(
   """
   generator, judge = _players(config, begin, flat)
   module: Any = generator.module
-  own = module.config
-  side = own.resolution if flat else own.superresolution.output_side
-  _check_size(config, side, data)
+  _check_size(config, eg3d.output_side(module), data)
   settings = game_config(config, flat)
   devices = parallel.usable_devices(config.batch)
 
@@ -299,7 +298,9 @@ def game_stage(
   return Stage(
     players.create(generator, judge, settings),
     step,
-    _game_batches(config, data, None if flat else own.rendering_resolution),
+    _game_batches(
+      config, data, None if flat else module.config.rendering_resolution
+    ),
     config.batch,
     lambda state: jax.device_get(models(state)),
     pictures,

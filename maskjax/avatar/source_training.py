@@ -53,7 +53,7 @@ def _film(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
     frames = source_pictures.flat_walk(
       model.module, model.variables, _SEEDS, config.walk_frames
     )
-    media.save_film(folder / 'walk.mp4', frames, frames_per_second=24)
+    media.save_film(folder / 'walk.mp4', frames, frames_per_second=avatars.FPS)
     return
   request = avatars.Request(
     seeds=_SEEDS,

@@ -23,7 +23,7 @@ from maskjax.training import files, media, progress
 WHAT = ('image', 'depth', 'mesh', 'turntable', 'walk')
 # Normalised focal length of FFHQ's cameras.
 FOCAL = 4.2647
-_FPS = 24
+FPS = 24  # Of films.
 _SWING = (0.35, 0.25)  # Radians to the sides, and of v up and down.
 
 
@@ -189,7 +189,7 @@ def _film(
     for frame in frames:
       pictures.append(frame)
       report(len(pictures), {})
-  media.save_film(path, np.stack(pictures), frames_per_second=_FPS)
+  media.save_film(path, np.stack(pictures), frames_per_second=FPS)
 
 
 def turntable(studio: Studio, scene: Any) -> Iterator[np.ndarray]:
@@ -199,14 +199,18 @@ def turntable(studio: Studio, scene: Any) -> Iterator[np.ndarray]:
     yield to_bytes(studio.picture(scene, c).image[0])
 
 
+def ease(part: Any) -> Any:
+  """Return how far a walk is after a part of its time, slow at both ends."""
+  return part * part * (3 - 2 * part)
+
+
 def walk(studio: Studio, seeds: Sequence[int]) -> Iterator[np.ndarray]:
   """Yield pictures of latents on the way from seed to seed and back."""
   ws = [studio.latents(seed) for seed in seeds]
   frames, count = studio.request.frames, len(ws)
   for i in range(frames * count):
     k, part = i // frames, i % frames / frames
-    smooth = part * part * (3 - 2 * part)
-    between = ws[k] + smooth * (ws[(k + 1) % count] - ws[k])
+    between = ws[k] + ease(part) * (ws[(k + 1) % count] - ws[k])
     c = studio.camera(*swing(i / (frames * count)))
     yield to_bytes(studio.picture(studio.scene(between), c).image[0])
 

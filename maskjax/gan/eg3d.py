@@ -389,3 +389,11 @@ class EG3D(nn.Module):
 def is_volumetric(generator: nn.Module) -> bool:
   """Whether a generator is rendered from a camera."""
   return isinstance(generator, EG3D)
+
+
+def output_side(generator: nn.Module) -> int:
+  """Return the side of a generator's final images, EG3D's or StyleGAN2's."""
+  config: Any = generator.config
+  if is_volumetric(generator):
+    return config.superresolution.output_side
+  return config.resolution

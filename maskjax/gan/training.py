@@ -385,13 +385,10 @@ def _resolution(generator: nn.Module, batch: players.GANBatch) -> int | None:
 
 def _check(generator: nn.Module, batch: players.GANBatch) -> None:
   """Refuse batches that the networks cannot take, in one line."""
-  config = generator.config
-  if eg3d.is_volumetric(generator):
-    side = config.superresolution.output_side
-    if batch.c is None or batch.fake_c is None:
-      raise ValueError('EG3D trains on cameras: give c and fake_c')
-  else:
-    side = config.resolution
+  side = eg3d.output_side(generator)
+  without = batch.c is None or batch.fake_c is None
+  if eg3d.is_volumetric(generator) and without:
+    raise ValueError('EG3D trains on cameras: give c and fake_c')
   if batch.image.shape[1:3] != (side, side):
     raise ValueError(
       f'the generator makes images of {side}x{side}, the batch has '
