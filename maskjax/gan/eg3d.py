@@ -22,7 +22,7 @@ Networks", CVPR 2022.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
