@@ -7,10 +7,13 @@ r"""The source domain: a small EG3D of people with known cameras.
   python -m experiments.train_source --config=configs/source.py:adversarial \
     --workdir=out/source_gan --config.init=out/source/model
 
-The teacher of styles, a small StyleGAN2 of the same people:
+The teacher of styles, a small StyleGAN2 of the same people. It first learns
+to draw what the EG3D renders:
 
+  python -m experiments.train_source --config=configs/source.py:student \
+    --workdir=out/student
   python -m experiments.train_source --config=configs/source.py:stylegan2 \
-    --workdir=out/people2d
+    --workdir=out/people2d --config.init=out/student/model
 """
 
 import ml_collections
@@ -18,9 +21,11 @@ import ml_collections
 _STAGES = (
   'decoder',
   'adversarial',
+  'student',
   'stylegan2',
   'tiny',
   'tiny_adversarial',
+  'tiny_student',
   'tiny_stylegan2',
 )
 
@@ -30,7 +35,6 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   if stage not in _STAGES:
     raise ValueError(f'stage {stage!r} is not one of {", ".join(_STAGES)}')
   config = ml_collections.ConfigDict()
-  config.stage = 'decoder'
   config.seed = 0
   config.resume = False
   # Model folder to begin from; '' begins with random weights.
@@ -84,10 +88,13 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.measure_every = 1000
   config.measured = 400  # pictures
 
+  # The EG3D that a student learns from: its model folder, '' for the bundled.
+  config.teacher = ''
+
   # The game. The discriminator sees pairs of images with their cameras.
   config.batch = 16
   config.judge = (128, 128, 128, 64, 32)  # channels, 4 x 4 ... 64 x 64
-  config.mapping_layers = 4  # of cameras; of z in two dimensions
+  config.mapping_layers = 4  # of cameras, in the discriminator
   config.game = ml_collections.ConfigDict()
   config.game.generator_rate = 1e-3
   config.game.discriminator_rate = 2e-3
@@ -108,14 +115,11 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.raw_kimg = 0.0
   config.raw_sides = (16, 32)
 
-  if stage in (
-    'adversarial',
-    'stylegan2',
-    'tiny_adversarial',
-    'tiny_stylegan2',
-  ):
-    config.stage = stage.removeprefix('tiny_')
-    config.steps = 4000
+  kind = stage.removeprefix('tiny').removeprefix('_')
+  config.stage = kind or 'decoder'
+  if kind == 'student':
+    config.steps = 1000
+    config.decay_steps = 950
   if stage == 'stylegan2':
     config.steps = 10_000
     config.game.generator_rate = 2.5e-3

@@ -24,7 +24,9 @@ _CURVES = (
 )  # fmt: skip
 _POINTS = 6
 # Of a config, what is a place on somebody's disk or of no weight.
-_LEFT_OUT = ('data', 'init', 'pictures_every', 'walk_every', 'walk_frames')
+_LEFT_OUT = (
+  'data', 'init', 'teacher', 'pictures_every', 'walk_every', 'walk_frames',
+)  # fmt: skip
 _COMPARED = (
   'face_frechet', 'precision', 'recall', 'flatness', 'yaw_error',
   'identity_equal_error',
@@ -84,7 +86,7 @@ def _seen(run: pathlib.Path) -> _Seen:
   """Read a run."""
   config, records = workdir.read_config(run), _records(run)
   batch = config['batch']
-  if config['stage'] == 'decoder':
+  if config['stage'] in ('decoder', 'student'):
     batch = config['scenes'] * config['views']
   gaps = [
     a['step'] - b['step'] for a, b in zip(records, [{'step': 0}, *records])

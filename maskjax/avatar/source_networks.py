@@ -3,7 +3,7 @@
 import ml_collections
 
 from maskjax.gan import discriminator as discriminator_lib
-from maskjax.gan import eg3d, stylegan2, superresolution
+from maskjax.gan import eg3d, student, stylegan2, superresolution
 from maskjax.render import volume
 
 
@@ -50,12 +50,14 @@ def generator(config: ml_collections.ConfigDict) -> eg3d.EG3DConfig:
 def flat_generator(
   config: ml_collections.ConfigDict,
 ) -> stylegan2.StyleGAN2Config:
-  """Return the generator of images; it has no camera."""
+  """Return the generator of images; its latent can hold a camera's angles."""
+  size = config.latent + student.ANGLES
   return stylegan2.StyleGAN2Config(
-    z_dim=config.latent,
-    w_dim=config.latent,
+    z_dim=size,
+    w_dim=size,
     channels=tuple(config.channels),
-    mapping_layers=config.mapping_layers,
+    mapping_layers=2,
+    layer_features=2 * size,
   )
 
 

@@ -1,9 +1,10 @@
 """The stages of the source domain: what each gives to the training loop.
 
 `decoder_stage` fits EG3D to people whose cameras and depth are known
-(`gan.autodecoder`). `game_stage` sets it, or a StyleGAN2, against a
-discriminator (`gan.training`): dual discrimination with the true cameras,
-adaptive augmentation, R1, swapped cameras, density or path regularisation.
+(`gan.autodecoder`); `student_stage` teaches a StyleGAN2 to draw what an EG3D
+renders (`gan.student`). `game_stage` sets either against a discriminator
+(`gan.training`): dual discrimination with the true cameras, adaptive
+augmentation, R1, swapped cameras, density or path regularisation.
 """
 
 from collections.abc import Callable
@@ -27,10 +28,12 @@ from maskjax.gan import (
   resize,
   restore,
   schedules,
+  student,
   training,
 )
 from maskjax.training import parallel, rates
 from maskjax.training import state as state_lib
+from maskjax.weights import bundled
 
 _KNOWN = 6  # Scenes of the sheet that are known.
 _SEEDS = tuple(range(8))
@@ -68,22 +71,17 @@ def _check_size(config: Any, side: int, data: source_batches.SourceData):
     )
 
 
-def _optimizer(config: ml_collections.ConfigDict):
-  """Return Adam, with a rate of its own for latents."""
-
-  def adam(rate):
-    schedule = rates.trapezoid(
-      rate,
-      config.steps,
-      warmup=config.warmup_steps,
-      decay=config.decay_steps,
-    )
-    return optax.adam(schedule, b1=0.9, b2=0.99)
-
-  return optax.partition(
-    {'networks': adam(config.learning_rate), 'codes': adam(config.codes_rate)},
-    {'generator': 'networks', 'codes': 'codes'},
+def _adam(
+  config: ml_collections.ConfigDict, rate: float
+) -> optax.GradientTransformation:
+  """Return Adam whose rate rises at first and falls at last."""
+  schedule = rates.trapezoid(
+    rate,
+    config.steps,
+    warmup=config.warmup_steps,
+    decay=config.decay_steps,
   )
+  return optax.adam(schedule, b1=0.9, b2=0.99)
 
 
 def first_codes(
@@ -123,7 +121,13 @@ def decoder_stage(
   generator: Any = model.module
   _check_size(config, eg3d.output_side(generator), data)
   codes = (_blank_codes if config.resume else first_codes)(config, data)
-  tx = _optimizer(config)
+  tx = optax.partition(
+    {
+      'networks': _adam(config, config.learning_rate),
+      'codes': _adam(config, config.codes_rate),
+    },
+    {'generator': 'networks', 'codes': 'codes'},
+  )
   state = state_lib.create(
     {'generator': model.variables['params'], 'codes': codes}, tx, ema=True
   )
@@ -170,6 +174,90 @@ def decoder_stage(
       scenes=config.scenes,
       views=config.views,
     ),
+    config.scenes * config.views,
+    models,
+    pictures,
+    devices,
+  )
+
+
+def _lessons(
+  config: ml_collections.ConfigDict, data: source_batches.SourceData
+) -> Callable[[int], student.Cameras]:
+  """Return the cameras of a step: the data's, in any order."""
+  cameras = data.camera.reshape(-1, 25)
+  angles = np.asarray(student.angles(jnp.asarray(cameras)))
+  angles = (angles - angles.mean(0)) / np.maximum(angles.std(0), 1e-6)
+
+  def batch(step):
+    rng = np.random.default_rng([config.seed, step, 3])
+    shape = (config.scenes, config.views)
+    chosen = rng.integers(len(cameras), size=shape)
+    return student.Cameras(cameras[chosen], angles[chosen])
+
+  return batch
+
+
+def student_stage(
+  config: ml_collections.ConfigDict,
+  data: source_batches.SourceData,
+  begin: str,
+) -> Stage:
+  """Return the stage in which a StyleGAN2 learns from an EG3D.
+
+  Args:
+    config: of the stage.
+    data: pictures of people, of which it sees the cameras.
+    begin: model folder of a student, '' for random weights.
+  """
+  teacher = checkpoints.load(config.teacher or bundled.bundled_path('source'))
+  renderer: Any = teacher.module
+  if not eg3d.is_volumetric(renderer):
+    raise ValueError(f'the teacher in {config.teacher} is no EG3D')
+  if begin:
+    model = checkpoints.load(begin)
+  else:
+    rng = jax.random.key(config.seed)
+    own = source_networks.flat_generator(config)
+    model = autodecoder.with_plain_mapping(players.initialize(rng, own))
+  module: Any = model.module
+  tx = _adam(config, config.learning_rate)
+  step = student.make_step(
+    renderer,
+    module,
+    tx,
+    levels=autodecoder.DecoderLosses.levels,
+    ema_decay=config.ema_decay,
+  )
+  devices = parallel.usable_devices(config.scenes)
+  mapped = parallel.data_parallel(
+    step, devices=devices, donate=True, shared=True
+  )
+  frozen = parallel.replicate(
+    {
+      'teacher': teacher.variables,
+      'buffers': model.variables['buffers'],
+      'camera': source_pictures.turned((0.0,))[0],
+    },
+    devices=devices,
+  )
+
+  def models(state):
+    variables = {
+      'params': state.ema_params, 'buffers': model.variables['buffers']
+    }  # fmt: skip
+    averaged = restore.Model(module, jax.device_get(variables))
+    rng = jax.random.key(config.seed)
+    return {'G_ema': autodecoder.with_mean_latent(averaged, rng)}
+
+  def pictures(state):
+    variables = models(state)['G_ema'].variables
+    return [source_pictures.flat_samples(module, variables, range(32))]
+
+  return Stage(
+    state_lib.create(model.variables['params'], tx, ema=True),
+    lambda state, rng, cameras: mapped(state, rng, cameras, frozen),
+    _lessons(config, data),
     config.scenes * config.views,
     models,
     pictures,
@@ -311,5 +399,6 @@ def game_stage(
 STAGES: dict[str, Callable[..., Stage]] = {
   'decoder': decoder_stage,
   'adversarial': game_stage,
+  'student': student_stage,
   'stylegan2': functools.partial(game_stage, flat=True),
 }

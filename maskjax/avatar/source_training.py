@@ -2,7 +2,8 @@
 
 `decoder` fits EG3D to people whose cameras and depth are known
 (`gan.autodecoder`); `adversarial` goes on, or begins, with the game of
-`gan.training`; so does `stylegan2`, in two dimensions. All share the loop:
+`gan.training`; so does `stylegan2`, in two dimensions, which `student` can
+prepare by drawing after an EG3D (`gan.student`). All share the loop:
 deterministic batches, checkpoints, metrics, progress, and on the way sheets,
 a film from person to person, and how good the pictures are.
 """

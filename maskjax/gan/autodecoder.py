@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 import optax
 
-from maskjax.gan import eg3d, resize, restore
+from maskjax.gan import eg3d, resize, restore, stylegan2
 from maskjax.gan import losses as losses_lib
 from maskjax.gan import mapping as mapping_lib
 from maskjax.geometry import camera as camera_lib
@@ -129,13 +129,16 @@ def with_plain_mapping(model: restore.Model) -> restore.Model:
   The hidden layer holds lrelu(z) and lrelu(-z), whose difference is 1.2 z.
 
   Args:
-    model: EG3D with two mapping layers, z as large as w, and a hidden layer
-      twice as large.
+    model: EG3D or StyleGAN2 with two mapping layers, z as large as w, and a
+      hidden layer twice as large.
 
   Raises:
     ValueError: other sizes.
   """
-  config = model.module.config.backbone
+  config = model.module.config
+  volumetric = eg3d.is_volumetric(model.module)
+  if volumetric:
+    config = config.backbone
   size = config.z_dim
   if (config.w_dim, config.layer_features, config.mapping_layers) != (
     size,
@@ -147,7 +150,8 @@ def with_plain_mapping(model: restore.Model) -> restore.Model:
       f'{2 * size} and 2 mapping layers'
     )
   eye = jnp.eye(size)
-  backbone = model.variables['params']['backbone']
+  params = model.variables['params']
+  backbone = params['backbone'] if volumetric else params
   mapping = dict(backbone['mapping'])
   hidden = mapping['fc0']['kernel']
   # As the layers scale their weights, and lrelu its output.
@@ -164,9 +168,8 @@ def with_plain_mapping(model: restore.Model) -> restore.Model:
     mapping[name] = {
       'kernel': kernel, 'bias': jnp.zeros_like(mapping[name]['bias'])
     }  # fmt: skip
-  params = {
-    **model.variables['params'], 'backbone': {**backbone, 'mapping': mapping}
-  }  # fmt: skip
+  backbone = {**backbone, 'mapping': mapping}
+  params = {**params, 'backbone': backbone} if volumetric else backbone
   return model._replace(variables={**model.variables, 'params': params})
 
 
@@ -266,7 +269,7 @@ def _uniforms(keys: Key[Array, 'b'], rays: int, coarse: int, fine: int):
 
 
 def latents(
-  generator: eg3d.EG3D,
+  generator: eg3d.EG3D | stylegan2.Generator,
   variables: PyTree,
   z: Float[Array, 'b z'],
   c: Float[Array, 'b 25'] | None = None,
@@ -276,7 +279,7 @@ def latents(
   """Return copies of w.
 
   Args:
-    generator: EG3D.
+    generator: EG3D or StyleGAN2.
     variables: its weights and buffers.
     z: latents.
     c: cameras that the mapping is shown, which an auto-decoder alone does not
@@ -460,12 +463,13 @@ def with_mean_latent(
   """Set the mean latent, toward which truncation pulls.
 
   Args:
-    model: EG3D.
+    model: EG3D or StyleGAN2.
     rng: draws latents.
     count: how many.
   """
   generator: Any = model.module
-  size = generator.config.backbone.z_dim
+  config = generator.config
+  size = getattr(config, 'backbone', config).z_dim
   z = jax.random.normal(rng, (count, size))
   ws = latents(generator, model.variables, z)
   mean = ws[:, 0].mean(0)

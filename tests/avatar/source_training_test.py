@@ -131,6 +131,39 @@ def test_two_dimensions_through_the_same_loop(data, tmp_path):
   assert 'path' in metrics.read(tmp_path / 'metrics.jsonl')[-1]
 
 
+def test_a_student_draws_after_its_teacher_and_plays_on(
+  trained, data, tmp_path
+):
+  teacher = str(trained / 'model')
+  config = tiny(data, 'tiny_student', channels=(8, 8, 8), teacher=teacher)
+  config.steps = 1
+  source_training.train(config, str(tmp_path / 'student'))
+  config.update(steps=2, resume=True)
+  source_training.train(config, str(tmp_path / 'student'))
+  config.update(resume=False)
+  source_training.train(config, str(tmp_path / 'whole'))
+  own, unbroken = leaves(tmp_path / 'student')[1], leaves(tmp_path / 'whole')[1]
+  for name, value in own.items():
+    np.testing.assert_array_equal(value, unbroken[name], err_msg=name)
+  begin = str(tmp_path / 'whole' / 'model')
+  config = tiny(data, 'tiny_stylegan2', channels=(8, 8, 8), init=begin)
+  source_training.train(config, str(tmp_path / 'game'))
+  before = checkpoints.load(begin).variables['params']
+  after = checkpoints.load(tmp_path / 'game' / 'model').variables['params']
+  moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, after)
+  assert 0 < max(jax.tree.leaves(moved)) < 0.1
+
+
+def test_a_student_needs_a_teacher_of_its_size(trained, data, tmp_path):
+  teacher = str(trained / 'model')
+  config = tiny(data, 'tiny_student', teacher=teacher)
+  with pytest.raises(ValueError, match='16 pixels, the student of 8'):
+    source_training.train(config, str(tmp_path / 'a'))
+  config = tiny(data, 'tiny_student', teacher=teacher, latent=9)
+  with pytest.raises(ValueError, match='11 numbers, expected 10'):
+    source_training.train(config, str(tmp_path / 'b'))
+
+
 def test_a_number_that_is_not_finite_stops_with_step_and_key(data, tmp_path):
   config = tiny(data, learning_rate=1e30, steps=5)
   with pytest.raises(FloatingPointError, match=r"metric '\w+' is .* at step"):

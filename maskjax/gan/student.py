@@ -1,0 +1,122 @@
+"""A StyleGAN2 that learns to draw what an EG3D renders.
+
+Against a discriminator alone, a generator of images begins with noise. Here it
+first learns from a teacher who can render any person from any side: its latent
+is the teacher's, followed by the angles of the camera, and its picture shall
+be the teacher's. So it begins an adversarial training with faces, and the same
+numbers mean the same person in two dimensions and in three.
+
+Shapes: B people, V views of each, H side of the image, Z size of the
+teacher's latent, which is ANGLES smaller than the student's. Follows Hinton,
+Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, with
+pictures in place of class scores.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+import optax
+
+from maskjax.gan import autodecoder, eg3d, stylegan2
+from maskjax.training import parallel
+from maskjax.training import state as state_lib
+
+# The horizontal and the vertical angle end the student's latent.
+ANGLES = 2
+
+
+class Cameras(NamedTuple):
+  """Where people are seen from.
+
+  Attributes:
+    camera: EG3D's 25 numbers.
+    angles: of the camera, in standard deviations from their mean.
+  """
+
+  camera: Float[Array, 'b v 25']
+  angles: Float[Array, 'b v 2']
+
+
+def angles(camera: Float[Array, '... 25']) -> Float[Array, '... 2']:
+  """Return where cameras stand: angles to the right and up, radians.
+
+  Args:
+    camera: EG3D's 25 numbers, in the world's frame (+y up, +z in front).
+  """
+  place = camera[..., :16].reshape(*camera.shape[:-1], 4, 4)[..., :3, 3]
+  x, y, z = place[..., 0], place[..., 1], place[..., 2]
+  return jnp.stack([jnp.arctan2(x, z), jnp.arctan2(y, jnp.hypot(x, z))], -1)
+
+
+def make_step(
+  teacher: eg3d.EG3D,
+  student: stylegan2.Generator,
+  tx: optax.GradientTransformation,
+  *,
+  levels: int,
+  ema_decay: float,
+):
+  """Build `step(state, rng, cameras, frozen, axis_name=None)`.
+
+  The state's params are the student's; `frozen` holds the variables of the
+  'teacher', the 'buffers' of the student and the camera, [25], that the
+  teacher's mapping is shown. It returns the new state and metrics.
+
+  Args:
+    teacher: network.
+    student: network, with a latent larger than the teacher's by ANGLES.
+    tx: optimiser.
+    levels: of `autodecoder.pyramid_distance`.
+    ema_decay: of the average that is kept for use.
+
+  Raises:
+    ValueError: networks that do not fit together.
+  """
+  size = teacher.config.backbone.z_dim
+  if student.config.z_dim != size + ANGLES:
+    raise ValueError(
+      f'the student has a latent of {student.config.z_dim} numbers, expected '
+      f'{size + ANGLES}: the {size} of its teacher and {ANGLES} angles'
+    )
+  sides = eg3d.output_side(teacher), eg3d.output_side(student)
+  if sides[0] != sides[1]:
+    raise ValueError(
+      f'the teacher makes pictures of {sides[0]} pixels, the student of '
+      f'{sides[1]}'
+    )
+
+  def lesson(rng, cameras, frozen, axis_name):
+    """Draw people; return the student's latents and the teacher's pictures."""
+    people, views = cameras.camera.shape[:2]
+    keys = parallel.example_keys(rng, people, axis_name)
+    z = jax.vmap(lambda key: jax.random.normal(key, (size,)))(keys)
+    shown = jnp.broadcast_to(frozen['camera'][None], (people, 25))
+    ws = autodecoder.latents(teacher, frozen['teacher'], z, shown)
+    seen = autodecoder.show(teacher, frozen['teacher'], ws, cameras.camera)
+    repeated = jnp.repeat(z[:, None], views, 1)
+    own = jnp.concatenate([repeated, cameras.angles], -1)
+    return own.reshape(people * views, -1), seen.image
+
+  def step(state, rng, cameras, frozen, axis_name=None):
+    z, wanted = lesson(rng, cameras, frozen, axis_name)
+
+    def loss_fn(params):
+      variables = {'params': params, 'buffers': frozen['buffers']}
+      ws = student.apply(variables, z, None, method='map')
+      made: Any = student.apply(
+        variables, ws, noise='none', method='synthesize'
+      )
+      return autodecoder.pyramid_distance(made.image, wanted, levels)
+
+    loss, grads = jax.value_and_grad(loss_fn)(state.params)
+    grads = parallel.pmean(grads, axis_name)
+    metrics = {
+      'loss': parallel.pmean(loss, axis_name),
+      'gradient_norm': optax.tree.norm(grads),
+    }
+    state = state_lib.apply_gradients(state, grads, tx, ema_decay=ema_decay)
+    return state, metrics
+
+  return step

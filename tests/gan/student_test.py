@@ -1,0 +1,80 @@
+"""The student: angles of cameras, and a loss that falls."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from configs import source
+from maskjax.avatar import source_networks, source_pictures
+from maskjax.gan import autodecoder, players, student
+from maskjax.training import parallel
+from maskjax.training import state as state_lib
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation():
+  # Programs that run once or twice are not worth optimising.
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
+def test_angles_are_those_a_camera_was_made_with():
+  yaws = np.array([-40.0, 0.0, 25.0])
+  found = np.degrees(student.angles(source_pictures.turned(list(yaws), 10.0)))
+  np.testing.assert_allclose(found[:, 0], yaws, atol=1e-3)
+  # The pivot is not the world's origin, so heights differ by a constant.
+  level = np.degrees(student.angles(source_pictures.turned((0.0,), 0.0)))[0, 1]
+  assert (found[:, 1] > level + 5).all()
+
+
+def _networks():
+  config = source.get_config('tiny_student')
+  teacher = players.initialize(
+    jax.random.key(0), source_networks.generator(config)
+  )
+  config.channels = (8, 8, 8)
+  own = source_networks.flat_generator(config)
+  return teacher, autodecoder.with_plain_mapping(
+    players.initialize(jax.random.key(1), own)
+  )
+
+
+def test_it_comes_nearer_to_its_teacher_on_any_number_of_devices():
+  teacher, model = _networks()
+  tx = optax.adam(1e-2)
+  step = student.make_step(
+    teacher.module, model.module, tx, levels=2, ema_decay=0.5
+  )
+  camera = source_pictures.turned(np.linspace(-30, 30, 16).tolist())
+  numbers = jnp.linspace(-1.5, 1.5, 16)
+  cameras = student.Cameras(
+    camera.reshape(8, 2, 25),
+    jnp.stack([numbers, 0 * numbers], -1).reshape(8, 2, 2),
+  )
+  states = []
+  for count in (1, 4):
+    devices = jax.local_devices()[:count]
+    mapped = parallel.data_parallel(step, devices=devices, shared=True)
+    frozen = parallel.replicate(
+      {
+        'teacher': teacher.variables,
+        'buffers': model.variables['buffers'],
+        'camera': camera[0],
+      },
+      devices=devices,
+    )
+    state = parallel.replicate(
+      state_lib.create(model.variables['params'], tx, ema=True),
+      devices=devices,
+    )
+    losses = []
+    for i in range(3 if count > 1 else 30):
+      state, metrics = mapped(state, jax.random.key(i), cameras, frozen)
+      losses.append(float(metrics['loss']))
+    states.append(losses)
+  alone, shared = states
+  np.testing.assert_allclose(alone[:3], shared, rtol=1e-4)
+  assert np.mean(alone[-5:]) < 0.7 * alone[0]
