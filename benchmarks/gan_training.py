@@ -18,7 +18,7 @@ from maskjax.avatar import source_pictures, source_stages
 from maskjax.data import source_batches
 from maskjax.training import parallel
 
-STAGES = ('decoder', 'adversarial', 'stylegan2')
+STAGES = ('decoder', 'adversarial', 'student', 'stylegan2')
 _REFERENCE = {'adversarial': 3.4}
 _SCENES, _VIEWS = 32, 4
 
