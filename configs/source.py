@@ -107,6 +107,9 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.game.reuse_fakes = True  # a forward pass less than the reference
   config.game.augmented = True
   config.game.augment_kimg = 100.0
+  # Of the decoder's losses of known scenes, beside the discriminator's word.
+  config.game.anchor_weight = 0.0
+  config.anchor_scenes = 8  # of a batch, a picture each
   config.swap_end = 0.5
   config.swap_kimg = 100.0
   # The side of the rendering grows from the first to the generator's own, in

@@ -14,7 +14,7 @@ import pathlib
 from absl import flags
 
 from maskjax.avatar import source_metrics, source_pictures
-from maskjax.data import source_batches
+from maskjax.data import source_batches, source_codes
 from maskjax.evaluation import inception
 from maskjax.gan import checkpoints
 from maskjax.training import files
@@ -49,7 +49,8 @@ def main(argv: list[str]) -> None:
   folder = _CHECKPOINT.value or bundled.bundled_path('source')
   model, out = checkpoints.load(folder), pathlib.Path(_WORKDIR.value)
   data = source_batches.load(pathlib.Path(_DATA.value))
-  codes = source_metrics.read_codes(folder, len(data.image))
+  codes = source_codes.read(folder, len(data.image))
+  mean = None if codes is None else codes.mean
   request = source_metrics.Request(
     pictures=_PICTURES.value,
     scenes=_SCENES.value,
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> None:
     psi=_PSI.value,
     seed=_SEED.value,
   )
-  values = source_metrics.measure(model, data, codes, request, look)
+  values = source_metrics.measure(model, data, mean, request, look)
   files.write_json(out / 'results.json', values)
   sheet = source_pictures.crowd(model, range(32), psi=_PSI.value)
   source_pictures.save_sheet(out / 'people.png', sheet, times=2)

@@ -9,7 +9,6 @@ Shapes: N pictures, V views, H side of an image, S of the rendering.
 
 from collections.abc import Callable, Iterator
 import dataclasses
-import pathlib
 import time
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from maskjax.avatar import source_pictures
 from maskjax.data import source_batches
 from maskjax.evaluation import gan_metrics
 from maskjax.gan import autodecoder, eg3d, restore, stylegan2
-from maskjax.training import files, progress
+from maskjax.training import progress
 
 # Side that faces are looked for at: at 64 pixels they are too small.
 _LOOKED_AT = 256
@@ -401,29 +400,6 @@ def measure(
   if codes is not None:
     values |= known_depth(model, codes, data, request)
   return values
-
-
-def read_codes(folder: files.PathLike, scenes: int) -> np.ndarray | None:
-  """Read the latents beside a model, None without.
-
-  Args:
-    folder: of the model.
-    scenes: of the data; another number means other data.
-
-  Raises:
-    ValueError: latents of other data.
-  """
-  path = pathlib.Path(folder) / 'codes.npz'
-  if not path.is_file():
-    return None
-  with np.load(path) as content:
-    mean = content['mean']
-  if len(mean) != scenes:
-    raise ValueError(
-      f'{path} holds latents of {len(mean)} scenes, the data has {scenes}; '
-      'give the data that the model was trained on'
-    )
-  return mean
 
 
 def table(values: dict[str, float]) -> str:

@@ -9,6 +9,7 @@ augmentation, R1, swapped cameras, density or path regularisation.
 
 from collections.abc import Callable
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -50,6 +51,8 @@ class Stage(NamedTuple):
     models: from a state to the networks to save.
     pictures: from a state to the blocks of a sheet.
     devices: that share the batch.
+    codes: from a state to the latents of known scenes, None where there are
+      none.
   """
 
   state: Any
@@ -59,6 +62,7 @@ class Stage(NamedTuple):
   models: Callable[[Any], dict[str, restore.Model]]
   pictures: Callable[[Any], list[np.ndarray]]
   devices: list[jax.Device]
+  codes: Callable[[Any], source_codes.Stored | None] = lambda state: None
 
 
 def _check_size(config: Any, side: int, data: source_batches.SourceData):
@@ -152,6 +156,11 @@ def decoder_stage(
     rng = jax.random.key(config.seed)
     return {'G_ema': autodecoder.with_mean_latent(averaged, rng)}
 
+  def stored(state):
+    own = jax.device_get(state.ema_params['codes'])
+    deviation = np.exp(own.log_deviation)
+    return source_codes.Stored(own.mean, deviation, data.identity)
+
   def pictures(state):
     own = models(state)['G_ema']
     known = source_pictures.known(
@@ -178,6 +187,7 @@ def decoder_stage(
     models,
     pictures,
     devices,
+    stored,
   )
 
 
@@ -307,10 +317,11 @@ def _game_batches(
   config: ml_collections.ConfigDict,
   data: source_batches.SourceData,
   own_side: int | None,
+  anchor: source_codes.Stored | None,
 ) -> Callable[[int], tuple[int, players.GANBatch]]:
   """Return the batches of a game, numbered.
 
-  The rendering's side moves in buckets.
+  The rendering's side moves in buckets. An anchor sees known scenes.
   """
 
   def batch(step):
@@ -323,6 +334,11 @@ def _game_batches(
     )
     if own_side is None:
       return step, drawn
+    if anchor is not None:
+      known = source_batches.draw_known(
+        data, anchor[:2], config.seed, step, scenes=config.anchor_scenes
+      )
+      drawn = drawn._replace(known=known)
     side = schedules.raw_resolution(
       step * config.batch,
       start=config.raw_start,
@@ -357,7 +373,16 @@ def game_stage(
   module: Any = generator.module
   _check_size(config, eg3d.output_side(module), data)
   settings = game_config(config, flat)
-  devices = parallel.usable_devices(config.batch)
+  codes = source_codes.read(begin, len(data.image)) if begin else None
+  if settings.anchor_weight and codes is None:
+    raise ValueError(
+      f'an anchor needs the latents of known scenes, and {begin or "no init"} '
+      'has none; begin with --config.init=the model of the stage decoder'
+    )
+  shared = config.batch
+  if settings.anchor_weight:
+    shared = math.gcd(shared, config.anchor_scenes)
+  devices = parallel.usable_devices(shared)
 
   @functools.cache
   def program(parts):
@@ -387,12 +412,16 @@ def game_stage(
     players.create(generator, judge, settings),
     step,
     _game_batches(
-      config, data, None if flat else module.config.rendering_resolution
+      config,
+      data,
+      None if flat else module.config.rendering_resolution,
+      codes if settings.anchor_weight else None,
     ),
     config.batch,
     lambda state: jax.device_get(models(state)),
     pictures,
     devices,
+    lambda state: codes,
   )
 
 

@@ -14,15 +14,13 @@ from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
 
 from maskjax.avatar import source_metrics, source_pictures, source_stages
-from maskjax.data import source_batches
+from maskjax.data import source_batches, source_codes
 from maskjax.evaluation import avatars
 from maskjax.gan import checkpoints, restore, stylegan2
 from maskjax.training import (
   checkpoint,
-  files,
   loop,
   media,
   parallel,
@@ -34,18 +32,6 @@ from maskjax.training import (
 from maskjax.training import workdir as workdir_lib
 
 _SEEDS = tuple(range(8))
-
-
-def _save_codes(folder: pathlib.Path, state: Any, data: Any) -> None:
-  """Write the latents of known scenes beside the networks."""
-  codes = jax.device_get(state.ema_params['codes'])
-  with files.replacing(folder / 'codes.npz') as temporary:
-    np.savez(
-      temporary,
-      mean=codes.mean,
-      deviation=np.exp(codes.log_deviation),
-      identity=data.identity,
-    )
 
 
 def _film(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
@@ -67,18 +53,16 @@ def _film(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
 
 
 def _measure(
-  config: Any, model: restore.Model, state: Any, data: Any
+  config: Any, model: restore.Model, codes: Any, data: Any
 ) -> dict[str, float]:
   """Measure the averaged generator on a few pictures."""
-  codes = None
-  if config.stage == 'decoder':
-    codes = np.asarray(state.ema_params['codes'].mean)
   request = source_metrics.Request(
     pictures=config.measured,
     scenes=max(config.measured // 10, 1),
     identities=max(config.measured // 20, 2),
   )
-  return source_metrics.measure(model, data, codes, request)
+  mean = None if codes is None else codes.mean
+  return source_metrics.measure(model, data, mean, request)
 
 
 def train(config: ml_collections.ConfigDict, directory: str) -> None:
@@ -128,8 +112,8 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
 
   def save(number, state):
     checkpoints.save(folder / 'model', stage.models(state))
-    if config.stage == 'decoder':
-      _save_codes(folder / 'model', state, data)
+    if (codes := stage.codes(state)) is not None:
+      source_codes.write(folder / 'model', codes)
     checkpoint.save(folder / 'checkpoints', number, state, keep=1)
 
   def film(number, state):
@@ -142,7 +126,8 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
     metrics_lib.truncate(path, int(state.step))
 
   def measure(number, state):
-    values = _measure(config, stage.models(state)['G_ema'], state, data)
+    codes = stage.codes(state)
+    values = _measure(config, stage.models(state)['G_ema'], codes, data)
     metrics_lib.append(measures_path, number, values)
 
   periods = [

@@ -187,6 +187,32 @@ def draw_pairs(
   return players.GANBatch(image, camera, other)
 
 
+def draw_known(
+  data: SourceData,
+  codes: tuple[np.ndarray, np.ndarray],
+  seed: int,
+  step: int,
+  *,
+  scenes: int,
+) -> players.Known:
+  """Return the known scenes of a step of an adversarial training, a view each.
+
+  Args:
+    data: all.
+    codes: means [n, z] and deviations [z] of the scenes' latents.
+    seed: of the run.
+    step: number of finished steps.
+    scenes: how many.
+  """
+  views = draw(data, seed, step, scenes=scenes, views=1)
+  mean, deviation = codes
+  noise = np.random.default_rng([seed, step, 4]).standard_normal(
+    (scenes, mean.shape[1])
+  )
+  z = mean[views.scene] + deviation * noise.astype(np.float32)
+  return players.Known(views, z)
+
+
 def mirror(camera: np.ndarray) -> np.ndarray:
   """Return the cameras of mirrored pictures: the world's x changes its sign.
 

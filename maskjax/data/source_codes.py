@@ -1,4 +1,6 @@
-"""First latents of known scenes: principal components of their front.
+"""Latents of known scenes: the first ones, and those on disk.
+
+The first ones are principal components of the scenes' front.
 
 All views of a scene are carried by their depth into one map seen from the
 front: colour, depth and whether there is anything. Of these maps, the
@@ -13,9 +15,15 @@ Latent Space of Generative Networks", ICML 2018 (latents that begin as
 principal components).
 """
 
+import pathlib
+from typing import NamedTuple
+
 import numpy as np
 
 from maskjax.data import source_batches
+from maskjax.training import files
+
+_FILE = 'codes.npz'
 
 # Half the side of a map, units: as much as a picture shows at the middle.
 _HALF = 0.33
@@ -118,3 +126,46 @@ def first_codes(
     frontal_map(*(part[i] for part in data[:4])) for i in range(len(data.image))
   ]
   return principal(np.stack([m.reshape(-1) for m in maps]), size)
+
+
+class Stored(NamedTuple):
+  """Latents of the scenes that a model learnt from.
+
+  Attributes:
+    mean: of each scene.
+    deviation: of all scenes.
+    identity: of each scene's person.
+  """
+
+  mean: np.ndarray  # float32 [n, z]
+  deviation: np.ndarray  # float32 [z]
+  identity: np.ndarray  # int32 [n]
+
+
+def write(folder: files.PathLike, codes: Stored) -> None:
+  """Write latents beside a model."""
+  with files.replacing(pathlib.Path(folder) / _FILE) as temporary:
+    np.savez(temporary, **codes._asdict())
+
+
+def read(folder: files.PathLike, scenes: int) -> Stored | None:
+  """Read the latents beside a model, None without.
+
+  Args:
+    folder: of the model.
+    scenes: of the data; another number means other data.
+
+  Raises:
+    ValueError: latents of other data.
+  """
+  path = pathlib.Path(folder) / _FILE
+  if not path.is_file():
+    return None
+  with np.load(path) as content:
+    codes = Stored(*(content[name] for name in Stored._fields))
+  if len(codes.mean) != scenes:
+    raise ValueError(
+      f'{path} holds latents of {len(codes.mean)} scenes, the data has '
+      f'{scenes}; give the data that the model was trained on'
+    )
+  return codes

@@ -370,6 +370,8 @@ def decoder_loss(
   keys: Key[Array, 'b'],
   losses: DecoderLosses,
   axis_name: str | None = None,
+  *,
+  c: Float[Array, 'b 25'] | None = None,
 ) -> tuple[Float[Array, ''], Metrics]:
   """Return the weighted loss of a batch, and its parts.
 
@@ -381,6 +383,7 @@ def decoder_loss(
     keys: one for each scene of the batch.
     losses: weights.
     axis_name: of the devices that share a batch.
+    c: cameras that the mapping is shown, see `latents`.
 
   Returns:
     The loss; and unweighted parts, of which 'depth_error' is the mean
@@ -396,7 +399,7 @@ def decoder_loss(
   image = flat(views.image)
   raw = resize.resize(image, side)
   z = sample_codes(codes, views.scene, for_z)
-  ws = latents(generator, variables, z)
+  ws = latents(generator, variables, z, c)
   shown = show(generator, variables, ws, views.camera, depth, for_rays)
   covered = alpha > _COVERED
   # One count for all devices, or their mean would weigh scenes unevenly.

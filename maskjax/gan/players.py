@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 import optax
 
 from maskjax.gan import augment as augment_lib
-from maskjax.gan import eg3d, restore
+from maskjax.gan import autodecoder, eg3d, restore
 
 PyTree = Any
 
@@ -64,6 +64,9 @@ class GANConfig:
     reuse_fakes: show the discriminator the images that the generator was
       updated with, rather than new ones: a forward pass less, a fifth of the
       step. Not what the reference does.
+    anchor_weight: of the auto-decoder's losses of known scenes in the
+      generator's update, which hold faces and relief while the discriminator
+      sharpens them; 0 for none. The reference has none.
   """
 
   generator_rate: float = 0.0025
@@ -94,12 +97,25 @@ class GANConfig:
   augment_kimg: float = 500.0
   augment_every: int = 4
   reuse_fakes: bool = False
+  anchor_weight: float = 0.0
 
   def __post_init__(self):
     periods = ('r1_every', 'density_every', 'path_every', 'augment_every')
     for name in (*periods, 'path_shrink'):
       if getattr(self, name) < 1:
         raise ValueError(f'{name}={getattr(self, name)} is not at least 1')
+
+
+class Known(NamedTuple):
+  """Pictures of known scenes, for the anchor.
+
+  Attributes:
+    views: of some scenes; their numbers count from zero on each device.
+    z: latents of these scenes.
+  """
+
+  views: autodecoder.Views
+  z: Float[Array, 'b z']
 
 
 class GANBatch(NamedTuple):
@@ -111,12 +127,14 @@ class GANBatch(NamedTuple):
     fake_c: those of the generated images, drawn from the data too.
     raw: real images at the side of the raw rendering, made with
       `resize.resize`; None to make them here at the generator's own side.
+    known: for the anchor of EG3D; None for none.
   """
 
   image: Float[Array, 'b h w k']
   c: Float[Array, 'b c'] | None = None
   fake_c: Float[Array, 'b c'] | None = None
   raw: Float[Array, 'b s s k'] | None = None
+  known: Known | None = None
 
 
 @flax.struct.dataclass

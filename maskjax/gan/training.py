@@ -29,14 +29,23 @@ from jaxtyping import Array, Float
 import optax
 
 from maskjax.gan import augment as augment_lib
+from maskjax.gan import (
+  autodecoder,
+  eg3d,
+  losses,
+  mapping,
+  players,
+  schedules,
+)
 from maskjax.gan import draws as draws_lib
-from maskjax.gan import eg3d, losses, mapping, players, schedules
 from maskjax.training import parallel
 
 PyTree = players.PyTree
 Metrics = dict[str, Float[Array, '']]
 Step = Callable[..., tuple[players.GANState, Metrics]]
 
+# Latents are held, and the game has a density loss of its own.
+_ANCHOR = autodecoder.DecoderLosses(prior=0.0, density=0.0, density_points=1)
 # Largest entry that is left of a gradient that is not finite.
 _LIMIT = 1e5
 
@@ -149,20 +158,52 @@ def _judge(game: _Game, params: PyTree, images: losses.Images, c: Any) -> Array:
   )
 
 
+def _anchor(game: _Game, params: PyTree, buffers: PyTree, rng: Array) -> Array:
+  """Return the auto-decoder's loss of known scenes, their latents held."""
+  known, config = game.batch.known, game.config
+  if known is None or not config.anchor_weight:
+    return jnp.zeros(())
+  variables, _ = _variables(params, buffers)
+  keys = parallel.example_keys(rng, known.z.shape[0], game.axis_name)
+  # Codes without spread, which the prior cannot move either.
+  codes = autodecoder.Codes(known.z, jnp.full(known.z.shape[1:], -20.0))
+  scene = jnp.arange(known.z.shape[0])
+  generator: Any = game.generator
+  value, _ = autodecoder.decoder_loss(
+    generator,
+    variables,
+    codes,
+    known.views._replace(scene=scene),
+    keys,
+    _ANCHOR,
+    game.axis_name,
+    c=known.views.camera[:, 0],
+  )
+  return value
+
+
 def _train_generator(game: _Game, state: players.GANState, rng: Array):
   """Update the generator; returns its images, too."""
   for_images, for_augment = jax.random.split(rng)
+  for_anchor = jax.random.fold_in(rng, 1)
 
   def loss(params):
     images, ws = _generate(game, params, state.buffers, for_images)
     shown = _view(game, images, state.controller.probability, for_augment)
     logits = _judge(game, state.discriminator.params, shown, game.batch.fake_c)
-    return losses.logistic(logits).mean(), (images, ws, logits)
+    value = losses.logistic(logits).mean()
+    anchor = _anchor(game, params, state.buffers, for_anchor)
+    total = value + game.config.anchor_weight * anchor
+    return total, (images, ws, logits, value, anchor)
 
-  compute = jax.value_and_grad(loss, has_aux=True)
-  (value, (images, ws, logits)), gradients = compute(state.generator.params)
+  compute = jax.grad(loss, has_aux=True)
+  gradients, (images, ws, logits, value, anchor) = compute(
+    state.generator.params
+  )
   player = _update(game, state.generator, gradients, game.tx.generator)
   metrics = {'generator': value, 'logit_fake': logits.mean()}
+  if game.config.anchor_weight:
+    metrics['anchor'] = anchor
   return dataclasses.replace(state, generator=player), (images, ws), metrics
 
 
@@ -383,7 +424,9 @@ def _resolution(generator: nn.Module, batch: players.GANBatch) -> int | None:
   return generator.config.rendering_resolution
 
 
-def _check(generator: nn.Module, batch: players.GANBatch) -> None:
+def _check(
+  generator: nn.Module, config: players.GANConfig, batch: players.GANBatch
+) -> None:
   """Refuse batches that the networks cannot take, in one line."""
   side = eg3d.output_side(generator)
   without = batch.c is None or batch.fake_c is None
@@ -394,6 +437,10 @@ def _check(generator: nn.Module, batch: players.GANBatch) -> None:
       f'the generator makes images of {side}x{side}, the batch has '
       f'{batch.image.shape[1]}x{batch.image.shape[2]}'
     )
+  if config.anchor_weight and (
+    batch.known is None or not eg3d.is_volumetric(generator)
+  ):
+    raise ValueError('an anchor needs known scenes and an EG3D: give known')
 
 
 def make_gan_step(
@@ -427,7 +474,7 @@ def make_gan_step(
   parts = parts or players.Parts()
 
   def step(state, rng, batch, *, axis_name=None):
-    _check(generator, batch)
+    _check(generator, config, batch)
     devices = 1 if axis_name is None else jax.lax.axis_size(axis_name)
     images = batch.image.shape[0] * devices
     seen = state.step * images

@@ -105,14 +105,6 @@ def test_faces_that_are_not_found_tell_nothing(model, monkeypatch, share):
     assert seen['identity'] == (2, 2, 32, 32, 3)
 
 
-def test_codes_of_other_data_are_refused(tmp_path):
-  assert source_metrics.read_codes(tmp_path, 3) is None
-  np.savez(tmp_path / 'codes.npz', mean=np.zeros((3, 8)))
-  assert source_metrics.read_codes(tmp_path, 3).shape == (3, 8)
-  with pytest.raises(ValueError, match='latents of 3 scenes, the data has 4'):
-    source_metrics.read_codes(tmp_path, 4)
-
-
 def test_pictures_of_the_same_kind_are_nearer_and_inception_is_asked():
   rng = np.random.default_rng(0)
 

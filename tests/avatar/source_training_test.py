@@ -6,7 +6,7 @@ import pytest
 
 from configs import source
 from maskjax.avatar import source_metrics, source_training
-from maskjax.data import source_batches
+from maskjax.data import source_batches, source_codes
 from maskjax.gan import checkpoints, eg3d, stylegan2
 from maskjax.training import checkpoint, metrics
 from tests.avatar import source_people
@@ -57,7 +57,7 @@ def test_measures_are_those_of_the_averaged_model(trained, data):
   values = source_metrics.measure(
     checkpoints.load(trained / 'model'),
     shards,
-    source_metrics.read_codes(trained / 'model', 4),
+    source_codes.read(trained / 'model', 4).mean,
     source_metrics.Request(pictures=8, scenes=1, identities=2),
   )
   del values['seconds_per_1000'], line['seconds_per_1000']
@@ -113,6 +113,24 @@ def test_the_game_goes_on_from_the_decoder_and_resumes(trained, data, tmp_path):
     np.testing.assert_array_equal(value, unbroken[name], err_msg=name)
   lines = metrics.read(parts / 'metrics.jsonl')
   assert {'r1', 'density', 'augment', 'swap'} <= set(lines[-1])
+
+
+def test_an_anchor_holds_known_scenes_and_keeps_their_latents(
+  trained, data, tmp_path
+):
+  begin = str(trained / 'model')
+  config = tiny(data, 'tiny_adversarial', init=begin, steps=1)
+  config.game.anchor_weight = 10.0
+  source_training.train(config, str(tmp_path / 'run'))
+  config.update(steps=2, resume=True)
+  source_training.train(config, str(tmp_path / 'run'))
+  assert metrics.read(tmp_path / 'run' / 'metrics.jsonl')[-1]['anchor'] > 0
+  kept = source_codes.read(tmp_path / 'run' / 'model', 4)
+  for own, first in zip(kept, source_codes.read(begin, 4)):
+    np.testing.assert_array_equal(own, first)
+  config.update(resume=False, init='')
+  with pytest.raises(ValueError, match='latents of known scenes'):
+    source_training.train(config, str(tmp_path / 'none'))
 
 
 def test_the_side_of_the_rendering_moves_in_buckets(data, tmp_path):

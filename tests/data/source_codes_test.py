@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from maskjax.data import source_batches, source_codes
 from tests.avatar import source_people
@@ -53,3 +54,13 @@ def test_codes_of_a_data_set_tell_scenes_apart():
   assert means.shape == (6, 4) and deviations.shape == (4,)
   apart = np.linalg.norm(means[:, None] - means[None], axis=-1)
   assert apart[~np.eye(6, dtype=bool)].min() > 0.1
+
+
+def test_stored_latents_come_back_and_those_of_other_data_are_refused(tmp_path):
+  assert source_codes.read(tmp_path, 3) is None
+  codes = source_codes.Stored(np.eye(3, 8), np.ones(8), np.arange(3))
+  source_codes.write(tmp_path, codes)
+  for own, first in zip(source_codes.read(tmp_path, 3), codes):
+    np.testing.assert_array_equal(own, first)
+  with pytest.raises(ValueError, match='latents of 3 scenes, the data has 4'):
+    source_codes.read(tmp_path, 4)
