@@ -8,6 +8,7 @@ import pytest
 
 from maskjax.gan import (
   augment,
+  autodecoder,
   discriminator,
   players,
   poses,
@@ -30,6 +31,7 @@ CONFIG = players.GANConfig(
   augment_probability=0.5,
   augment_every=1,
   mixing_probability=0.5,
+  anchor_weight=2.0,
 )
 
 
@@ -49,8 +51,21 @@ def cameras(seed, count):
 
 def batch_of(count):
   image = jax.random.uniform(jax.random.key(3), (count, 16, 16, 3), minval=-1)
+  alpha = jnp.linspace(0.9, 1.0, 256).reshape(16, 16)
+  alpha = jnp.repeat(alpha[None, None], count, 0)
+  views = autodecoder.Views(
+    jnp.arange(count),
+    image[:, None, ::-1],
+    alpha,
+    jnp.full_like(alpha, 2.6),
+    cameras(6, count)[:, None],
+  )
   return players.GANBatch(
-    image, cameras(4, count), cameras(5, count), resize.resize(image, 8)
+    image,
+    cameras(4, count),
+    cameras(5, count),
+    resize.resize(image, 8),
+    players.Known(views, jax.random.normal(jax.random.key(7), (count, 8))),
   )
 
 
@@ -156,9 +171,25 @@ def test_a_generator_waits_while_its_discriminator_learns():
     assert float(metrics[name]) != 0
 
 
+def test_an_anchor_pulls_known_scenes_to_their_pictures():
+  config = players.GANConfig(
+    r1_gamma=0.0, density_weight=0.0, blur_sigma=0.0, anchor_weight=1000.0
+  )
+  state, step = game(config)
+  step, batch, seen = jax.jit(step), batch_of(2), []
+  for i in range(12):
+    state, metrics = step(state, jax.random.key(i), batch)
+    seen.append(float(metrics['anchor']))
+  assert seen[-1] < 0.9 * seen[0]
+
+
 def test_stylegan2_with_path_lengths():
   config = dataclasses.replace(
-    CONFIG, augment=None, blur_sigma=0.0, mixing_probability=0.9
+    CONFIG,
+    augment=None,
+    blur_sigma=0.0,
+    mixing_probability=0.9,
+    anchor_weight=0.0,
   )
   plain = stylegan2.StyleGAN2Config(
     z_dim=8, w_dim=8, channels=(8, 8, 8), mapping_layers=2
@@ -181,5 +212,7 @@ def test_wrong_batches_are_errors():
     step(state, jax.random.key(0), batch._replace(image=batch.raw))
   with pytest.raises(ValueError, match='give c and fake_c'):
     step(state, jax.random.key(0), batch._replace(c=None))
+  with pytest.raises(ValueError, match='give known'):
+    step(state, jax.random.key(0), batch._replace(known=None))
   with pytest.raises(ValueError, match='r1_every=0'):
     players.GANConfig(r1_every=0)
