@@ -51,6 +51,8 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
     A row of the table.
   """
   config = source.get_config(name)
+  # As the reference's step, all of it.
+  config.game.update(anchor_weight=0.0, generator_pause=0)
   side = 2 << len(config.channels)
   stage = source_stages.STAGES[config.stage](config, noise_people(side), '')
   state = parallel.replicate(stage.state, devices=stage.devices)

@@ -123,6 +123,12 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   if kind == 'student':
     config.steps = 1000
     config.decay_steps = 950
+  if stage == 'adversarial':
+    # For a generator that the decoder's stage has made. One that begins from
+    # nothing has no anchor, does not wait and learns ten times as fast.
+    config.game.generator_rate = 3e-4
+    config.game.generator_pause = 800
+    config.game.anchor_weight = 10.0
   if stage == 'stylegan2':
     config.steps = 10_000
     config.game.generator_rate = 2.5e-3

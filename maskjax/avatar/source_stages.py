@@ -377,7 +377,8 @@ def game_stage(
   if settings.anchor_weight and codes is None:
     raise ValueError(
       f'an anchor needs the latents of known scenes, and {begin or "no init"} '
-      'has none; begin with --config.init=the model of the stage decoder'
+      'has none; begin with --config.init=the model of the stage decoder, or '
+      'leave it away: --config.game.anchor_weight=0'
     )
   shared = config.batch
   if settings.anchor_weight:
