@@ -5,8 +5,7 @@ r"""Pack a trained source domain: weights in half precision and a model card.
     --out=maskjax/assets/source
 
 --runs are the work folders in the order of training (out/source,
-out/source_gan); the networks of the last one are taken, or those of --model,
-such as a blend. --others names other
+out/source_gan); the networks of the last one are taken. --others names other
 routes that the card compares: the file of their measures and their runs, such
 as out/evaluate_b/results.json=out/b+out/b_gan.
 """
@@ -24,7 +23,6 @@ _RESULTS = flags.DEFINE_string(
 _OTHERS = flags.DEFINE_list('others', [], 'RESULTS=RUN[+RUN], ...')
 _NETWORKS = flags.DEFINE_list('networks', [], 'Of the last run; empty: all.')
 _NOTE = flags.DEFINE_string('note', '', 'For the card, on the training.')
-_MODEL = flags.DEFINE_string('model', None, "Folder; None: the last run's.")
 _OUT = flags.DEFINE_string('out', 'maskjax/assets/source', 'Where to.')
 
 
@@ -39,7 +37,6 @@ def main(argv: list[str]) -> None:
     _OTHERS.value,
     _NETWORKS.value,
     _NOTE.value,
-    _MODEL.value,
   )
   print(_OUT.value)
 

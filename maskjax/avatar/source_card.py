@@ -14,13 +14,13 @@ import jax
 
 from maskjax.avatar import source_metrics, source_pictures
 from maskjax.evaluation import figures
-from maskjax.gan import blend, checkpoints, eg3d, restore, stylegan2
+from maskjax.gan import checkpoints, eg3d, restore, stylegan2
 from maskjax.training import files, metrics, workdir
 
 _LIMIT = 16 * 2**20  # Bytes of a file.
 _CURVES = (
   'loss', 'image', 'depth_error', 'alpha', 'prior', 'logit_real', 'logit_fake',
-  'r1', 'augment',
+  'r1', 'augment', 'anchor',
 )  # fmt: skip
 _POINTS = 6
 # Of a config, what is a place on somebody's disk or of no weight.
@@ -161,15 +161,8 @@ def _licences(manifest: Mapping[str, Any]) -> str:
   return '\n'.join(lines)
 
 
-def _introduction(
-  models: Mapping[str, restore.Model], share: float | None
-) -> str:
-  """Say what the networks are.
-
-  Args:
-    models: networks, the generator first.
-    share: of the last run's generator in a blend, None for no blend.
-  """
+def _introduction(models: Mapping[str, restore.Model]) -> str:
+  """Say what the networks are."""
   sizes = ', '.join(f'{k} {_parameters(m):,}' for k, m in models.items())
   first: Any = next(iter(models.values())).module
   if isinstance(first, stylegan2.Generator):
@@ -178,17 +171,11 @@ def _introduction(
   else:
     title = 'Source domain: rendered people'
     what = 'A small EG3D whose scenes are heads of people who do not exist.'
-  blended = ''
-  if share is not None:
-    blended = f"""
-
-The generator's weights are {share:g} of the last run's and {1 - share:g} of the
-run's before it (`experiments.blend_generators`)."""
   return f"""# {title}
 
 {what}
 Parameters: {sizes}; stored in half precision under the
-reference's key names.{blended}"""
+reference's key names."""
 
 
 def card(
@@ -198,7 +185,6 @@ def card(
   results: Mapping[str, Any],
   others: Sequence[tuple[Sequence[pathlib.Path], Mapping[str, Any]]] = (),
   note: str = '',
-  share: float | None = None,
 ) -> str:
   """Return the model card as Markdown.
 
@@ -209,7 +195,6 @@ def card(
     results: of `evaluate_source`, `results.json`.
     others: work folders and results of other routes, to compare.
     note: what else is to be known of the training.
-    share: of the last run's generator in a blend, None for no blend.
   """
   side = eg3d.output_side(next(iter(models.values())).module)
   recipe = json.dumps(manifest['recipe'], sort_keys=True)
@@ -221,7 +206,7 @@ one. What found too few faces to be measured is left open.
 
 {_comparison([(runs, results), *others])}
 """
-  return f"""{_introduction(models, share)}
+  return f"""{_introduction(models)}
 
 ![Generated people](samples.png)
 
@@ -285,31 +270,28 @@ def bundle(
   others: Sequence[str] = (),
   networks: Sequence[str] = (),
   note: str = '',
-  model: files.PathLike | None = None,
 ) -> None:
   """Write networks in half precision, their card, samples and curves.
 
   Args:
     folder: where to.
-    runs: work folders in the order of training.
+    runs: work folders in the order of training; the last one's networks are
+      taken.
     data: folder of the pictures, with its manifest.
     results: file of `evaluate_source`.
     others: other routes to compare, see `read_route`.
     networks: names of those to pack, all when empty.
     note: for the card.
-    model: folder of the networks, such as a blend; None for the last run's.
 
   Raises:
     FileNotFoundError, ValueError: a run is not there or not finished, or a
       file is larger than 16 MiB.
   """
   folder, last = pathlib.Path(folder), pathlib.Path(runs[-1])
-  chosen = pathlib.Path(model or last / 'model')
-  models = checkpoints.load_all(chosen)
+  models = checkpoints.load_all(last / 'model')
   if unknown := sorted(set(networks) - set(models)):
-    raise ValueError(f'{chosen} has no {unknown[0]}, only {", ".join(models)}')
+    raise ValueError(f'{last} has no {unknown[0]}, only {", ".join(models)}')
   models = {k: models[k] for k in networks or models}
-  record = chosen / blend.RECORD
   content = card(
     models,
     [pathlib.Path(run) for run in runs],
@@ -317,7 +299,6 @@ def bundle(
     _read_json(pathlib.Path(results)),
     [read_route(text) for text in others],
     note,
-    _read_json(record)['share'] if record.exists() else None,
   )
   checkpoints.pack(folder, models)
   for path in folder.glob('*.safetensors'):

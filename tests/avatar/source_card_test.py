@@ -6,7 +6,7 @@ import pytest
 
 from configs import source
 from maskjax.avatar import source_card, source_networks
-from maskjax.gan import blend, checkpoints, players
+from maskjax.gan import checkpoints, players
 from maskjax.training import files, metrics, workdir
 
 MANIFEST = {
@@ -66,15 +66,6 @@ def test_card_and_weights_are_packed(run, tmp_path):
   assert json.loads((out / 'config.json').read_text())['networks'].keys() == {
     'G_ema'
   }
-
-
-def test_a_blend_is_called_one(run, tmp_path):
-  chosen = tmp_path / 'blend'
-  blend.blend_folders(run / 'model', run / 'model', 0.25, chosen)
-  inputs = tmp_path / 'out', [run], tmp_path / 'data', tmp_path / 'results.json'
-  source_card.bundle(*inputs, model=chosen)
-  text = (tmp_path / 'out' / 'README.md').read_text()
-  assert "0.25 of the last run's and 0.75 of the" in text
 
 
 def test_files_that_are_too_large_and_missing_results_are_refused(
