@@ -11,7 +11,7 @@ The teacher of styles, a small StyleGAN2 of the same people. It first learns
 to draw what the EG3D renders:
 
   python -m experiments.train_source --config=configs/source.py:student \
-    --workdir=out/student
+    --workdir=out/student --config.teacher=out/source_gan/model
   python -m experiments.train_source --config=configs/source.py:stylegan2 \
     --workdir=out/people2d --config.init=out/student/model
 """
@@ -121,8 +121,8 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   kind = stage.removeprefix('tiny').removeprefix('_')
   config.stage = kind or 'decoder'
   if kind == 'student':
-    config.steps = 1000
-    config.decay_steps = 950
+    config.steps = 2400
+    config.decay_steps = 2350
   if stage == 'adversarial':
     # For a generator that the decoder's stage has made. One that begins from
     # nothing has no anchor, does not wait and learns ten times as fast.
@@ -130,9 +130,11 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
     config.game.generator_pause = 800
     config.game.anchor_weight = 10.0
   if stage == 'stylegan2':
-    config.steps = 10_000
-    config.game.generator_rate = 2.5e-3
-    config.game.augment_kimg = 500.0
+    # For a student.
+    config.steps = 1300
+    config.game.generator_rate = 5e-4
+    config.game.generator_pause = 300
+    config.game.anchor_weight = 10.0
   if stage.startswith('tiny'):
     _shrink(config)
   return config

@@ -191,13 +191,19 @@ def decoder_stage(
   )
 
 
+def _standard_angles(data: source_batches.SourceData) -> np.ndarray:
+  """Return the angles of all cameras, in standard deviations, [n, v, 2]."""
+  angles = np.asarray(student.angles(jnp.asarray(data.camera)))
+  spread = np.maximum(angles.std((0, 1)), 1e-6)
+  return (angles - angles.mean((0, 1))) / spread
+
+
 def _lessons(
   config: ml_collections.ConfigDict, data: source_batches.SourceData
 ) -> Callable[[int], student.Cameras]:
   """Return the cameras of a step: the data's, in any order."""
   cameras = data.camera.reshape(-1, 25)
-  angles = np.asarray(student.angles(jnp.asarray(cameras)))
-  angles = (angles - angles.mean(0)) / np.maximum(angles.std(0), 1e-6)
+  angles = _standard_angles(data).reshape(-1, 2)
 
   def batch(step):
     rng = np.random.default_rng([config.seed, step, 3])
@@ -220,10 +226,13 @@ def student_stage(
     data: pictures of people, of which it sees the cameras.
     begin: model folder of a student, '' for random weights.
   """
-  teacher = checkpoints.load(config.teacher or bundled.bundled_path('source'))
+  folder = config.teacher or bundled.bundled_path('source')
+  teacher = checkpoints.load(folder)
   renderer: Any = teacher.module
+  # What the teacher knows about scenes, a game can use.
+  codes = source_codes.read(folder, len(data.image))
   if not eg3d.is_volumetric(renderer):
-    raise ValueError(f'the teacher in {config.teacher} is no EG3D')
+    raise ValueError(f'the teacher in {folder} is no EG3D')
   if begin:
     model = checkpoints.load(begin)
   else:
@@ -272,6 +281,7 @@ def student_stage(
     models,
     pictures,
     devices,
+    lambda state: codes,
   )
 
 
@@ -323,6 +333,7 @@ def _game_batches(
 
   The rendering's side moves in buckets. An anchor sees known scenes.
   """
+  angles = _standard_angles(data) if own_side is None else None
 
   def batch(step):
     drawn = source_batches.draw_pairs(
@@ -332,13 +343,18 @@ def _game_batches(
       batch=config.batch,
       cameras=own_side is not None,
     )
-    if own_side is None:
-      return step, drawn
     if anchor is not None:
       known = source_batches.draw_known(
-        data, anchor[:2], config.seed, step, scenes=config.anchor_scenes
+        data,
+        anchor[:2],
+        config.seed,
+        step,
+        scenes=config.anchor_scenes,
+        angles=angles,
       )
       drawn = drawn._replace(known=known)
+    if own_side is None:
+      return step, drawn
     side = schedules.raw_resolution(
       step * config.batch,
       start=config.raw_start,

@@ -130,6 +130,18 @@ def _round_robin(count: int, size: int, seed: int, step: int) -> np.ndarray:
   return np.array([rounds[n // count][n % count] for n in numbers])
 
 
+def _choose(
+  data: SourceData, seed: int, step: int, scenes: int, views: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return the scenes of a step, [b], and the views of each, [b, v]."""
+  count, have = data.image.shape[:2]
+  if views > have:
+    raise ValueError(f'{views} views are asked for, scenes have {have}')
+  rng = np.random.default_rng([seed, step, 1])
+  order = np.argsort(rng.random((scenes, have)), axis=1)[:, :views]
+  return _round_robin(count, scenes, seed, step), order
+
+
 def draw(
   data: SourceData, seed: int, step: int, *, scenes: int, views: int
 ) -> autodecoder.Views:
@@ -145,13 +157,7 @@ def draw(
   Raises:
     ValueError: more views than there are.
   """
-  count, have = data.image.shape[:2]
-  if views > have:
-    raise ValueError(f'{views} views are asked for, scenes have {have}')
-  chosen = _round_robin(count, scenes, seed, step)
-  rng = np.random.default_rng([seed, step, 1])
-  order = np.argsort(rng.random((scenes, have)), axis=1)[:, :views]
-  return views_of(data, chosen, order)
+  return views_of(data, *_choose(data, seed, step, scenes, views))
 
 
 def draw_pairs(
@@ -194,6 +200,7 @@ def draw_known(
   step: int,
   *,
   scenes: int,
+  angles: np.ndarray | None = None,
 ) -> players.Known:
   """Return the known scenes of a step of an adversarial training, a view each.
 
@@ -203,14 +210,17 @@ def draw_known(
     seed: of the run.
     step: number of finished steps.
     scenes: how many.
+    angles: of all cameras, [n, v, 2], to end the latents in two dimensions.
   """
-  views = draw(data, seed, step, scenes=scenes, views=1)
+  chosen, order = _choose(data, seed, step, scenes, 1)
   mean, deviation = codes
   noise = np.random.default_rng([seed, step, 4]).standard_normal(
     (scenes, mean.shape[1])
   )
-  z = mean[views.scene] + deviation * noise.astype(np.float32)
-  return players.Known(views, z)
+  z = mean[chosen] + deviation * noise.astype(np.float32)
+  if angles is not None:
+    z = np.concatenate([z, angles[chosen, order[:, 0]]], 1)
+  return players.Known(views_of(data, chosen, order), z)
 
 
 def mirror(camera: np.ndarray) -> np.ndarray:

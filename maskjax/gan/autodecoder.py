@@ -291,6 +291,21 @@ def latents(
   return generator.apply(variables, z, c, method='map', **options)
 
 
+def draw(
+  generator: stylegan2.Generator, variables: PyTree, z: Float[Array, 'n z']
+) -> Float[Array, 'n h h 3']:
+  """Make images in two dimensions, without noise.
+
+  Args:
+    generator: StyleGAN2.
+    variables: its weights and buffers.
+    z: latents.
+  """
+  ws = generator.apply(variables, z, None, method='map')
+  made: Any = generator.apply(variables, ws, noise='none', method='synthesize')
+  return made.image
+
+
 def show(
   generator: eg3d.EG3D,
   variables: PyTree,

@@ -65,8 +65,9 @@ class GANConfig:
       updated with, rather than new ones: a forward pass less, a fifth of the
       step. Not what the reference does.
     anchor_weight: of the auto-decoder's losses of known scenes in the
-      generator's update, which hold faces and relief while the discriminator
-      sharpens them; 0 for none. The reference has none.
+      generator's update (in two dimensions of the picture's alone), which hold
+      faces and relief while the discriminator sharpens them; 0 for none. The
+      reference has none.
   """
 
   generator_rate: float = 0.0025
@@ -111,7 +112,7 @@ class Known(NamedTuple):
 
   Attributes:
     views: of some scenes; their numbers count from zero on each device.
-    z: latents of these scenes.
+    z: latents of these scenes; in two dimensions of the views, one each.
   """
 
   views: autodecoder.Views
@@ -127,7 +128,7 @@ class GANBatch(NamedTuple):
     fake_c: those of the generated images, drawn from the data too.
     raw: real images at the side of the raw rendering, made with
       `resize.resize`; None to make them here at the generator's own side.
-    known: for the anchor of EG3D; None for none.
+    known: for the anchor; None for none.
   """
 
   image: Float[Array, 'b h w k']

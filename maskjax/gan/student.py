@@ -12,7 +12,7 @@ Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, with
 pictures in place of class scores.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -104,11 +104,8 @@ def make_step(
 
     def loss_fn(params):
       variables = {'params': params, 'buffers': frozen['buffers']}
-      ws = student.apply(variables, z, None, method='map')
-      made: Any = student.apply(
-        variables, ws, noise='none', method='synthesize'
-      )
-      return autodecoder.pyramid_distance(made.image, wanted, levels)
+      image = autodecoder.draw(student, variables, z)
+      return autodecoder.pyramid_distance(image, wanted, levels)
 
     loss, grads = jax.value_and_grad(loss_fn)(state.params)
     grads = parallel.pmean(grads, axis_name)

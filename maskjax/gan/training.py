@@ -164,11 +164,15 @@ def _anchor(game: _Game, params: PyTree, buffers: PyTree, rng: Array) -> Array:
   if known is None or not config.anchor_weight:
     return jnp.zeros(())
   variables, _ = _variables(params, buffers)
+  generator: Any = game.generator
+  if game.resolution is None:
+    image = autodecoder.draw(generator, variables, known.z)
+    shown = known.views.image[:, 0]
+    return autodecoder.pyramid_distance(image, shown, _ANCHOR.levels)
   keys = parallel.example_keys(rng, known.z.shape[0], game.axis_name)
   # Codes without spread, which the prior cannot move either.
   codes = autodecoder.Codes(known.z, jnp.full(known.z.shape[1:], -20.0))
   scene = jnp.arange(known.z.shape[0])
-  generator: Any = game.generator
   value, _ = autodecoder.decoder_loss(
     generator,
     variables,
@@ -437,10 +441,8 @@ def _check(
       f'the generator makes images of {side}x{side}, the batch has '
       f'{batch.image.shape[1]}x{batch.image.shape[2]}'
     )
-  if config.anchor_weight and (
-    batch.known is None or not eg3d.is_volumetric(generator)
-  ):
-    raise ValueError('an anchor needs known scenes and an EG3D: give known')
+  if config.anchor_weight and batch.known is None:
+    raise ValueError('an anchor needs known scenes: give known')
 
 
 def make_gan_step(

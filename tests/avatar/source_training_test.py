@@ -165,11 +165,18 @@ def test_a_student_draws_after_its_teacher_and_plays_on(
     np.testing.assert_array_equal(value, unbroken[name], err_msg=name)
   begin = str(tmp_path / 'whole' / 'model')
   config = tiny(data, 'tiny_stylegan2', channels=(8, 8, 8), init=begin)
+  config.game.anchor_weight = 10.0
   source_training.train(config, str(tmp_path / 'game'))
   before = checkpoints.load(begin).variables['params']
   after = checkpoints.load(tmp_path / 'game' / 'model').variables['params']
   moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, after)
   assert 0 < max(jax.tree.leaves(moved)) < 0.1
+  assert metrics.read(tmp_path / 'game' / 'metrics.jsonl')[-1]['anchor'] > 0
+  known = source_codes.read(teacher, 4)
+  for own, first in zip(
+    source_codes.read(tmp_path / 'game' / 'model', 4), known
+  ):
+    np.testing.assert_array_equal(own, first)
 
 
 def test_a_student_needs_a_teacher_of_its_size(trained, data, tmp_path):

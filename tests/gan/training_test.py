@@ -183,14 +183,7 @@ def test_an_anchor_pulls_known_scenes_to_their_pictures():
   assert seen[-1] < 0.9 * seen[0]
 
 
-def test_stylegan2_with_path_lengths():
-  config = dataclasses.replace(
-    CONFIG,
-    augment=None,
-    blur_sigma=0.0,
-    mixing_probability=0.9,
-    anchor_weight=0.0,
-  )
+def flat_game(config):
   plain = stylegan2.StyleGAN2Config(
     z_dim=8, w_dim=8, channels=(8, 8, 8), mapping_layers=2
   )
@@ -199,6 +192,31 @@ def test_stylegan2_with_path_lengths():
   judge = players.initialize(jax.random.key(1), single)
   state = players.create(generator, judge, config)
   step = jax.jit(training.make_gan_step(generator.module, judge.module, config))
+  return state, step
+
+
+def test_an_anchor_holds_pictures_in_two_dimensions():
+  config = players.GANConfig(
+    r1_gamma=0.0, path_weight=0.0, blur_sigma=0.0, anchor_weight=1000.0
+  )
+  state, step = flat_game(config)
+  known = batch_of(2).known
+  batch, seen = players.GANBatch(batch_of(2).image, known=known), []
+  for i in range(12):
+    state, metrics = step(state, jax.random.key(i), batch)
+    seen.append(float(metrics['anchor']))
+  assert seen[-1] < 0.9 * seen[0]
+
+
+def test_stylegan2_with_path_lengths():
+  config = dataclasses.replace(
+    CONFIG,
+    augment=None,
+    blur_sigma=0.0,
+    mixing_probability=0.9,
+    anchor_weight=0.0,
+  )
+  state, step = flat_game(config)
   batch = players.GANBatch(batch_of(4).image)
   state, metrics = step(state, jax.random.key(2), batch)
   assert float(state.path_mean) > 0
