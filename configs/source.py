@@ -121,8 +121,8 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   kind = stage.removeprefix('tiny').removeprefix('_')
   config.stage = kind or 'decoder'
   if kind == 'student':
-    config.steps = 2400
-    config.decay_steps = 2350
+    config.steps = 4200
+    config.decay_steps = 4150
   if stage == 'adversarial':
     # For a generator that the decoder's stage has made. One that begins from
     # nothing has no anchor, does not wait and learns ten times as fast.
@@ -131,7 +131,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
     config.game.anchor_weight = 10.0
   if stage == 'stylegan2':
     # For a student.
-    config.steps = 1300
+    config.steps = 5000
     config.game.generator_rate = 5e-4
     config.game.generator_pause = 300
     config.game.anchor_weight = 10.0

@@ -6,7 +6,12 @@ r"""Measure a source domain: pictures, depth, turn, identity, speed.
 Without --checkpoint the bundled model is measured. Leaves results.json and
 people.png: 32 people that nobody has seen, from five sides each. With
 --inception, a file of Inception-v3's weights, FID and KID are among the
-numbers. A StyleGAN2 is measured by its pictures alone.
+numbers. A StyleGAN2 is measured by its pictures alone; with --beside, the
+folder of the EG3D whose student it was, also by whether the same latents show
+the same people, and pairs.png has what it draws and what the EG3D renders:
+
+  python -m experiments.evaluate_source --checkpoint=maskjax/assets/people2d \
+    --beside=maskjax/assets/source --workdir=out/evaluate_people2d
 """
 
 import pathlib
@@ -16,7 +21,7 @@ from absl import flags
 from maskjax.avatar import source_metrics, source_pictures
 from maskjax.data import source_batches, source_codes
 from maskjax.evaluation import inception
-from maskjax.gan import checkpoints
+from maskjax.gan import checkpoints, restore, student
 from maskjax.training import files
 from maskjax.training import flags as flags_lib
 from maskjax.weights import bundled
@@ -25,6 +30,9 @@ _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Model folder.')
 _DATA = flags.DEFINE_string('data', 'out/source_faces', 'Of make_faces.')
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of the results.', required=True
+)
+_BESIDE = flags.DEFINE_string(
+  'beside', None, 'Model folder of the EG3D that shares the latents.'
 )
 _PICTURES = flags.DEFINE_integer('pictures', 2000, 'Of the distributions.')
 _SCENES = flags.DEFINE_integer('scenes', 200, 'Known people, for depth.')
@@ -37,6 +45,26 @@ _PREPROCESSING = flags.DEFINE_enum(
   'preprocessing', 'pytorch-fid', inception.PREPROCESSING, 'For Inception.'
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of latents and cameras.')
+
+
+def _compare(
+  model: restore.Model, folder: str, data: source_batches.SourceData
+):
+  """Set a StyleGAN2 beside its EG3D: what is alike, and a sheet."""
+  camera = source_pictures.turned()
+  among = data.camera.reshape(-1, 25)
+  drawn, rendered = source_pictures.pairs(
+    model,
+    checkpoints.load(folder),
+    range(32),
+    camera,
+    student.standard_angles(camera, among),
+  )
+  blocks = [
+    source_pictures.grid(list(source_pictures.image_bytes(x[:8])))
+    for x in (drawn, rendered)
+  ]
+  return source_metrics.alike(drawn, rendered), blocks
 
 
 def main(argv: list[str]) -> None:
@@ -58,7 +86,12 @@ def main(argv: list[str]) -> None:
     psi=_PSI.value,
     seed=_SEED.value,
   )
+  alike: dict[str, float] = {}
+  if _BESIDE.value:
+    alike, blocks = _compare(model, _BESIDE.value, data)
+    source_pictures.save_sheet(out / 'pairs.png', blocks, times=2)
   values = source_metrics.measure(model, data, mean, request, look)
+  values |= alike
   files.write_json(out / 'results.json', values)
   sheet = source_pictures.crowd(model, range(32), psi=_PSI.value)
   source_pictures.save_sheet(out / 'people.png', sheet, times=2)

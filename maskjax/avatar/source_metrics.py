@@ -402,6 +402,35 @@ def measure(
   return values
 
 
+def alike(
+  drawn: Float[np.ndarray, 'n v h h 3'],
+  rendered: Float[np.ndarray, 'n v h h 3'],
+) -> dict[str, float]:
+  """Measure how well pictures in two dimensions follow those in three.
+
+  Args:
+    drawn: see `source_pictures.pairs`.
+    rendered: of the same latents.
+
+  Returns:
+    'same_person', the share of pictures that are nearer to the rendering of
+    their own person than to that of any other from the same side, and
+    'same_view', the share that are nearer to their own side of this person
+    than to any other.
+  """
+
+  def nearest(picture, among):
+    return np.abs(among - picture).mean((1, 2, 3)).argmin()
+
+  places = list(np.ndindex(drawn.shape[:2]))
+  person = [nearest(drawn[n, v], rendered[:, v]) == n for n, v in places]
+  view = [nearest(drawn[n, v], rendered[n]) == v for n, v in places]
+  return {
+    'same_person': float(np.mean(person)),
+    'same_view': float(np.mean(view)),
+  }
+
+
 def table(values: dict[str, float]) -> str:
   """Return the numbers as lines of a table, the data's own beside."""
   lines = ['| measure | generated | data |', '|---|---|---|']

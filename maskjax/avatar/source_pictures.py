@@ -203,6 +203,55 @@ def flat_samples(
   return grid(list(images.reshape(-1, columns, *images.shape[1:])))
 
 
+def pairs(
+  flat: restore.Model,
+  solid: restore.Model,
+  seeds: Sequence[int],
+  camera: Float[Array, 'v 25'],
+  angles: Float[Array, 'v 2'],
+) -> tuple[Float[np.ndarray, 'n v h h 3'], Float[np.ndarray, 'n v h h 3']]:
+  """Show the same latents in two dimensions and in three.
+
+  Args:
+    flat: StyleGAN2 that has been a student.
+    solid: EG3D.
+    seeds: of the latents.
+    camera: of each column.
+    angles: of these cameras, see `student.standard_angles`.
+
+  Returns:
+    What the one draws and what the other renders, in about [-1, 1].
+
+  Raises:
+    ValueError: these are not a StyleGAN2 and the EG3D whose student it was.
+  """
+  generator: Any = solid.module
+  if not isinstance(generator, eg3d.EG3D) or (
+    getattr(flat.module.config, 'z_dim', None)
+    != generator.config.backbone.z_dim + angles.shape[-1]
+  ):
+    raise ValueError(
+      'no student and its EG3D: the latent of a StyleGAN2 should be that of '
+      f'the EG3D and {angles.shape[-1]} angles'
+    )
+  z = seed_latents(seeds, generator.config.backbone.z_dim)
+  shape = (len(seeds), len(camera))
+  turned_z = jnp.concatenate(
+    [
+      jnp.broadcast_to(z[:, None], (*shape, z.shape[1])),
+      jnp.broadcast_to(angles, (*shape, 2)),
+    ],
+    -1,
+  )
+  drawn = flat_images(
+    flat.module, flat.variables, turned_z.reshape(-1, turned_z.shape[-1])
+  )
+  cameras = jnp.broadcast_to(camera, (*shape, 25))
+  rendered, _, _ = show(generator, solid.variables, z, cameras)
+  split = lambda x: np.asarray(x).reshape(*shape, *x.shape[1:])  # noqa: E731
+  return split(drawn), split(rendered)
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def _from_latents(generator, variables, ws):
   """Make images of w in two dimensions."""
@@ -241,15 +290,14 @@ def crowd(
   """Draw many people from five sides, in blocks of some rows.
 
   Args:
-    model: EG3D; a StyleGAN2 draws them once each.
+    model: EG3D; a StyleGAN2 draws them once each, `rows` beside another.
     seeds: of the latents, a multiple of `rows`.
     psi: truncation; 1 for none.
     rows: of a block.
   """
   generator: Any = model.module
   if isinstance(generator, stylegan2.Generator):
-    columns = len(seeds) // rows
-    return [flat_samples(generator, model.variables, seeds, columns, psi)]
+    return [flat_samples(generator, model.variables, seeds, rows, psi)]
   parts = [seeds[i : i + rows] for i in range(0, len(seeds), rows)]
   width = generator.config.superresolution.output_side * len(YAWS)
   return [

@@ -191,11 +191,10 @@ def decoder_stage(
   )
 
 
-def _standard_angles(data: source_batches.SourceData) -> np.ndarray:
+def _angles(data: source_batches.SourceData) -> np.ndarray:
   """Return the angles of all cameras, in standard deviations, [n, v, 2]."""
-  angles = np.asarray(student.angles(jnp.asarray(data.camera)))
-  spread = np.maximum(angles.std((0, 1)), 1e-6)
-  return (angles - angles.mean((0, 1))) / spread
+  camera = jnp.asarray(data.camera)
+  return np.asarray(student.standard_angles(camera, camera.reshape(-1, 25)))
 
 
 def _lessons(
@@ -203,7 +202,7 @@ def _lessons(
 ) -> Callable[[int], student.Cameras]:
   """Return the cameras of a step: the data's, in any order."""
   cameras = data.camera.reshape(-1, 25)
-  angles = _standard_angles(data).reshape(-1, 2)
+  angles = _angles(data).reshape(-1, 2)
 
   def batch(step):
     rng = np.random.default_rng([config.seed, step, 3])
@@ -333,7 +332,7 @@ def _game_batches(
 
   The rendering's side moves in buckets. An anchor sees known scenes.
   """
-  angles = _standard_angles(data) if own_side is None else None
+  angles = _angles(data) if own_side is None else None
 
   def batch(step):
     drawn = source_batches.draw_pairs(

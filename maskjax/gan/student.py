@@ -50,6 +50,21 @@ def angles(camera: Float[Array, '... 25']) -> Float[Array, '... 2']:
   return jnp.stack([jnp.arctan2(x, z), jnp.arctan2(y, jnp.hypot(x, z))], -1)
 
 
+def standard_angles(
+  camera: Float[Array, '... 25'], among: Float[Array, 'n 25']
+) -> Float[Array, '... 2']:
+  """Return the angles of cameras in standard deviations of others'.
+
+  Args:
+    camera: EG3D's 25 numbers.
+    among: all cameras of the data; where all are the same, angles are small.
+  """
+  own, others = angles(camera), angles(among)
+  mean = jnp.broadcast_to(others.mean(0), own.shape)
+  spread = jnp.broadcast_to(jnp.maximum(others.std(0), 1e-6), own.shape)
+  return (own - mean) / spread
+
+
 def make_step(
   teacher: eg3d.EG3D,
   student: stylegan2.Generator,

@@ -156,3 +156,15 @@ def test_table_has_the_data_beside():
     {'yaw_error': 3.0, 'yaw_error_real': 2.5, 'a': 1}
   )
   assert '| yaw_error | 3 | 2.5 |' in table and '| a | 1 |  |' in table
+
+
+def test_pictures_are_found_among_people_and_among_sides():
+  rendered = np.random.default_rng(0).standard_normal((3, 2, 4, 4, 3))
+  drawn = rendered + 0.01
+  assert source_metrics.alike(drawn, rendered) == {
+    'same_person': 1.0, 'same_view': 1.0
+  }  # fmt: skip
+  swapped = source_metrics.alike(drawn[[1, 0, 2]], rendered)
+  assert swapped['same_person'] == pytest.approx(1 / 3)
+  turned = source_metrics.alike(drawn[:, ::-1], rendered)
+  assert turned['same_view'] == 0.0

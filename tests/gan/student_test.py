@@ -78,3 +78,12 @@ def test_it_comes_nearer_to_its_teacher_on_any_number_of_devices():
   alone, shared = states
   np.testing.assert_allclose(alone[:3], shared, rtol=1e-4)
   assert np.mean(alone[-5:]) < 0.7 * alone[0]
+
+
+def test_angles_are_counted_in_standard_deviations():
+  among = source_pictures.turned([-30.0, 10.0, 20.0, 40.0], 5.0)
+  own = np.asarray(student.standard_angles(among, among))
+  np.testing.assert_allclose(own[:, 0].mean(), 0, atol=1e-5)
+  np.testing.assert_allclose(own[:, 0].std(), 1, rtol=1e-4)
+  front = student.standard_angles(source_pictures.turned([10.0], 5.0), among)
+  np.testing.assert_allclose(np.asarray(front)[0, 0], 0, atol=1e-3)
