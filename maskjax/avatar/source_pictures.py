@@ -15,7 +15,7 @@ import numpy as np
 
 from maskjax.data import face_images, source_batches
 from maskjax.evaluation import avatars
-from maskjax.gan import autodecoder, eg3d, restore, stylegan2
+from maskjax.gan import autodecoder, eg3d, restore, student, stylegan2
 from maskjax.geometry import camera as camera_lib
 from maskjax.training import media
 
@@ -228,24 +228,16 @@ def pairs(
   generator: Any = solid.module
   if not isinstance(generator, eg3d.EG3D) or (
     getattr(flat.module.config, 'z_dim', None)
-    != generator.config.backbone.z_dim + angles.shape[-1]
+    != generator.config.backbone.z_dim + student.ANGLES
   ):
     raise ValueError(
       'no student and its EG3D: the latent of a StyleGAN2 should be that of '
-      f'the EG3D and {angles.shape[-1]} angles'
+      f'the EG3D and {student.ANGLES} angles'
     )
   z = seed_latents(seeds, generator.config.backbone.z_dim)
   shape = (len(seeds), len(camera))
-  turned_z = jnp.concatenate(
-    [
-      jnp.broadcast_to(z[:, None], (*shape, z.shape[1])),
-      jnp.broadcast_to(angles, (*shape, 2)),
-    ],
-    -1,
-  )
-  drawn = flat_images(
-    flat.module, flat.variables, turned_z.reshape(-1, turned_z.shape[-1])
-  )
+  own = student.latents(z, jnp.broadcast_to(angles, (*shape, student.ANGLES)))
+  drawn = flat_images(flat.module, flat.variables, own)
   cameras = jnp.broadcast_to(camera, (*shape, 25))
   rendered, _, _ = show(generator, solid.variables, z, cameras)
   split = lambda x: np.asarray(x).reshape(*shape, *x.shape[1:])  # noqa: E731

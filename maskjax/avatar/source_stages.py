@@ -390,10 +390,13 @@ def game_stage(
   settings = game_config(config, flat)
   codes = source_codes.read(begin, len(data.image)) if begin else None
   if settings.anchor_weight and codes is None:
+    trained = 'the stage decoder'
+    if flat:
+      trained = 'a student whose --config.teacher has them'
     raise ValueError(
       f'an anchor needs the latents of known scenes, and {begin or "no init"} '
-      'has none; begin with --config.init=the model of the stage decoder, or '
-      'leave it away: --config.game.anchor_weight=0'
+      f'has none; begin with --config.init=the model of {trained}, or leave it '
+      'away: --config.game.anchor_weight=0'
     )
   shared = config.batch
   if settings.anchor_weight:

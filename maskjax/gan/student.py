@@ -65,6 +65,20 @@ def standard_angles(
   return (own - mean) / spread
 
 
+def latents(
+  z: Float[Array, 'b z'], angles: Float[Array, 'b v 2']
+) -> Float[Array, 'n y']:
+  """Return the student's latents of people who are seen from several sides.
+
+  Args:
+    z: the teacher's.
+    angles: see `standard_angles`.
+  """
+  repeated = jnp.repeat(z[:, None], angles.shape[1], 1)
+  own = jnp.concatenate([repeated, angles], -1)
+  return own.reshape(-1, own.shape[-1])
+
+
 def make_step(
   teacher: eg3d.EG3D,
   student: stylegan2.Generator,
@@ -104,15 +118,13 @@ def make_step(
 
   def lesson(rng, cameras, frozen, axis_name):
     """Draw people; return the student's latents and the teacher's pictures."""
-    people, views = cameras.camera.shape[:2]
+    people = cameras.camera.shape[0]
     keys = parallel.example_keys(rng, people, axis_name)
     z = jax.vmap(lambda key: jax.random.normal(key, (size,)))(keys)
     shown = jnp.broadcast_to(frozen['camera'][None], (people, 25))
     ws = autodecoder.latents(teacher, frozen['teacher'], z, shown)
     seen = autodecoder.show(teacher, frozen['teacher'], ws, cameras.camera)
-    repeated = jnp.repeat(z[:, None], views, 1)
-    own = jnp.concatenate([repeated, cameras.angles], -1)
-    return own.reshape(people * views, -1), seen.image
+    return latents(z, cameras.angles), seen.image
 
   def step(state, rng, cameras, frozen, axis_name=None):
     z, wanted = lesson(rng, cameras, frozen, axis_name)
