@@ -96,6 +96,27 @@ def test_equals_pytorch(name):
   assert error <= torch_peer.RELATIVE_L2
 
 
+def _torch_gradients(peer, arrays, weights, dtype):
+  """Return PyTorch's gradients of a weighted sum of the output, by path."""
+  torch = torch_peer.load('torch')
+  sample, timesteps, text = arrays
+  peer = peer.to(dtype)
+  peer.zero_grad()
+  out = peer(
+    torch_peer.to_torch(sample).to(dtype),
+    torch.tensor(timesteps),
+    torch.tensor(text).to(dtype),
+  ).sample
+  (out * torch_peer.to_torch(weights).to(dtype)).sum().backward()
+  return dict(
+    torch_peer.keymap.walk(
+      torch_peer.keymap.from_torch(
+        {name: p.grad.numpy() for name, p in peer.named_parameters()}
+      )
+    )
+  )
+
+
 def test_gradients_equal_pytorch():
   torch, diffusers = torch_peer.load('torch'), torch_peer.load('diffusers')
   peer = torch_peer.build(
@@ -104,15 +125,8 @@ def test_gradients_equal_pytorch():
     )
   )
   config = unet.UNetConfig.from_dict(dict(peer.config))
-  sample, timesteps, text = inputs(config)
+  sample, timesteps, text = arrays = inputs(config)
   weights = inputs(config, seed=1)[0]
-  out = peer(
-    torch_peer.to_torch(sample), torch.tensor(timesteps), torch.tensor(text)
-  ).sample
-  (out * torch_peer.to_torch(weights)).sum().backward()
-  theirs = torch_peer.keymap.from_torch(
-    {name: p.grad.numpy() for name, p in peer.named_parameters()}
-  )
 
   def loss(params):
     out = unet.UNet2DConditionModel(config).apply(
@@ -120,14 +134,23 @@ def test_gradients_equal_pytorch():
     )
     return jnp.sum(out * weights)
 
-  ours = jax.jit(jax.grad(loss))(torch_peer.params(peer))
-  found = dict(torch_peer.keymap.walk(ours))
-  total = np.sqrt(sum(np.sum(np.square(g)) for g in found.values()))
-  for path, gradient in torch_peer.keymap.walk(theirs):
+  found = jax.jit(jax.grad(loss))(torch_peer.params(peer))
+  found = dict(torch_peer.keymap.walk(found))
+  theirs = _torch_gradients(peer, arrays, weights, torch.float32)
+  exact = _torch_gradients(peer, arrays, weights, torch.float64)
+  total = np.sqrt(sum(np.sum(np.square(g)) for g in exact.values()))
+
+  def error(gradients, path):
     # Relative to the tensor itself, or to the whole where it is nearly 0
     # (biases right before a normalisation).
-    scale = max(np.linalg.norm(gradient), 1e-3 * total)
-    assert np.linalg.norm(found[path] - gradient) <= 2e-5 * scale, path
+    scale = max(np.linalg.norm(exact[path]), 1e-3 * total)
+    return np.linalg.norm(gradients[path] - exact[path]) / scale
+
+  assert found.keys() == exact.keys()
+  # What float32 costs depends on the processor; PyTorch pays it, too.
+  noise = max(error(theirs, path) for path in exact)
+  for path in exact:
+    assert error(found, path) <= 4 * noise, path
 
 
 def small_config(**values):
