@@ -26,8 +26,7 @@ from jax import numpy as jnp
 import numpy as np
 
 from maskjax.diffusion import distill, schedulers, unet, vae
-from maskjax.training import files, parallel
-from maskjax.training import flags as flags_lib
+from maskjax.training import files, flags as flags_lib, parallel
 
 _SMALL = flags.DEFINE_bool('small', False, 'Tiny networks: does it run?')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Timed calls of each part.', 1)

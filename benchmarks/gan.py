@@ -29,9 +29,9 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks import gan_training
-from maskjax.evaluation import golden_recipe
 from maskjax.gan import (
   discriminator,
+  draws as draws_lib,
   eg3d,
   losses,
   players,
@@ -41,10 +41,9 @@ from maskjax.gan import (
   superresolution,
   training,
 )
-from maskjax.gan import draws as draws_lib
-from maskjax.render import rays, volume
-from maskjax.training import files
-from maskjax.training import flags as flags_lib
+from maskjax.render.volume import rays, volume
+from maskjax.training import files, flags as flags_lib
+from tests.gan.parity import recipe
 
 _SIZE = flags.DEFINE_enum('size', 'all', ['all', 'small', 'full'], 'Which.')
 _PARTS = flags.DEFINE_list('parts', [], 'Words of the parts; empty: all.')
@@ -89,7 +88,7 @@ Call = Callable[[], Any]
 def _model(seed: int, config: Any) -> restore.Model:
   """Return a network with random weights, made without compiling anything."""
   shapes = {key: x.shape for key, x in restore.state_shapes(config).items()}
-  return restore.restore(config, golden_recipe.make_state(seed, shapes))
+  return restore.restore(config, recipe.make_state(seed, shapes))
 
 
 def _cameras(count: int) -> jax.Array:

@@ -15,8 +15,11 @@ import jax
 import numpy as np
 
 from configs import source
-from maskjax.avatar import source_pictures, source_stages
-from maskjax.data import source_batches
+from maskjax.people_gan import (
+  batches as people_batches,
+  pictures as people_pictures,
+  stages as people_stages,
+)
 from maskjax.training import parallel
 
 STAGES = ('decoder', 'adversarial', 'student', 'stylegan2')
@@ -24,15 +27,15 @@ _REFERENCE = {'adversarial': 3.4}
 _SCENES, _VIEWS = 32, 4
 
 
-def noise_people(side: int) -> source_batches.SourceData:
+def noise_people(side: int) -> people_batches.SourceData:
   """Return discs of noise, seen from several cameras."""
   rng = np.random.default_rng(0)
   shape = (_SCENES, _VIEWS, side, side)
   place = (np.arange(side) + 0.5) / side - 0.5
   disc = np.hypot(*np.meshgrid(place, place)) < 0.35
   yaws = rng.uniform(-30, 30, _SCENES * _VIEWS)
-  camera = np.asarray(source_pictures.turned(list(yaws)))
-  return source_batches.SourceData(
+  camera = np.asarray(people_pictures.turned(list(yaws)))
+  return people_batches.SourceData(
     rng.integers(0, 256, (*shape, 3), np.uint8),
     np.broadcast_to(disc * 255, shape).astype(np.uint8),
     np.broadcast_to(disc * 2.6, shape).astype(np.float16),
@@ -55,7 +58,7 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
   # As the reference's step, all of it.
   config.game.update(anchor_weight=0.0, generator_pause=0)
   side = 2 << len(config.channels)
-  stage = source_stages.STAGES[config.stage](config, noise_people(side), '')
+  stage = people_stages.STAGES[config.stage](config, noise_people(side), '')
   state = parallel.replicate(stage.state, devices=stage.devices)
   walls = []
   # The first five compile each program that there is.

@@ -16,10 +16,8 @@ from jax import numpy as jnp
 import numpy as np
 
 from maskjax.diffusion import model as model_lib
-from maskjax.mask import generate, views
-from maskjax.mask import step as step_lib
-from maskjax.training import flags as flags_lib
-from maskjax.training import parallel
+from maskjax.mask import generate, step as step_lib, views
+from maskjax.training import flags as flags_lib, parallel
 
 _CONFIG = flags_lib.define_config('configs/mask.py')
 _ROUNDS = flags.DEFINE_integer('rounds', 20, 'Timed calls of each part.')

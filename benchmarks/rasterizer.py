@@ -32,9 +32,8 @@ import numpy as np
 import trimesh
 
 from benchmarks import rasterizer_peers
-from maskjax.render import rasterizer
-from maskjax.training import files, parallel
-from maskjax.training import flags as flags_lib
+from maskjax.render.mesh import rasterizer
+from maskjax.training import files, flags as flags_lib, parallel
 
 _AGAINST = flags.DEFINE_enum(
   'against', None, sorted(rasterizer_peers.MAKERS), 'The peer.'

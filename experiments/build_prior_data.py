@@ -15,9 +15,9 @@ from absl import flags
 import numpy as np
 import tqdm
 
-from maskjax.data import art, creatures, head_images
-from maskjax.training import files
-from maskjax.training import flags as flags_lib
+from maskjax.data.creatures import creatures, head_images
+from maskjax.data.styles import art
+from maskjax.training import files, flags as flags_lib
 
 _CONFIG = flags_lib.define_config('configs/prior.py')
 _WORKDIR = flags.DEFINE_string('workdir', 'out/heads', 'Folder of the shards.')

@@ -12,7 +12,7 @@ as out/evaluate_b/results.json=out/b+out/b_gan.
 
 from absl import flags
 
-from maskjax.avatar import source_card
+from maskjax.people_gan import card as people_card
 from maskjax.training import flags as flags_lib
 
 _RUNS = flags.DEFINE_list('runs', None, 'Work folders.', required=True)
@@ -29,7 +29,7 @@ _OUT = flags.DEFINE_string('out', 'maskjax/assets/source', 'Where to.')
 def main(argv: list[str]) -> None:
   """Pack."""
   del argv
-  source_card.bundle(
+  people_card.bundle(
     _OUT.value,
     _RUNS.value,
     _DATA.value,

@@ -8,7 +8,7 @@ r"""Compare models here with their reference, number by number.
 With --diffusers, FOLDER is a whole model, one part of it, or an id of the
 Hugging Face Hub, and every output is compared with PyTorch's by its relative
 L2 error; this needs PyTorch: `pip install maskjax[parity]`. With --goldens,
-FOLDER holds numbers of an EG3D or StyleGAN2 reference (`evaluation.gan_parity`
+FOLDER holds numbers of an EG3D or StyleGAN2 reference (`tests.gan.parity.check`
 has the format; parts are names of its files), and every recorded array is made
 anew: file, array, shape, largest absolute and relative error, tolerance. The
 exit status is 0 only if all pass.
@@ -18,18 +18,19 @@ import sys
 
 from absl import flags
 
-from maskjax.evaluation import gan_parity, parity
+from maskjax.parity import networks
 from maskjax.training import flags as flags_lib
 from maskjax.weights import hub
+from tests.gan.parity import check
 
 _FOLDER = flags.DEFINE_string('diffusers', None, 'Folder or id of the model.')
 _GOLDENS = flags.DEFINE_string('goldens', None, 'Folder of recorded numbers.')
 _CONTROLNETS = flags.DEFINE_list('controlnet', [], 'Further ControlNets.')
 _PARTS = flags.DEFINE_list(
-  'parts', [], f'Parts, of {", ".join(parity.PARTS)}; empty: all there are.'
+  'parts', [], f'Parts, of {", ".join(networks.PARTS)}; empty: all there are.'
 )
 _TOLERANCE = flags.DEFINE_float(
-  'tolerance', parity.TOLERANCE, 'Largest relative L2 error of a network.'
+  'tolerance', networks.TOLERANCE, 'Largest relative L2 error of a network.'
 )
 _REVISION = flags.DEFINE_string('revision', None, 'Of an id on the Hub.')
 _VARIANT = flags.DEFINE_string('variant', None, "Of the weights, e.g. 'fp16'.")
@@ -43,10 +44,10 @@ def _rows():
   """Return the comparisons that the flags ask for."""
   folder, goldens = _FOLDER.value, _GOLDENS.value
   if goldens is not None and folder is None:
-    return gan_parity.check(goldens, files=tuple(_PARTS.value))
+    return check.check(goldens, files=tuple(_PARTS.value))
   if folder is None or goldens is not None:
     raise ValueError('give either --diffusers=FOLDER or --goldens=FOLDER')
-  return parity.check(
+  return networks.check(
     hub.resolve(folder, revision=_REVISION.value),
     controlnets=[hub.resolve(path) for path in _CONTROLNETS.value],
     parts=_PARTS.value,

@@ -13,8 +13,7 @@ import pathlib
 from absl import flags
 
 from maskjax.evaluation import faces
-from maskjax.training import files
-from maskjax.training import flags as flags_lib
+from maskjax.training import files, flags as flags_lib
 
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of the results.', required=True

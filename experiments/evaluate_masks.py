@@ -16,7 +16,9 @@ from typing import Any
 from absl import flags
 
 from configs import mask as mask_config
-from maskjax.evaluation import figures, masks, matcher
+from maskjax.evaluation import figures
+from maskjax.mask import evaluation as mask_evaluation
+from maskjax.matcher import network
 from maskjax.training import flags as flags_lib
 
 _CONFIG = flags_lib.define_config('configs/mask.py')
@@ -34,23 +36,23 @@ def main(argv: list[str]) -> None:
   del argv
   config, ablation = _CONFIG.value, _ABLATION.value
   variants: list[dict[str, Any]] = [{}]
-  kinds: tuple[str, ...] = masks.KINDS
+  kinds: tuple[str, ...] = mask_evaluation.KINDS
   draw = figures.save_pairs
   if ablation:
     config.steps = config.distill.horizon = _STEPS.value
     variants = []
     mask_config.sweep(lambda **changes: variants.append(changes))
-    kinds, draw = masks.ABLATION_KINDS, figures.save_ablation
-  rows = masks.evaluate(
+    kinds, draw = mask_evaluation.ABLATION_KINDS, figures.save_ablation
+  rows = mask_evaluation.evaluate(
     config,
     _WORKDIR.value,
-    matcher.load(_MATCHER.value),
+    network.load(_MATCHER.value),
     kinds=_KINDS.value or kinds,
     variants=variants,
   )
-  print(masks.table(rows))
+  print(mask_evaluation.table(rows))
   path = pathlib.Path(_WORKDIR.value) / 'results.png'
-  draw(path, rows, fall_percent=masks.FALL_PERCENT)
+  draw(path, rows, fall_percent=mask_evaluation.FALL_PERCENT)
 
 
 if __name__ == '__main__':

@@ -12,11 +12,11 @@ import pathlib
 
 from absl import flags
 
-from maskjax.data import head_images
+from maskjax.data.creatures import head_images
 from maskjax.diffusion import model, sampling
-from maskjax.evaluation import matcher, prior
-from maskjax.training import flags as flags_lib
-from maskjax.training import progress
+from maskjax.matcher import network
+from maskjax.prior import evaluation as prior_evaluation
+from maskjax.training import flags as flags_lib, progress
 from maskjax.weights import bundled
 
 _WORKDIR = flags.DEFINE_string(
@@ -42,9 +42,9 @@ def main(argv: list[str]) -> None:
     shards = sorted(pathlib.Path(_REAL.value).glob('heads-*.npz'))
     real = head_images.load(shards[-2:])
   with progress.bar(_SAMPLES.value, name='samples') as bar:
-    report = prior.evaluate(
+    report = prior_evaluation.evaluate(
       model.load(_PRIOR.value or bundled.bundled_path('prior')),
-      matcher.load(_MATCHER.value),
+      network.load(_MATCHER.value),
       pathlib.Path(_WORKDIR.value),
       count=_SAMPLES.value,
       real=real,
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
       rescale=_RESCALE.value,
       batch_size=_BATCH.value,
     )
-  print(prior.table(report))
+  print(prior_evaluation.table(report))
 
 
 if __name__ == '__main__':

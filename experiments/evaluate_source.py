@@ -18,12 +18,15 @@ import pathlib
 
 from absl import flags
 
-from maskjax.avatar import source_metrics, source_pictures
-from maskjax.data import source_batches, source_codes
 from maskjax.evaluation import inception
 from maskjax.gan import checkpoints, restore, student
-from maskjax.training import files
-from maskjax.training import flags as flags_lib
+from maskjax.people_gan import (
+  batches as people_batches,
+  codes as people_codes,
+  metrics as people_metrics,
+  pictures as people_pictures,
+)
+from maskjax.training import files, flags as flags_lib
 from maskjax.weights import bundled
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Model folder.')
@@ -48,12 +51,12 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Of latents and cameras.')
 
 
 def _compare(
-  model: restore.Model, folder: str, data: source_batches.SourceData
+  model: restore.Model, folder: str, data: people_batches.SourceData
 ):
   """Set a StyleGAN2 beside its EG3D: what is alike, and a sheet."""
-  camera = source_pictures.turned()
+  camera = people_pictures.turned()
   among = data.camera.reshape(-1, 25)
-  drawn, rendered = source_pictures.pairs(
+  drawn, rendered = people_pictures.pairs(
     model,
     checkpoints.load(folder),
     range(32),
@@ -61,10 +64,10 @@ def _compare(
     student.standard_angles(camera, among),
   )
   blocks = [
-    source_pictures.grid(list(source_pictures.image_bytes(x[:8])))
+    people_pictures.grid(list(people_pictures.image_bytes(x[:8])))
     for x in (drawn, rendered)
   ]
-  return source_metrics.alike(drawn, rendered), blocks
+  return people_metrics.alike(drawn, rendered), blocks
 
 
 def main(argv: list[str]) -> None:
@@ -76,10 +79,10 @@ def main(argv: list[str]) -> None:
     look = inception.extractor(params, how=_PREPROCESSING.value)
   folder = _CHECKPOINT.value or bundled.bundled_path('source')
   model, out = checkpoints.load(folder), pathlib.Path(_WORKDIR.value)
-  data = source_batches.load(pathlib.Path(_DATA.value))
-  codes = source_codes.read(folder, len(data.image))
+  data = people_batches.load(pathlib.Path(_DATA.value))
+  codes = people_codes.read(folder, len(data.image))
   mean = None if codes is None else codes.mean
-  request = source_metrics.Request(
+  request = people_metrics.Request(
     pictures=_PICTURES.value,
     scenes=_SCENES.value,
     identities=_IDENTITIES.value,
@@ -89,13 +92,13 @@ def main(argv: list[str]) -> None:
   alike: dict[str, float] = {}
   if _BESIDE.value:
     alike, blocks = _compare(model, _BESIDE.value, data)
-    source_pictures.save_sheet(out / 'pairs.png', blocks, times=2)
-  values = source_metrics.measure(model, data, mean, request, look)
+    people_pictures.save_sheet(out / 'pairs.png', blocks, times=2)
+  values = people_metrics.measure(model, data, mean, request, look)
   values |= alike
   files.write_json(out / 'results.json', values)
-  sheet = source_pictures.crowd(model, range(32), psi=_PSI.value)
-  source_pictures.save_sheet(out / 'people.png', sheet, times=2)
-  print(source_metrics.table(values))
+  sheet = people_pictures.crowd(model, range(32), psi=_PSI.value)
+  people_pictures.save_sheet(out / 'people.png', sheet, times=2)
+  print(people_metrics.table(values))
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ and settings.json in the folder of --out.
 from absl import flags
 
 from maskjax.diffusion import sampling
-from maskjax.mask import pictures
+from maskjax.prior import paint
 from maskjax.training import flags as flags_lib
 
 _PROMPT = flags.DEFINE_string('prompt', None, 'What to show.', required=True)
@@ -54,7 +54,7 @@ def _scales() -> tuple[float, ...]:
 def main(argv: list[str]) -> None:
   """Paint, and say where the pictures are."""
   del argv
-  request = pictures.Request(
+  request = paint.Request(
     prompt=_PROMPT.value,
     negative_prompt=_NEGATIVE.value,
     path=_PATH.value,
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
     dtype=_DTYPE.value,
     variant=_VARIANT.value,
   )
-  settings = pictures.run(request, _OUT.value)
+  settings = paint.run(request, _OUT.value)
   print(
     f'{request.prompt}: {request.count} pictures in {settings["seconds"]:.0f} '
     f's; see {_OUT.value}/grid.png'

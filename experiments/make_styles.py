@@ -11,9 +11,9 @@ import pathlib
 
 from absl import flags
 
-from maskjax.data import art, shards, style_images
-from maskjax.training import files
-from maskjax.training import flags as flags_lib
+from maskjax.data import shards
+from maskjax.data.styles import art, style_images
+from maskjax.training import files, flags as flags_lib
 
 _CONFIG = flags_lib.define_config('configs/styles.py')
 _WORKDIR = flags.DEFINE_string('workdir', 'out/style', 'Folder of the shards.')

@@ -15,10 +15,9 @@ import pathlib
 
 from absl import flags
 
-from maskjax.evaluation import avatars
+from maskjax.avatar import render as avatar_render
 from maskjax.gan import checkpoints
-from maskjax.training import flags as flags_lib
-from maskjax.training import parallel
+from maskjax.training import flags as flags_lib, parallel
 from maskjax.weights import bundled
 
 _CHECKPOINT = flags.DEFINE_string(
@@ -27,7 +26,7 @@ _CHECKPOINT = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_string('seeds', '0-3', 'Seeds: 0-3 or 1,5,7.')
 _OUT = flags.DEFINE_string('out', 'avatars', 'Folder of the files.')
 _WHAT = flags.DEFINE_list(
-  'what', ['image', 'depth', 'mesh'], f'Of {", ".join(avatars.WHAT)}.'
+  'what', ['image', 'depth', 'mesh'], f'Of {", ".join(avatar_render.WHAT)}.'
 )
 _NETWORK = flags.DEFINE_string('network', None, 'G_ema or G.')
 _PSI = flags.DEFINE_float('psi', 0.7, 'Truncation, 1 for none.')
@@ -75,7 +74,7 @@ def main(argv: list[str]) -> None:
     x, y, z = (float(value) for value in _PIVOT.value)
   except ValueError:
     raise ValueError(f'pivot {_PIVOT.value} is not three numbers') from None
-  request = avatars.Request(
+  request = avatar_render.Request(
     seeds=_seeds(_SEEDS.value),
     what=tuple(_WHAT.value),
     psi=_PSI.value,
@@ -89,7 +88,7 @@ def main(argv: list[str]) -> None:
     frames=_FRAMES.value,
   )
   with parallel.explain_memory('lower --rendering or --mesh_resolution'):
-    avatars.render(_model(), request, _OUT.value)
+    avatar_render.render(_model(), request, _OUT.value)
 
 
 if __name__ == '__main__':

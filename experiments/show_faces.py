@@ -14,10 +14,10 @@ from absl import flags
 import imageio.v3 as iio
 import numpy as np
 
-from maskjax.data import art, face_sheets, styles
+from maskjax.data.people import sheets as people_sheets
+from maskjax.data.styles import art, drawn_people, sheets as style_sheets
 from maskjax.face import drawing, photo
-from maskjax.training import files
-from maskjax.training import flags as flags_lib
+from maskjax.training import files, flags as flags_lib
 
 _OUT = flags.DEFINE_string('out', 'out/faces.png', 'Picture to write.')
 _COUNT = flags.DEFINE_integer('count', 64, 'How many faces or people.')
@@ -35,15 +35,15 @@ _FOVY = flags.DEFINE_float(
 
 
 def _people() -> np.ndarray:
-  return face_sheets.people_sheet(
+  return people_sheets.people_sheet(
     _SEED.value, _COUNT.value, views=_VIEWS.value, size=_SIZE.value
   )
 
 
 def _styles() -> np.ndarray:
-  names = _STYLE.value.split(',') if _STYLE.value else styles.NAMES
+  names = _STYLE.value.split(',') if _STYLE.value else drawn_people.NAMES
   folder = art.fetch_fluent(_EMOJI.value) if 'emoji' in names else ''
-  return face_sheets.style_sheet(
+  return style_sheets.style_sheet(
     _SEED.value, _COUNT.value, tuple(names), size=_SIZE.value, emoji=str(folder)
   )
 

@@ -6,7 +6,7 @@ r"""Train the matcher; leaves its folder and report.json in the workdir.
 
 from absl import flags
 
-from maskjax.evaluation import matcher, matcher_training
+from maskjax.matcher import network, training as matcher_training
 from maskjax.training import flags as flags_lib
 
 _CONFIG = flags_lib.define_config('configs/matcher.py')
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> None:
   report = matcher_training.train(_CONFIG.value, _WORKDIR.value)
   held_out = report['held_out']
   words = ', '.join(
-    f'{name} {held_out[name]:.1%}' for name in matcher.ATTRIBUTES
+    f'{name} {held_out[name]:.1%}' for name in network.ATTRIBUTES
   )
   print(f'{held_out["pictures"]} held-out pictures: {words}')
 

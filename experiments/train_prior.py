@@ -6,7 +6,7 @@ r"""Train one stage of the bundled prior; leaves a model folder in the workdir.
 
 from absl import flags
 
-from maskjax.data import prior_training
+from maskjax.prior import training as prior_training
 from maskjax.training import flags as flags_lib
 
 _CONFIG = flags_lib.define_config('configs/prior.py')

@@ -10,9 +10,8 @@ end, a walk from person to person (walk.mp4).
 
 from absl import flags
 
-from maskjax.avatar import source_training
-from maskjax.training import flags as flags_lib
-from maskjax.training import parallel
+from maskjax.people_gan import training as people_training
+from maskjax.training import flags as flags_lib, parallel
 
 _CONFIG = flags_lib.define_config('configs/source.py')
 _WORKDIR = flags.DEFINE_string(
@@ -24,7 +23,7 @@ def main(argv: list[str]) -> None:
   """Train."""
   del argv
   with parallel.explain_memory('lower --config.scenes or --config.views'):
-    source_training.train(_CONFIG.value, _WORKDIR.value)
+    people_training.train(_CONFIG.value, _WORKDIR.value)
 
 
 if __name__ == '__main__':

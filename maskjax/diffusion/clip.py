@@ -15,8 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from maskjax.diffusion import config as config_lib
-from maskjax.diffusion import layers
+from maskjax.diffusion import config as config_lib, layers
 
 _FIXED = {'attention_dropout': 0.0, 'pruned_heads': {}}
 # Records, and what transformers keeps in every config: about the start of

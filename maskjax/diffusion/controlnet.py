@@ -20,9 +20,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
-from maskjax.diffusion import config as config_lib
-from maskjax.diffusion import embedding as embedding_lib
-from maskjax.diffusion import layers, unet
+from maskjax.diffusion import (
+  config as config_lib,
+  embedding as embedding_lib,
+  layers,
+  unet,
+)
 
 # Keys of the UNet's config that a ControlNet's config does not have.
 _UNET_ONLY = (

@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
-from maskjax.diffusion import config as config_lib
-from maskjax.diffusion import layers
+from maskjax.diffusion import config as config_lib, layers
 
 _CLASS_TYPES = (None, 'timestep', 'identity', 'projection')
 

@@ -29,9 +29,9 @@ from maskjax.diffusion import (
   model_folder,
   sampling,
   schedulers,
+  tokenizer as tokenizer_lib,
+  vae as vae_lib,
 )
-from maskjax.diffusion import tokenizer as tokenizer_lib
-from maskjax.diffusion import vae as vae_lib
 
 
 @flax.struct.dataclass

@@ -20,10 +20,10 @@ from maskjax.diffusion import (
   controlnet,
   embedding,
   schedulers,
+  tokenizer as tokenizer_lib,
+  unet as unet_lib,
   vae,
 )
-from maskjax.diffusion import tokenizer as tokenizer_lib
-from maskjax.diffusion import unet as unet_lib
 from maskjax.training import files
 from maskjax.weights import hub, shards
 

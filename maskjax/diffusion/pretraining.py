@@ -19,11 +19,15 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 import optax
 
-from maskjax.diffusion import clip, controlnet, schedulers, unet
-from maskjax.diffusion import model as model_lib
-from maskjax.diffusion import tokenizer as tokenizer_lib
-from maskjax.training import parallel
-from maskjax.training import state as state_lib
+from maskjax.diffusion import (
+  clip,
+  controlnet,
+  model as model_lib,
+  schedulers,
+  tokenizer as tokenizer_lib,
+  unet,
+)
+from maskjax.training import parallel, state as state_lib
 
 # prepare(rng, one row of a batch) -> picture [s, s, 3], condition [s, s, k]
 PrepareFn = Callable[[PRNGKeyArray, Any], tuple[Array, Array]]

@@ -18,9 +18,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
-from maskjax.diffusion import config as config_lib
-from maskjax.diffusion import embedding as embedding_lib
-from maskjax.diffusion import layers
+from maskjax.diffusion import (
+  config as config_lib,
+  embedding as embedding_lib,
+  layers,
+)
 
 Skips = tuple[Float[Array, 'b _ _ _'], ...]
 

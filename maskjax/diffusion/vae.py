@@ -17,8 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.diffusion import config as config_lib
-from maskjax.diffusion import layers
+from maskjax.diffusion import config as config_lib, layers
 
 _EPS = 1e-6  # Of every normalisation here.
 _DOWN = 'DownEncoderBlock2D'

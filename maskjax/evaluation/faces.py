@@ -22,10 +22,11 @@ from jax import numpy as jnp
 from jaxtyping import Float
 import numpy as np
 
-from maskjax.data import captions, face_images, heads, people, portrait, shading
+from maskjax.data.people import face_images, heads, people, portrait, shading
 from maskjax.face import identity, landmarks, light, networks, photo, pose
 from maskjax.geometry import color
 from maskjax.render import lights as lights_lib
+from maskjax.studio import words as studio_words
 from maskjax.training import files
 
 SIZE = 256
@@ -145,8 +146,8 @@ def judge(picture: Picture) -> dict[str, Any]:
     'landmarks': float(np.linalg.norm(off, axis=-1).mean() / eyes),
     'turn': _turn(np.asarray(cam2world)[:3, :3], picture.cam2world[:3, :3]),
     'light': _degrees(direction, picture.light),
-    'word': captions.direction_word(direction)
-    == captions.direction_word(picture.light),
+    'word': studio_words.direction_word(direction)
+    == studio_words.direction_word(picture.light),
     'embedding': np.asarray(row).round(5).tolist(),
   }
 

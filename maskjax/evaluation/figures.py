@@ -4,8 +4,7 @@ from collections.abc import Sequence
 import pathlib
 from typing import Any
 
-from matplotlib import backend_bases
-from matplotlib import figure as figure_lib
+from matplotlib import backend_bases, figure as figure_lib
 from matplotlib.backends import backend_agg
 import numpy as np
 

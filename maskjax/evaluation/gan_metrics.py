@@ -17,7 +17,7 @@ import jax
 from jaxtyping import Float
 import numpy as np
 
-from maskjax.data import face_images
+from maskjax.data.people import face_images
 from maskjax.evaluation import faces
 from maskjax.face import identity, landmarks, networks, pose
 
@@ -291,7 +291,7 @@ def face_features(images: Float[Any, 'n h w 3']) -> Float[np.ndarray, 'n 256']:
   """Return the identity network's last feature map, averaged over pixels.
 
   The whole picture is looked at, made 150 pixels large, without looking for a
-  face in it: pictures are to be framed alike, as those of `data.face_images`.
+  face in it: pictures are to be framed alike, as `data.people.face_images` are.
 
   Args:
     images: square, sRGB.
@@ -353,7 +353,7 @@ def yaw_error(
 
   Args:
     images: sRGB, with a face each.
-    cameras: EG3D's 25 numbers, in the world of `data.face_images`.
+    cameras: EG3D's 25 numbers, in the world of `data.people.face_images`.
 
   Raises:
     ValueError: no pictures, values out of range, or other cameras.

@@ -18,8 +18,7 @@ from typing import Any
 
 from flax import linen as nn
 import jax
-from jax import Array
-from jax import numpy as jnp
+from jax import Array, numpy as jnp
 from jaxtyping import Float
 import numpy as np
 

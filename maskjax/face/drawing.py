@@ -12,11 +12,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from maskjax.face import light, photo, pose
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import canonical, color
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.render import lights as lights_lib
-from maskjax.render import renderer
+from maskjax.geometry import (
+  camera as camera_lib,
+  canonical,
+  color,
+  mesh as mesh_lib,
+)
+from maskjax.render import lights as lights_lib, renderer
 
 PANEL = 480  # pixels a side
 _FINE = 2  # drawn larger, then averaged down

@@ -14,8 +14,7 @@ Shape legend: `v` vertices, `n` points.
 """
 
 import jax
-from jax import lax
-from jax import numpy as jnp
+from jax import lax, numpy as jnp
 from jaxtyping import Array, Float
 
 from maskjax.geometry import canonical

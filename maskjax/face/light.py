@@ -21,17 +21,20 @@ import functools
 from typing import NamedTuple
 
 import jax
-from jax import lax
-from jax import numpy as jnp
+from jax import lax, numpy as jnp
 from jaxtyping import Array, Float, Int
 import numpy as np
 
-from maskjax.data import captions
 from maskjax.face import crops, pose
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import canonical, color, safe
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import (
+  camera as camera_lib,
+  canonical,
+  color,
+  mesh as mesh_lib,
+  safe,
+)
 from maskjax.render import lights as lights_lib
+from maskjax.studio import words as studio_words
 
 # Vertices of the canonical face that are no skin: brows, lips, eyes, nostrils.
 _BROWS = (
@@ -338,12 +341,12 @@ def words(estimate: LightEstimate) -> str:
     estimate: of one photo, not traced.
 
   Returns:
-    Words of `captions.light_words`; 'with uniform ... light' where most of it
+    Words of `words.light_words`; 'with uniform ... light' where most of it
     comes from everywhere.
   """
   if float(directed_share(estimate)) < _DIRECTED:
-    return captions.light_words(captions.color_word(estimate.ambient))
-  return captions.light_words(
-    captions.color_word(estimate.color),
-    captions.direction_word(estimate.direction),
+    return studio_words.light_words(studio_words.color_word(estimate.ambient))
+  return studio_words.light_words(
+    studio_words.color_word(estimate.color),
+    studio_words.direction_word(estimate.direction),
   )

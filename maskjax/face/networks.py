@@ -17,8 +17,7 @@ import functools
 from typing import Any
 
 import flax
-from flax import linen as nn
-from flax import traverse_util
+from flax import linen as nn, traverse_util
 import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float

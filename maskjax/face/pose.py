@@ -17,12 +17,10 @@ Shape legend: `n` points.
 from typing import NamedTuple
 
 import jax
-from jax import lax
-from jax import numpy as jnp
+from jax import lax, numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import canonical, safe
+from maskjax.geometry import camera as camera_lib, canonical, safe
 
 # Vertical angle of view, degrees, of the camera that the canonical face and
 # MediaPipe's own poses assume.

@@ -28,13 +28,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 import optax
 
-from maskjax.gan import eg3d, resize, restore, stylegan2
-from maskjax.gan import losses as losses_lib
-from maskjax.gan import mapping as mapping_lib
+from maskjax.gan import (
+  eg3d,
+  losses as losses_lib,
+  mapping as mapping_lib,
+  resize,
+  restore,
+  stylegan2,
+)
 from maskjax.geometry import camera as camera_lib
-from maskjax.render import rays as rays_lib
-from maskjax.training import parallel
-from maskjax.training import state as state_lib
+from maskjax.render.volume import rays as rays_lib
+from maskjax.training import parallel, state as state_lib
 
 PyTree = Any
 Metrics = dict[str, Float[Array, '']]

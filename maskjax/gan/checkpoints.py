@@ -24,7 +24,7 @@ import numpy as np
 import safetensors.numpy
 
 from maskjax.gan import discriminator, eg3d, restore, stylegan2, superresolution
-from maskjax.render import volume
+from maskjax.render.volume import volume
 from maskjax.training import checkpoint, files
 from maskjax.weights import persistence
 

@@ -19,8 +19,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.gan import fir, layers, resize, stylegan2
-from maskjax.gan import mapping as mapping_lib
+from maskjax.gan import fir, layers, mapping as mapping_lib, resize, stylegan2
 from maskjax.training import parallel
 
 _HALF = math.sqrt(0.5)

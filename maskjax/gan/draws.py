@@ -12,9 +12,8 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float, Int, Key
 
-from maskjax.gan import eg3d as eg3d_lib
-from maskjax.gan import synthesis as synthesis_lib
-from maskjax.render import rays as rays_lib
+from maskjax.gan import eg3d as eg3d_lib, synthesis as synthesis_lib
+from maskjax.render.volume import rays as rays_lib
 
 
 class MixingDraws(NamedTuple):

@@ -30,13 +30,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 import numpy as np
 
-from maskjax.gan import layers, stylegan2
-from maskjax.gan import superresolution as superresolution_lib
-from maskjax.gan import synthesis as synthesis_lib
+from maskjax.gan import (
+  layers,
+  stylegan2,
+  superresolution as superresolution_lib,
+  synthesis as synthesis_lib,
+)
 from maskjax.geometry import camera as camera_lib
-from maskjax.render import rays as rays_lib
-from maskjax.render import triplane
-from maskjax.render import volume as volume_lib
+from maskjax.render.volume import (
+  rays as rays_lib,
+  triplane,
+  volume as volume_lib,
+)
 
 _BACKBONE = stylegan2.StyleGAN2Config(
   c_dim=25, image_channels=96, mapping_layers=2

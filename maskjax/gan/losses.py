@@ -22,12 +22,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from maskjax.gan import discriminator as discriminator_lib
-from maskjax.gan import draws as draws_lib
-from maskjax.gan import eg3d as eg3d_lib
-from maskjax.gan import mapping as mapping_lib
-from maskjax.gan import resize
-from maskjax.gan import synthesis as synthesis_lib
+from maskjax.gan import (
+  discriminator as discriminator_lib,
+  draws as draws_lib,
+  eg3d as eg3d_lib,
+  mapping as mapping_lib,
+  resize,
+  synthesis as synthesis_lib,
+)
 from maskjax.training import parallel
 
 PyTree = Any

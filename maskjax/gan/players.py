@@ -17,8 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 import optax
 
-from maskjax.gan import augment as augment_lib
-from maskjax.gan import autodecoder, eg3d, restore
+from maskjax.gan import augment as augment_lib, autodecoder, eg3d, restore
 
 PyTree = Any
 

@@ -23,7 +23,7 @@ from maskjax.gan import (
   stylegan2,
   superresolution,
 )
-from maskjax.render import triplane, volume
+from maskjax.render.volume import triplane, volume
 from maskjax.weights import eg3d_keys
 
 # Keys of rendering_kwargs that steer training alone, or previews.

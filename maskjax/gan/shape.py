@@ -16,8 +16,7 @@ from scipy import sparse
 from skimage import measure
 
 from maskjax.gan import restore
-from maskjax.geometry import color
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import color, mesh as mesh_lib
 
 # Heads of FFHQ are seen from 2.7 units, about a metre away.
 CM_PER_UNIT = 100 / 2.7

@@ -20,8 +20,7 @@ from jaxtyping import Array, Float
 import optax
 
 from maskjax.gan import autodecoder, eg3d, stylegan2
-from maskjax.training import parallel
-from maskjax.training import state as state_lib
+from maskjax.training import parallel, state as state_lib
 
 # The horizontal and the vertical angle end the student's latent.
 ANGLES = 2

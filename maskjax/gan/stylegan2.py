@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from maskjax.gan import mapping as mapping_lib
-from maskjax.gan import synthesis as synthesis_lib
+from maskjax.gan import mapping as mapping_lib, synthesis as synthesis_lib
 
 _ARCHITECTURES = ('skip', 'resnet', 'orig')
 

@@ -15,8 +15,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.gan import resize
-from maskjax.gan import synthesis as synthesis_lib
+from maskjax.gan import resize, synthesis as synthesis_lib
 
 
 class Kind(NamedTuple):

@@ -28,16 +28,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 import optax
 
-from maskjax.gan import augment as augment_lib
 from maskjax.gan import (
+  augment as augment_lib,
   autodecoder,
+  draws as draws_lib,
   eg3d,
   losses,
   mapping,
   players,
   schedules,
 )
-from maskjax.gan import draws as draws_lib
 from maskjax.training import parallel
 
 PyTree = players.PyTree

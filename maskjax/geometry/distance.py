@@ -18,8 +18,7 @@ from jaxtyping import Float, Int
 import numpy as np
 import scipy.spatial
 
-from maskjax.geometry import chamfer
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import chamfer, mesh as mesh_lib
 
 _CHUNK = 256
 _SAMPLES = 200_000

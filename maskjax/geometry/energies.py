@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 import numpy as np
 
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import safe
+from maskjax.geometry import mesh as mesh_lib, safe
 
 
 def face_pairs(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'p 2']:

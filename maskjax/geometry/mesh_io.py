@@ -22,8 +22,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from maskjax.geometry import color, gltf
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import color, gltf, mesh as mesh_lib
 
 READABLE = ('.glb', '.gltf', '.obj', '.ply', '.stl')
 WRITABLE = ('.glb', '.obj', '.ply')

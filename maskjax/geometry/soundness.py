@@ -10,8 +10,7 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float, Int
 import numpy as np
 
-from maskjax.geometry import energies
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import energies, mesh as mesh_lib
 
 # A face is degenerate if its area is below this part of an equilateral
 # triangle's with the same longest edge; an edge is folded if its two faces

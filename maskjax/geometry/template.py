@@ -16,9 +16,14 @@ from jaxtyping import Float, Int
 import numpy as np
 import scipy.spatial
 
-from maskjax.geometry import atlas as atlas_lib
-from maskjax.geometry import canonical, mesh_io, planar, shell
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import (
+  atlas as atlas_lib,
+  canonical,
+  mesh as mesh_lib,
+  mesh_io,
+  planar,
+  shell,
+)
 
 KINDS = shell.KINDS
 MAX_FACES = 10_000

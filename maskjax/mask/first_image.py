@@ -15,9 +15,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 import ml_collections
 
 from maskjax.diffusion import model as model_lib
-from maskjax.geometry import color
-from maskjax.geometry import template as template_lib
-from maskjax.mask import condition, views
+from maskjax.geometry import color, template as template_lib
+from maskjax.mask import control, views
 from maskjax.render import renderer
 
 
@@ -80,10 +79,10 @@ def generate(
   """
   size = model.sample_size
   front = _front(template, size)
-  kinds = condition.shown(model, shows)
+  kinds = control.shown(model, shows)
   inpainting = conditions = None
   if kinds and config.mask_scale:
-    conditions = condition.of_rendering(
+    conditions = control.of_rendering(
       model, kinds, front, height=False, normals=False
     )
   if model_lib.is_inpainting(model) or (config.mask_scale and not kinds):

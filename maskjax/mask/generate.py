@@ -22,24 +22,34 @@ import numpy as np
 
 import maskjax
 from maskjax.diffusion import model as model_lib
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import mesh_io, soundness
-from maskjax.geometry import template as template_lib
+from maskjax.geometry import (
+  mesh as mesh_lib,
+  mesh_io,
+  soundness,
+  template as template_lib,
+)
 from maskjax.mask import (
   checks,
-  condition,
+  control,
   first_image,
   preview,
   repair,
   sdf,
+  step as step_lib,
+  surface as surface_lib,
   texture,
   views,
 )
-from maskjax.mask import step as step_lib
-from maskjax.mask import surface as surface_lib
-from maskjax.training import checkpoint, files, loop, media, parallel, progress
-from maskjax.training import metrics as metrics_lib
-from maskjax.training import workdir as workdir_lib
+from maskjax.training import (
+  checkpoint,
+  files,
+  loop,
+  media,
+  metrics as metrics_lib,
+  parallel,
+  progress,
+  workdir as workdir_lib,
+)
 from maskjax.weights import bundled
 
 # Fields that "more training", "back" and another export may change.
@@ -105,7 +115,7 @@ def load_model(config: ml_collections.ConfigDict) -> model_lib.DiffusionModel:
     variant=config.diffusion.variant or None,
     remat=config.diffusion.remat,
   )
-  condition.shown(model, config.controlnet.shows)
+  control.shown(model, config.controlnet.shows)
   count = len(model_lib.controlnet_configs(model))
   if len(config.controlnet.scales) not in (1, count):
     raise ValueError(

@@ -15,12 +15,10 @@ from jaxtyping import Array, Float, UInt8
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from maskjax.data import studio
-from maskjax.geometry import color
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import color, mesh as mesh_lib
 from maskjax.mask import views
-from maskjax.render import lights as lights_lib
-from maskjax.render import renderer, textures
+from maskjax.render import lights as lights_lib, renderer, textures
+from maskjax.studio import views as studio_views
 from maskjax.training import media
 
 # The five angles of the contact sheet, and the swing of the turntable: a
@@ -70,9 +68,11 @@ def _key_light(count: int) -> lights_lib.Lights:
 
 def _distance(mesh: mesh_lib.Mesh) -> float:
   """Return how far off the camera sees a whole mask, 1 where 40 cm do."""
-  target = np.array(studio.TARGET_CM)
+  target = np.array(studio_views.TARGET_CM)
   reach = np.linalg.norm(np.asarray(mesh.vertices) - target, axis=-1).max()
-  seen = studio.RADIUS_CM * np.sin(np.deg2rad(studio.FOVY_DEGREES / 2))
+  seen = studio_views.RADIUS_CM * np.sin(
+    np.deg2rad(studio_views.FOVY_DEGREES / 2)
+  )
   return max(1.0, float(1.02 * reach / seen))
 
 

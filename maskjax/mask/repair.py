@@ -10,9 +10,12 @@ import dataclasses
 from jax import numpy as jnp
 import numpy as np
 
-from maskjax.geometry import laplacian, soundness
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import template as template_lib
+from maskjax.geometry import (
+  laplacian,
+  mesh as mesh_lib,
+  soundness,
+  template as template_lib,
+)
 
 _ROUNDS = 200
 # After this many rounds the neighbourhood that is relaxed grows by a ring.

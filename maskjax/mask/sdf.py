@@ -22,9 +22,12 @@ import numpy as np
 import scipy.sparse
 import scipy.spatial
 
-from maskjax.geometry import distance, tetrahedra
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import template as template_lib
+from maskjax.geometry import (
+  distance,
+  mesh as mesh_lib,
+  template as template_lib,
+  tetrahedra,
+)
 
 # Over this distance from the rim, and in front of it, the shape becomes free
 # to move.

@@ -19,15 +19,16 @@ from jaxtyping import Array, Float, Int
 import ml_collections
 import optax
 
-from maskjax.data import studio
-from maskjax.diffusion import distill
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import distill, model as model_lib
 from maskjax.geometry import color
-from maskjax.mask import condition as condition_lib
-from maskjax.mask import first_image
-from maskjax.mask import surface as surface_lib
-from maskjax.mask import views as views_lib
+from maskjax.mask import (
+  control as condition_lib,
+  first_image,
+  surface as surface_lib,
+  views as views_lib,
+)
 from maskjax.render import hashgrid, renderer
+from maskjax.studio import views as studio_views
 from maskjax.training import parallel
 
 # Per step of the smoothed loss, which the stopping rule looks at.
@@ -154,7 +155,7 @@ def render_views(
     config,
     size=size,
     background=background,
-    height_range=studio.HEIGHT_RANGE_CM,
+    height_range=studio_views.HEIGHT_RANGE_CM,
     plain=plain,
   )
   return rendering, shape
@@ -250,7 +251,7 @@ def make_step(
   def losses(params, shared, views, keys, step):
     model, texts, negative, first = shared
     size = model.sample_size
-    background = jax.vmap(studio.background, (0, None))(keys[:, 0], size)
+    background = jax.vmap(studio_views.background, (0, None))(keys[:, 0], size)
     rendering, shape = render_views(
       surface, params, views, background, config, size
     )

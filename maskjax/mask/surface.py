@@ -20,9 +20,14 @@ import ml_collections
 import numpy as np
 import scipy.spatial
 
-from maskjax.geometry import atlas, energies, laplacian, tetrahedra
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import template as template_lib
+from maskjax.geometry import (
+  atlas,
+  energies,
+  laplacian,
+  mesh as mesh_lib,
+  template as template_lib,
+  tetrahedra,
+)
 from maskjax.mask import albedo, sdf
 from maskjax.render import hashgrid, textures
 

@@ -13,13 +13,14 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import laplacian
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import template as template_lib
+from maskjax.geometry import (
+  camera as camera_lib,
+  laplacian,
+  mesh as mesh_lib,
+  template as template_lib,
+)
 from maskjax.mask import first_image, views
-from maskjax.render import lights as lights_lib
-from maskjax.render import renderer
+from maskjax.render import lights as lights_lib, renderer
 
 # A vertex is painted directly if its normal is within 72 degrees of the
 # camera, it lies within this many cm of the visible surface, and the pixels

@@ -17,10 +17,10 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 import ml_collections
 import numpy as np
 
-from maskjax.data import captions, studio
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import camera as camera_lib
 from maskjax.render import lights as lights_lib
+from maskjax.studio import views as studio_views, words as studio_words
 
 PROMPT_FORMS = ('words', 'numbers', 'plain')
 # Up to here, in degrees, a view is that of a front.
@@ -48,22 +48,22 @@ def lightings(config: ml_collections.ConfigDict) -> list[int]:
     ValueError: a light colour without a name.
   """
   for name in config.light_colors:
-    if name not in captions.LIGHT_COLORS:
+    if name not in studio_words.LIGHT_COLORS:
       raise ValueError(
         f'views.light_colors: no light is called {name!r}; use '
-        f'{", ".join(captions.LIGHT_COLORS)}'
+        f'{", ".join(studio_words.LIGHT_COLORS)}'
       )
   return [0] + [
     index
-    for index, (name, direction) in enumerate(studio.LIGHTINGS)
+    for index, (name, direction) in enumerate(studio_views.LIGHTINGS)
     if direction is not None and name in config.light_colors
   ]
 
 
 def _rows() -> int:
   """Number of views and lightings that have words of their own."""
-  views = len(studio.AZIMUTHS) * len(studio.ELEVATIONS)
-  return views * len(studio.LIGHTINGS)
+  views = len(studio_views.AZIMUTHS) * len(studio_views.ELEVATIONS)
+  return views * len(studio_views.LIGHTINGS)
 
 
 def adjusted_texts(prompt: str, form: str, material: str) -> list[str]:
@@ -85,14 +85,14 @@ def adjusted_texts(prompt: str, form: str, material: str) -> list[str]:
     raise ValueError(
       f'views.prompt_form {form!r} is not one of {", ".join(PROMPT_FORMS)}'
     )
-  describe = captions.view_words
+  describe = studio_words.view_words
   if form == 'numbers':
-    describe = captions.view_numbers
+    describe = studio_words.view_numbers
   texts = []
-  for subject in (prompt, captions.with_adjective(prompt, material)):
-    for azimuth in studio.AZIMUTHS:
-      for elevation in studio.ELEVATIONS:
-        for light in studio.lighting_names():
+  for subject in (prompt, studio_words.with_adjective(prompt, material)):
+    for azimuth in studio_views.AZIMUTHS:
+      for elevation in studio_views.ELEVATIONS:
+        for light in studio_views.lighting_names():
           words = [subject]
           if form != 'plain':
             words += [describe(azimuth, elevation), light]
@@ -146,20 +146,22 @@ def draw(rng: PRNGKeyArray, config: ml_collections.ConfigDict) -> Views:
   lighting = jax.random.choice(keys[4], rows)
   plain = jax.random.bernoulli(keys[5], config.uniform_light)
   lighting = jnp.where(plain, 0, lighting)
-  table = jax.tree.map(lambda x: x[lighting], studio.lighting_table())
-  view = studio.view_index(azimuth, elevation)
+  table = jax.tree.map(lambda x: x[lighting], studio_views.lighting_table())
+  view = studio_views.view_index(azimuth, elevation)
   bare = jax.random.bernoulli(keys[7], config.textureless)
   # What is seen from near the front is not the side, and the other way round.
   frontal = jnp.abs(azimuth) < _NEAR_FRONT
-  elsewhere = studio.view_index(
-    jnp.where(frontal, studio.AZIMUTHS[-1], 0.0), elevation
+  elsewhere = studio_views.view_index(
+    jnp.where(frontal, studio_views.AZIMUTHS[-1], 0.0), elevation
   )
-  row = view * len(studio.LIGHTINGS) + lighting
+  row = view * len(studio_views.LIGHTINGS) + lighting
   return Views(
-    camera=studio.orbit_camera(azimuth, elevation, scale, fovy),
-    lights=studio.jitter_lights(keys[6], table, config.light_jitter),
+    camera=studio_views.orbit_camera(azimuth, elevation, scale, fovy),
+    lights=studio_views.jitter_lights(keys[6], table, config.light_jitter),
     text=row + bare * _rows(),
-    other=row + bare * _rows() + (elsewhere - view) * len(studio.LIGHTINGS),
+    other=row
+    + bare * _rows()
+    + (elsewhere - view) * len(studio_views.LIGHTINGS),
     azimuth=azimuth,
     elevation=elevation,
     bare=bare,
@@ -180,16 +182,18 @@ def fixed(
   """
   angles = jnp.asarray(azimuths, jnp.float32)
   cameras = jax.vmap(
-    lambda azimuth: studio.orbit_camera(azimuth, jnp.float32(elevation), scale)
+    lambda azimuth: studio_views.orbit_camera(
+      azimuth, jnp.float32(elevation), scale
+    )
   )(angles)
   lights = jax.tree.map(
     lambda x: jnp.repeat(x[:1], len(azimuths), axis=0),
-    studio.lighting_table(),
+    studio_views.lighting_table(),
   )
   return cameras, lights
 
 
 def front_text() -> int:
   """Return the row of `adjusted_texts` for the front under even light."""
-  view = int(studio.view_index(jnp.float32(0.0), jnp.float32(0.0)))
-  return view * len(studio.LIGHTINGS)
+  view = int(studio_views.view_index(jnp.float32(0.0), jnp.float32(0.0)))
+  return view * len(studio_views.LIGHTINGS)

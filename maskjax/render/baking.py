@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 import numpy as np
 import scipy.ndimage
 
-from maskjax.render import rasterizer
+from maskjax.render.mesh import rasterizer
 
 # Texels that are looked up at once.
 _CHUNK = 2**16

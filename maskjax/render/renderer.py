@@ -15,12 +15,13 @@ from jax import Array
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import safe
-from maskjax.render import lights as lights_lib
-from maskjax.render import rasterizer, textures
-from maskjax.render import shading as shading_lib
+from maskjax.geometry import camera as camera_lib, mesh as mesh_lib, safe
+from maskjax.render import (
+  lights as lights_lib,
+  shading as shading_lib,
+  textures,
+)
+from maskjax.render.mesh import rasterizer
 
 # From the camera's frame to the viewer's: x right, y up, z toward the viewer.
 _TOWARD_VIEWER = (1.0, -1.0, -1.0)

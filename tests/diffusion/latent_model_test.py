@@ -11,8 +11,7 @@ from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.diffusion import component, controlnet, unet
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import component, controlnet, model as model_lib, unet
 from tests.diffusion import tiny_model, torch_peer
 
 KINDS = {

@@ -12,8 +12,14 @@ from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.diffusion import clip, component, folding, guidance, tokenizer
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import (
+  clip,
+  component,
+  folding,
+  guidance,
+  model as model_lib,
+  tokenizer,
+)
 from tests.diffusion import tiny_model, torch_peer
 
 PARTS = ('unet', 'text_encoder', 'tokenizer', 'scheduler', 'model_index.json')

@@ -17,10 +17,14 @@ import numpy as np
 import optax
 import pytest
 
-from maskjax.diffusion import clip, pretraining, schedulers, unet
-from maskjax.diffusion import model as model_lib
-from maskjax.training import parallel
-from maskjax.training import state as state_lib
+from maskjax.diffusion import (
+  clip,
+  model as model_lib,
+  pretraining,
+  schedulers,
+  unet,
+)
+from maskjax.training import parallel, state as state_lib
 from tests.diffusion import tiny_model, torch_peer
 
 SIZE, TOKENS, FEATURES, VOCABULARY = 8, 4, 6, 10

@@ -47,9 +47,7 @@ def test_tables_are_rounded_like_those_of_diffusers(config, zero_snr):
   assert ours.dtype == np.float32
   tolerance = RESCALED_TOLERANCE if zero_snr else TABLE_TOLERANCE
   np.testing.assert_allclose(ours, theirs, rtol=tolerance)
-  np.testing.assert_allclose(
-    1 - ours, 1 - theirs, rtol=tolerance, atol=SPACING
-  )
+  np.testing.assert_allclose(1 - ours, 1 - theirs, rtol=tolerance, atol=SPACING)
 
 
 @pytest.mark.parametrize('name', _classes())

@@ -7,8 +7,15 @@ import flax
 import jax
 import numpy as np
 
-from maskjax.diffusion import clip, controlnet, schedulers, tokenizer, unet, vae
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import (
+  clip,
+  controlnet,
+  model as model_lib,
+  schedulers,
+  tokenizer,
+  unet,
+  vae,
+)
 
 SIZE = 16
 BLOCK = 2

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from maskjax.data import face_images, heads, people, portrait, shading
+from maskjax.data.people import face_images, heads, people, portrait, shading
 from maskjax.evaluation import gan_metrics
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import color
+from maskjax.geometry import camera as camera_lib, color
 
 _SIZE, _ANGLES = 128, (-25.0, 25.0)
 

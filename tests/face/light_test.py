@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from maskjax.face import light, pose
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import canonical, color
-from maskjax.render import lights as lights_lib
-from maskjax.render import renderer
+from maskjax.geometry import camera as camera_lib, canonical, color
+from maskjax.render import lights as lights_lib, renderer
 
 FACE = canonical.load()
 SHAPE = jnp.asarray(FACE.vertices)

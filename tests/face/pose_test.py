@@ -7,8 +7,7 @@ import pytest
 import scipy.spatial
 
 from maskjax.face import landmarks, networks, pose
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import canonical
+from maskjax.geometry import camera as camera_lib, canonical
 
 FACE = jnp.asarray(canonical.load().vertices)
 HEIGHT, WIDTH = 480, 640

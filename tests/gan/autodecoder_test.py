@@ -8,15 +8,16 @@ import optax
 import pytest
 
 from configs import source
-from maskjax.avatar import source_networks
-from maskjax.data import source_batches
 from maskjax.gan import autodecoder, layers, players, restore
-from maskjax.training import parallel
-from maskjax.training import state as state_lib
-from tests.avatar import source_people
+from maskjax.people_gan import (
+  batches as people_batches,
+  networks as people_networks,
+)
+from maskjax.training import parallel, state as state_lib
+from tests.people_gan import people
 
-CONFIG = source_networks.generator(source.get_config('tiny'))
-DATA = source_batches.by_scene(source_people.face_set(count=4, views=3))
+CONFIG = people_networks.generator(source.get_config('tiny'))
+DATA = people_batches.by_scene(people.face_set(count=4, views=3))
 LOSSES = autodecoder.DecoderLosses(density_points=16)
 
 
@@ -104,7 +105,7 @@ def test_truth_is_depth_along_rays():
   points = ray.origins + depth.reshape(1, -1, 1) * ray.directions
   distance = np.linalg.norm(points, axis=-1).reshape(2, 16, 16)
   np.testing.assert_allclose(
-    distance[np.asarray(alpha) == 1], source_people.RADIUS, atol=2e-3
+    distance[np.asarray(alpha) == 1], people.RADIUS, atol=2e-3
   )
 
 
@@ -141,7 +142,7 @@ def _train(state, step, count, devices):
   state = parallel.replicate(state, devices=devices)
   buffers = parallel.replicate(model().variables['buffers'], devices=devices)
   for i in range(count):
-    batch = source_batches.draw(DATA, 0, i, scenes=4, views=2)
+    batch = people_batches.draw(DATA, 0, i, scenes=4, views=2)
     rng = jax.random.fold_in(jax.random.key(5), i)
     state, metrics = mapped(state, rng, batch, buffers)
   return state, metrics

@@ -6,21 +6,21 @@ import jax
 import numpy as np
 import pytest
 
-from maskjax.evaluation import golden_recipe, golden_rows
 from maskjax.gan import checkpoints, restore
+from tests.gan.parity import recipe, rows
 
 FOLDER = pathlib.Path(__file__).parent / 'goldens'
 
 
 @pytest.fixture(scope='module')
 def meta():
-  return golden_rows.load(FOLDER / 'T_forward.npz').meta
+  return rows.load(FOLDER / 'T_forward.npz').meta
 
 
 @pytest.fixture(scope='module')
 def state(meta):
-  generator = golden_recipe.make_state(meta['seed'], meta['G_keys'])
-  judge = golden_recipe.make_state(meta['seed'] + 50, meta['D_keys'])
+  generator = recipe.make_state(meta['seed'], meta['G_keys'])
+  judge = recipe.make_state(meta['seed'] + 50, meta['D_keys'])
   judge = {f'D.{key}': value for key, value in judge.items()}
   return {f'G_ema.{key}': x for key, x in generator.items()} | judge
 

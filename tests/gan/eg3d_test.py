@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskjax.gan import eg3d, stylegan2, superresolution
-from maskjax.render import volume
+from maskjax.render.volume import volume
 
 CONFIG = eg3d.EG3DConfig(
   backbone=stylegan2.StyleGAN2Config(

@@ -4,17 +4,17 @@ import pathlib
 
 import pytest
 
-from maskjax.evaluation import gan_parity_full, golden_rows
+from tests.gan.parity import full, rows as golden_rows
 
 PATH = pathlib.Path(__file__).parent / 'goldens' / 'full' / 'F_golden.npz'
 
 
 @pytest.mark.slow
 def test_full_size_equals_the_reference():
-  generator, judge = gan_parity_full.load_models(PATH, golden_rows.load(PATH))
-  assert gan_parity_full.parameter_count(generator) == 30_662_136
-  assert gan_parity_full.parameter_count(judge) == 31_359_744
-  rows = list(gan_parity_full.check(PATH))
+  generator, judge = full.load_models(PATH, golden_rows.load(PATH))
+  assert full.parameter_count(generator) == 30_662_136
+  assert full.parameter_count(judge) == 31_359_744
+  rows = list(full.check(PATH))
   failed = [str(row) for row in rows if not row.passed]
   assert not failed, '\n'.join(failed)
   assert len(rows) == 37

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from maskjax.evaluation import gan_parity, golden_rows
+from tests.gan.parity import check, rows as golden_rows
 
 FOLDER = pathlib.Path(__file__).parent / 'goldens'
 # Arrays in each file that are results.
@@ -27,7 +27,7 @@ COUNTS = {
 
 @pytest.mark.parametrize('name', COUNTS)
 def test_equals_reference(name):
-  rows = list(gan_parity.check(FOLDER, files=(name,)))
+  rows = list(check.check(FOLDER, files=(name,)))
   failed = [str(row) for row in rows if not row.passed]
   assert not failed, '\n'.join(failed)
   assert len(rows) >= COUNTS[name]
@@ -44,7 +44,7 @@ def test_notices_a_wrong_number(tmp_path):
   arrays['fov_to_intrinsics/y'] = arrays['fov_to_intrinsics/y'] * 1.001
   arrays['unheard/of'] = np.zeros(3)
   np.savez(tmp_path / 'units_camera.npz', **arrays)
-  rows = list(gan_parity.check(tmp_path))
+  rows = list(check.check(tmp_path))
   failed = {row.array for row in rows if not row.passed}
   assert failed == {'fov_to_intrinsics/y', 'unheard/of'}
 
@@ -64,7 +64,7 @@ def test_a_folder_of_another_make(tmp_path):
   np.savez(tmp_path / 'Z_forward.npz', meta=json.dumps(meta), **arrays)
   # Of its weights nothing can be known.
   np.savez(tmp_path / 'Y_forward.npz', z=np.zeros((1, 4)))
-  rows = list(gan_parity.check(tmp_path))
+  rows = list(check.check(tmp_path))
   assert [row.file for row in rows if not row.passed] == ['Y_forward.npz']
   assert "meta has no 'seed'" in str(rows[0])
   names = {row.array for row in rows[1:]}
@@ -73,7 +73,7 @@ def test_a_folder_of_another_make(tmp_path):
 
 def test_empty_folder_is_an_error(tmp_path):
   with pytest.raises(ValueError, match='holds no goldens'):
-    list(gan_parity.check(tmp_path))
+    list(check.check(tmp_path))
 
 
 def test_tolerance():

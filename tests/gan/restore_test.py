@@ -4,8 +4,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from maskjax.evaluation import gan_parity, golden_recipe
 from maskjax.gan import restore
+from tests.gan.parity import check, recipe
 
 FOLDER = pathlib.Path(__file__).parent / 'goldens'
 
@@ -18,17 +18,17 @@ def meta():
 
 @pytest.fixture(scope='module')
 def state(meta):
-  return golden_recipe.make_state(
+  return recipe.make_state(
     meta['seed'], meta['G_keys'], decoder_lr_multiplier=0.5
   )
 
 
 @pytest.mark.parametrize('name', ['S_forward', 'T_forward', 'U_forward'])
 def test_export_gives_back_every_array(name):
-  golden = gan_parity.golden_rows.load(FOLDER / f'{name}.npz')
-  for part, load in (('G', gan_parity.load_generator), ('D', load_judge)):
+  golden = check.golden_rows.load(FOLDER / f'{name}.npz')
+  for part, load in (('G', check.load_generator), ('D', load_judge)):
     model = load(FOLDER, golden)
-    state = gan_parity.load_state(FOLDER, golden, part)
+    state = check.load_state(FOLDER, golden, part)
     exported = restore.export(model)
     assert set(exported) == set(golden.meta[f'{part}_keys'])
     for key, value in exported.items():
@@ -36,7 +36,7 @@ def test_export_gives_back_every_array(name):
 
 
 def load_judge(folder, golden):
-  state = gan_parity.load_state(folder, golden, 'D')
+  state = check.load_state(folder, golden, 'D')
   return restore.restore(restore.discriminator_config(state), state)
 
 

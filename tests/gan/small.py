@@ -1,7 +1,7 @@
 """A small EG3D that tests of several rooms build."""
 
 from maskjax.gan import eg3d, stylegan2, superresolution
-from maskjax.render import volume
+from maskjax.render.volume import volume
 
 EG3D = eg3d.EG3DConfig(
   backbone=stylegan2.StyleGAN2Config(

@@ -7,10 +7,12 @@ import optax
 import pytest
 
 from configs import source
-from maskjax.avatar import source_networks, source_pictures
 from maskjax.gan import autodecoder, players, student
-from maskjax.training import parallel
-from maskjax.training import state as state_lib
+from maskjax.people_gan import (
+  networks as people_networks,
+  pictures as people_pictures,
+)
+from maskjax.training import parallel, state as state_lib
 
 
 @pytest.fixture(autouse=True)
@@ -23,20 +25,20 @@ def quick_compilation():
 
 def test_angles_are_those_a_camera_was_made_with():
   yaws = np.array([-40.0, 0.0, 25.0])
-  found = np.degrees(student.angles(source_pictures.turned(list(yaws), 10.0)))
+  found = np.degrees(student.angles(people_pictures.turned(list(yaws), 10.0)))
   np.testing.assert_allclose(found[:, 0], yaws, atol=1e-3)
   # The pivot is not the world's origin, so heights differ by a constant.
-  level = np.degrees(student.angles(source_pictures.turned((0.0,), 0.0)))[0, 1]
+  level = np.degrees(student.angles(people_pictures.turned((0.0,), 0.0)))[0, 1]
   assert (found[:, 1] > level + 5).all()
 
 
 def _networks():
   config = source.get_config('tiny_student')
   teacher = players.initialize(
-    jax.random.key(0), source_networks.generator(config)
+    jax.random.key(0), people_networks.generator(config)
   )
   config.channels = (8, 8, 8)
-  own = source_networks.flat_generator(config)
+  own = people_networks.flat_generator(config)
   return teacher, autodecoder.with_plain_mapping(
     players.initialize(jax.random.key(1), own)
   )
@@ -48,7 +50,7 @@ def test_it_comes_nearer_to_its_teacher_on_any_number_of_devices():
   step = student.make_step(
     teacher.module, model.module, tx, levels=2, ema_decay=0.5
   )
-  camera = source_pictures.turned(np.linspace(-30, 30, 16).tolist())
+  camera = people_pictures.turned(np.linspace(-30, 30, 16).tolist())
   numbers = jnp.linspace(-1.5, 1.5, 16)
   cameras = student.Cameras(
     camera.reshape(8, 2, 25),
@@ -81,9 +83,9 @@ def test_it_comes_nearer_to_its_teacher_on_any_number_of_devices():
 
 
 def test_angles_are_counted_in_standard_deviations():
-  among = source_pictures.turned([-30.0, 10.0, 20.0, 40.0], 5.0)
+  among = people_pictures.turned([-30.0, 10.0, 20.0, 40.0], 5.0)
   own = np.asarray(student.standard_angles(among, among))
   np.testing.assert_allclose(own[:, 0].mean(), 0, atol=1e-5)
   np.testing.assert_allclose(own[:, 0].std(), 1, rtol=1e-4)
-  front = student.standard_angles(source_pictures.turned([10.0], 5.0), among)
+  front = student.standard_angles(people_pictures.turned([10.0], 5.0), among)
   np.testing.assert_allclose(np.asarray(front)[0, 0], 0, atol=1e-3)

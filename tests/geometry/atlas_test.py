@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from maskjax.geometry import atlas
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import atlas, mesh as mesh_lib
 
 
 def _ball():

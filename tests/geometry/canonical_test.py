@@ -7,8 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from maskjax.geometry import canonical
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import canonical, mesh as mesh_lib
 from maskjax.weights import bundled
 
 FOLDER = pathlib.Path(canonical.__file__).parents[2] / 'third_party'

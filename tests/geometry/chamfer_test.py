@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.geometry import chamfer
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import chamfer, mesh as mesh_lib
 
 
 def square(z=0.0, side=10.0, up=1):

@@ -4,8 +4,7 @@ from jax import numpy as jnp
 import numpy as np
 import trimesh
 
-from maskjax.geometry import distance
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import distance, mesh as mesh_lib
 
 
 def _ball():

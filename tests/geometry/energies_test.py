@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.geometry import energies
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import energies, mesh as mesh_lib
 
 # A unit square bent along its diagonal 1-2.
 VERTICES = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0.5]], np.float32)

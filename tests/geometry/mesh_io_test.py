@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from maskjax.geometry import color, gltf, mesh_io, template
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import color, gltf, mesh as mesh_lib, mesh_io, template
 
 EXTRAS = {'prompt': 'ein Löwe', 'seed': 3, 'config': {'steps': [1, 2.5]}}
 # 16 bits in GLB, six decimals of sRGB in OBJ, 8 bits of sRGB in PLY.

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import soundness
+from maskjax.geometry import mesh as mesh_lib, soundness
 
 
 def grid(side=7):

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.geometry import canonical, soundness, template
-from maskjax.geometry import mesh as mesh_lib
+from maskjax.geometry import canonical, mesh as mesh_lib, soundness, template
 
 
 @pytest.fixture(scope='module', params=template.KINDS)

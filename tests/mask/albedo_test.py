@@ -9,13 +9,15 @@ import pytest
 import scipy.spatial
 
 from configs import mask as mask_config
-from maskjax.data import studio
-from maskjax.geometry import atlas, mesh_io
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import template as template_lib
-from maskjax.mask import albedo, generate, views
-from maskjax.mask import surface as surface_lib
+from maskjax.geometry import (
+  atlas,
+  mesh as mesh_lib,
+  mesh_io,
+  template as template_lib,
+)
+from maskjax.mask import albedo, generate, surface as surface_lib, views
 from maskjax.render import renderer, textures
+from maskjax.studio import views as studio_views
 
 _BOUND = 0.8
 
@@ -42,7 +44,7 @@ def _render(shape):
     cameras,
     lights,
     size=48,
-    height_range=studio.HEIGHT_RANGE_CM,
+    height_range=studio_views.HEIGHT_RANGE_CM,
     shading='vertex' if shape.texture is None else 'lambert',
     texture=shape.texture,
   ).rgb

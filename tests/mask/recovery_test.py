@@ -15,15 +15,22 @@ import optax
 import pytest
 
 from configs import mask as mask_config
-from maskjax.data import prior_training, studio
 from maskjax.diffusion import distill, schedulers
-from maskjax.geometry import chamfer, color, soundness
-from maskjax.geometry import mesh as mesh_lib
-from maskjax.geometry import template as template_lib
-from maskjax.mask import step as step_lib
-from maskjax.mask import surface as surface_lib
-from maskjax.mask import views as views_lib
+from maskjax.geometry import (
+  chamfer,
+  color,
+  mesh as mesh_lib,
+  soundness,
+  template as template_lib,
+)
+from maskjax.mask import (
+  step as step_lib,
+  surface as surface_lib,
+  views as views_lib,
+)
+from maskjax.prior import training as prior_training
 from maskjax.render import renderer
+from maskjax.studio import views as studio_views
 
 _SIZE = 48
 _STEPS = 120
@@ -59,7 +66,7 @@ def test_the_loop_recovers_a_known_mask(residual):
   state = step_lib.create_state(start, tx)
 
   def losses(params, keys, views):
-    behind = jax.vmap(studio.background, (0, None))(keys[:, 0], _SIZE)
+    behind = jax.vmap(studio_views.background, (0, None))(keys[:, 0], _SIZE)
     truth = renderer.render(
       target.vertices,
       target.faces,

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from configs import mask as mask_config
-from maskjax.geometry import chamfer, soundness
-from maskjax.geometry import template as template_lib
-from maskjax.mask import sdf
-from maskjax.mask import surface as surface_lib
+from maskjax.geometry import chamfer, soundness, template as template_lib
+from maskjax.mask import sdf, surface as surface_lib
 
 _BOUND = 0.8
 

@@ -8,8 +8,7 @@ import pytest
 
 from configs import mask as mask_config
 from maskjax.diffusion import model as model_lib
-from maskjax.mask import generate
-from maskjax.mask import step as step_lib
+from maskjax.mask import generate, step as step_lib
 from maskjax.training import parallel
 
 

@@ -5,10 +5,8 @@ from jax import numpy as jnp
 import numpy as np
 
 from configs import mask as mask_config
-from maskjax.geometry import soundness
-from maskjax.geometry import template as template_lib
-from maskjax.mask import repair
-from maskjax.mask import surface as surface_lib
+from maskjax.geometry import soundness, template as template_lib
+from maskjax.mask import repair, surface as surface_lib
 
 _BOUND = 0.5
 

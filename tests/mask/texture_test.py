@@ -6,8 +6,7 @@ import numpy as np
 
 from configs import mask as mask_config
 from maskjax.diffusion import model as model_lib
-from maskjax.geometry import color
-from maskjax.geometry import template as template_lib
+from maskjax.geometry import color, template as template_lib
 from maskjax.mask import first_image, preview, texture, views
 from maskjax.render import renderer
 

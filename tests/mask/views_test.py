@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from configs import mask as mask_config
-from maskjax.data import captions, studio
 from maskjax.mask import views
+from maskjax.studio import views as studio_views, words as studio_words
 
 
 def test_words_follow_the_drawn_camera_and_light():
@@ -19,8 +19,8 @@ def test_words_follow_the_drawn_camera_and_light():
     drawn.text, drawn.other, drawn.azimuth, drawn.elevation, drawn.bare
   ):
     side = abs(float(azimuth)) < 35.0
-    elsewhere = captions.view_words(67.0 if side else 0.0, float(elevation))
-    words = captions.view_words(float(azimuth), float(elevation))
+    elsewhere = studio_words.view_words(67.0 if side else 0.0, float(elevation))
+    words = studio_words.view_words(float(azimuth), float(elevation))
     subject = 'a stone lion' if bare else 'a lion'
     assert texts[int(row)].startswith(f'{subject}, {words}, ')
     assert texts[int(other)] == texts[int(row)].replace(words, elsewhere)
@@ -51,7 +51,11 @@ def test_front_text_is_the_front_under_even_light():
   assert texts[views.front_text()] == (
     'x, front view, with uniform white light'
   )
-  rows = len(studio.AZIMUTHS) * len(studio.ELEVATIONS) * len(studio.LIGHTINGS)
+  rows = (
+    len(studio_views.AZIMUTHS)
+    * len(studio_views.ELEVATIONS)
+    * len(studio_views.LIGHTINGS)
+  )
   assert len(texts) == 2 * rows
 
 

@@ -8,10 +8,8 @@ import numpy as np
 import optax
 import trimesh
 
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import laplacian
-from maskjax.render import lights as lights_lib
-from maskjax.render import renderer, textures
+from maskjax.geometry import camera as camera_lib, laplacian
+from maskjax.render import lights as lights_lib, renderer, textures
 
 _ORIGIN = (0.0, 0.0, 0.0)
 # Outlines that gradients feel from two pixels away; targets are as soft, so

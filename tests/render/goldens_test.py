@@ -7,7 +7,7 @@ from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.render import rasterizer
+from maskjax.render.mesh import rasterizer
 
 _FOLDER = pathlib.Path(__file__).parent / 'goldens'
 _Y_DOWN = np.array([[1.0, -1.0, 1.0]], np.float32)

@@ -7,8 +7,7 @@ import pytest
 import trimesh
 
 from maskjax.geometry import camera as camera_lib
-from maskjax.render import lights as lights_lib
-from maskjax.render import renderer, shading
+from maskjax.render import lights as lights_lib, renderer, shading
 
 _RNG = np.random.default_rng(0)
 

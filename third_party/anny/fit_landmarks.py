@@ -16,12 +16,10 @@ import numpy as np
 import scipy.spatial
 import trimesh
 
-from maskjax.data import head_model
+from maskjax.data.people import head_model
 from maskjax.face import landmarks, networks
-from maskjax.geometry import camera as camera_lib
-from maskjax.geometry import canonical, color
-from maskjax.render import lights as lights_lib
-from maskjax.render import renderer
+from maskjax.geometry import camera as camera_lib, canonical, color
+from maskjax.render import lights as lights_lib, renderer
 
 OUTPUT = pathlib.Path(__file__).parent / 'landmarks.npz'
 HEADS, SIZE, NEIGHBOURS = 12, 512, 80

@@ -1,0 +1,175 @@
+"""Muzzles: snouts, beaks, noses, teeth and horns that several kinds share.
+
+Frame and units are those of `anatomy`; `t` holds the head's traits.
+"""
+
+import numpy as np
+
+from maskjax.data.creatures import anatomy, coats, sculpt, solids
+
+
+def cat_muzzle(t, *, y=-3.0, z=6.4, puff=2.5, light='light'):
+  """Model a cat's bridge, two puffs and chin at a height and depth (cm).
+
+  Returns:
+    Strokes, the place f[3] of the nose, and the z of the puffs.
+  """
+  out = z + 1.6 * (t.muzzle - 1)
+  reach = puff * (0.6 + 0.4 * t.muzzle)
+  strokes = [
+    sculpt.add(
+      solids.cone((0, 3.2, 5.2), (0, y + 1.8, out + 0.9), 1.9, 1.5),
+      t.colors['base'],
+      blend=1.5,
+    ),
+    anatomy.ball(t, (0, y - 2.4, out - 0.7), (2.2, 1.9, 2.1), light, blend=1.2),
+    anatomy.ball(
+      t, (1.75, y - 0.2, out), (reach, puff * 0.8, reach * 0.92), light,
+      blend=0.6, soft=0.5,
+    ),
+  ]  # fmt: skip
+  tip = (0, y + 1.35, out + 1.95 + 0.3 * (t.muzzle - 1))
+  return strokes, tip, out
+
+
+def cat_mouth(t, clay, y, width=2.5, fangs=1.2):
+  """Model a cat's mouth under a muzzle at height y, open or closed."""
+  if t.gape > 0.12:
+    strokes = anatomy.mouth_open(
+      clay, t, y - 1.9, width, 0.7 + 1.4 * t.gape, fangs=fangs, teeth=0.2
+    )
+  else:
+    strokes = anatomy.mouth_line(
+      t, y - 0.75, width + 0.9, wave=0.75, curve=0.9, rest=0.5, back=4.0
+    )
+    groove = solids.block((0, y + 0.1, 9), (0.2, 0.9, 4), rounding=0.1)
+    dark = coats.hex_color('#2a1413')
+    strokes.append(sculpt.paint(groove, dark, soft=0.2))
+  return strokes
+
+
+def snout_mouth(t, clay, y, width, *, fangs=1.3, back=3.5):
+  """Model a dog's or bear's mouth at height y, open or closed."""
+  if t.gape > 0.15:
+    return anatomy.mouth_open(
+      clay, t, y - 0.5, width, 0.8 + 1.2 * t.gape, fangs=fangs, teeth=0.2
+    )
+  strokes = anatomy.mouth_line(
+    t, y, width + 1.4, wave=0.35, curve=1.0, rest=0.5, back=back
+  )
+  if fangs and t.tilt > 0.5:
+    strokes += anatomy.fangs(clay, t, width * 0.6, y, fangs, width=0.42)
+  return strokes
+
+
+def snout(t, length, *, y=-2.4, width=2.2, tip=1.5, light='light', drop=0.7):
+  """Model a dog's snout of a length (cm); return strokes and nose tip."""
+  reach = 5.0 + length * t.muzzle
+  end = np.array([0, y - drop, reach])
+  upper = solids.tube(((0, y + 1.4, 3.0), end), (width * 1.35, tip), count=4)
+  lower = solids.tube(
+    ((0, y - 2.0, 2.6), (0, y - drop - tip * 1.05, reach - 1.2)),
+    (width, tip * 0.72),
+    count=4,
+  )
+  strokes = [
+    sculpt.add(lower, t.colors[light], blend=1.0, soft=0.6),
+    sculpt.add(upper, t.colors['base'], blend=1.2, soft=0.6),
+    sculpt.paint(
+      solids.ellipsoid(
+        (0, y - 2.2, reach - 0.5), (width * 1.5, 2.4, length + 1.5)
+      ),
+      t.colors[light],
+      soft=0.8,
+    ),
+  ]
+  return strokes, end + np.array([0, 0.75 * tip, 0.62 * tip])
+
+
+def beak(t, base, tip, hook, width, height, *, color='beak', split=True):
+  """Model a bent beak from base over tip to hook (cm), with a lower bill."""
+  reach = t.feature
+  base, tip, hook = (np.asarray(p, np.float32) for p in (base, tip, hook))
+  tip = base + (tip - base) * reach
+  hook = base + (hook - base) * reach
+  upper = solids.tube((base, tip, hook), (width, width * 0.72, 0.2), count=8)
+  low = base - np.array([0, height, 0.3])
+  lower = solids.cone(
+    low, low + (tip - base) * 0.62 + [0, -0.1, 0], width * 0.78, 0.3
+  )
+  dark = t.colors[color] * 0.7
+  strokes = [sculpt.add(lower, dark, blend=0.2, soft=0.15)] if split else []
+  strokes.append(sculpt.add(upper, t.colors[color], blend=0.2, soft=0.15))
+  strokes.append(
+    sculpt.paint(
+      solids.ellipsoid(
+        base + np.array([0.55, 0.75 * width, 0.55]), (0.3, 0.25, 0.6)
+      ),
+      t.colors[color] * 0.25,
+      soft=0.2,
+    )
+  )
+  return strokes
+
+
+def buck_teeth(t, clay, y, width=0.62, height=0.9):
+  """Model two front teeth that hang from height y (cm)."""
+  z = sculpt.front(clay, 0.0, y) + 0.05
+  body = solids.block(
+    (width * 0.98, y - height * 0.5, z), (width, height, 0.4), rounding=0.25
+  )
+  tooth = coats.hex_color('#fdfaf0')
+  gap = solids.block(
+    (0, y - height, z + 0.3), (0.1, height, 0.6), rounding=0.05
+  )
+  return [
+    sculpt.add(body, tooth, blend=0.05, soft=0.1),
+    sculpt.paint(gap, coats.hex_color('#8a7a70'), soft=0.12),
+  ]
+
+
+def horns(t, points, radii, *, color='horn', blend=0.4, bands=0.0):
+  """Model horns along control points (cm), their length by `feature`."""
+  points = np.asarray(points, np.float32)
+  points = points[0] + (points - points[0]) * t.feature
+  body = solids.tube(points, radii, count=8)
+  if bands:
+    body = solids.swollen(
+      body,
+      lambda x, y, z: bands * np.sin(3.6 * np.hypot(x - 3, y - 6)),
+      bands,
+    )
+  return [sculpt.add(body, t.colors[color], blend=blend, soft=0.2)]
+
+
+def side_ear(t, base, tip, width=2.0, color='base', facing=(0.1, -0.3, 1.0)):
+  """Model ears that stick out to the sides, from base to tip (cm)."""
+  return anatomy.pointed_ear(
+    t, base, tip, width, color=color, facing=facing, point=0.35, peak=0.5,
+    thickness=0.8,
+  )  # fmt: skip
+
+
+def face_nose(t, clay, y, size, *, color='base', wings=0.7):
+  """Model a human nose with its tip at height y."""
+  tip = anatomy.surface(clay, 0, y, 0.9 * size * t.nose)
+  bridge = solids.cone(
+    anatomy.surface(clay, 0, y + 3.0, -0.5),
+    tip,
+    0.6 * size,
+    0.95 * size * t.nose,
+  )
+  wing = solids.ellipsoid(
+    tip + np.array([wings, -0.2, -0.5]) * size * t.nose,
+    np.array([0.75, 0.65, 0.75]) * size * t.nose,
+  )
+  tone = coats.mix(t.colors[color], t.colors['inner'], 0.35)
+  return [
+    sculpt.add(bridge, t.colors[color], blend=0.7),
+    sculpt.add(wing, t.colors[color], blend=0.4),
+    sculpt.paint(
+      solids.ellipsoid(tip + np.array([0, 0, 0.5]), 1.1 * size * t.nose),
+      tone,
+      soft=1.0,
+    ),
+  ]

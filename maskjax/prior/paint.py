@@ -1,0 +1,276 @@
+"""Pictures from words, as the first image of a mask is made (Fig. 7).
+
+Text alone, or with a mask that ControlNets are shown, or with pictures of
+another kind for them, or painted into the masked part of a picture.
+
+Shape legend: `s` pixels a side, `k` channels of a condition.
+"""
+
+import dataclasses
+import functools
+import pathlib
+import time
+from typing import Any
+
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float, UInt8
+import numpy as np
+from PIL import Image, ImageOps
+
+import maskjax
+from maskjax.diffusion import model as model_lib
+from maskjax.mask import preview
+from maskjax.studio import condition as condition_lib
+from maskjax.training import files, media, parallel, progress
+from maskjax.weights import bundled
+
+# Guidance and its rescaling, for models of pixels and of latents.
+_PIXEL_GUIDANCE = (4.0, 0.5)
+_LATENT_GUIDANCE = (7.5, 0.0)
+_COLUMNS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What pictures are asked for; paths are empty where there is none.
+
+  Attributes:
+    prompt: what to show.
+    negative_prompt: what not to show.
+    path: model folder or id; empty for the bundled prior.
+    controlnets: folders of ControlNets, in place of the model's own.
+    mask: picture, white where to paint.
+    conditions: a picture for each ControlNet; without, they are shown the
+      mask.
+    controlnet_scales: strength of each ControlNet, or one for all.
+    init_image: picture of which the masked part is painted anew.
+    count: pictures; each has the next seed.
+    seed: of the first picture.
+    steps: evaluations of the network for each.
+    sampler: a name of `sampling.METHODS`, or 'auto' for that of the model's
+      scheduler.
+    guidance_scale: None for a value that suits the model.
+    dtype: see `parallel.compute_dtype`.
+    variant: of the weights' files, e.g. 'fp16'; empty for full precision.
+  """
+
+  prompt: str
+  negative_prompt: str = ''
+  path: str = ''
+  controlnets: tuple[str, ...] = ()
+  mask: str = ''
+  conditions: tuple[str, ...] = ()
+  controlnet_scales: tuple[float, ...] = (1.0,)
+  init_image: str = ''
+  count: int = 4
+  seed: int = 0
+  steps: int = 30
+  sampler: str = 'auto'
+  guidance_scale: float | None = None
+  dtype: str = 'auto'
+  variant: str = ''
+
+
+def check(request: Request) -> None:
+  """Refuse what cannot be painted, in one line.
+
+  Raises:
+    ValueError: an empty prompt, numbers out of range, or pictures that say
+      nothing without another.
+  """
+  if not request.prompt.strip():
+    raise ValueError(
+      'the prompt is empty; say what to show, e.g. --prompt="a tiger mask"'
+    )
+  if request.count < 1 or request.steps < 1:
+    raise ValueError('--count and --steps have to be at least 1')
+  if request.init_image and not request.mask:
+    raise ValueError('--init_image needs --mask: white where to paint')
+  if request.controlnets and not (request.conditions or request.mask):
+    raise ValueError('--controlnet needs --condition or --mask to be shown')
+
+
+def _read(path: str, size: int, mode: str) -> Float[np.ndarray, '1 s s c']:
+  """Read a picture, cropped to a square, in [0, 1]."""
+  if not pathlib.Path(path).is_file():
+    raise FileNotFoundError(f'{path}: no such picture')
+  with Image.open(path) as file:
+    image = ImageOps.fit(
+      ImageOps.exif_transpose(file).convert(mode),
+      (size, size),
+      Image.Resampling.LANCZOS,
+    )
+  values = np.asarray(image, np.float32) / 255.0
+  return values.reshape(1, size, size, -1)
+
+
+def _condition(
+  path: str, size: int, channels: int
+) -> Float[np.ndarray, '1 s s k']:
+  """Read what a ControlNet is shown; the stack of five sees it as its mask."""
+  if channels == 3:
+    return _read(path, size, 'RGB')
+  grey = _read(path, size, 'L')
+  if channels == condition_lib.CONDITION_CHANNELS:
+    return np.pad(grey, ((0, 0),) * 3 + ((0, channels - 1),))
+  return np.repeat(grey, channels, axis=-1)
+
+
+def _conditions(
+  model: model_lib.DiffusionModel, request: Request
+) -> tuple[Array, ...] | None:
+  """Read what the ControlNets are shown; None leaves them out."""
+  configs = model_lib.controlnet_configs(model)
+  paths = request.conditions
+  if not paths and request.mask and not request.init_image:
+    paths = (request.mask,) * len(configs)
+  if not paths:
+    return None
+  if len(paths) != len(configs):
+    raise ValueError(
+      f'{len(paths)} pictures in --condition for {len(configs)} ControlNets; '
+      'give one for each'
+    )
+  return tuple(
+    jnp.asarray(_condition(path, model.sample_size, c.conditioning_channels))
+    for path, c in zip(paths, configs)
+  )
+
+
+def _inpainting(
+  model: model_lib.DiffusionModel, request: Request, *, mask_is_shown: bool
+) -> model_lib.Inpainting | None:
+  """Read the picture to paint into: grey, where none is given."""
+  size = model.sample_size
+  painted = bool(request.mask) and not mask_is_shown
+  if not painted and not model_lib.is_inpainting(model):
+    return None
+  mask = jnp.ones((1, size, size, 1))
+  if painted:
+    mask = jnp.asarray(_read(request.mask, size, 'L'))
+  images = jnp.zeros((1, size, size, 3))
+  if request.init_image:
+    images = 2.0 * jnp.asarray(_read(request.init_image, size, 'RGB')) - 1.0
+  return model_lib.Inpainting(images, mask)
+
+
+def _scales(request: Request, count: int) -> tuple[float, ...]:
+  """Return the strength of each ControlNet."""
+  scales = request.controlnet_scales
+  scales = scales * count if len(scales) == 1 else scales
+  if count and len(scales) != count:
+    raise ValueError(
+      f'{len(scales)} numbers in --controlnet_scale for {count} ControlNets; '
+      'give one for all, or one for each'
+    )
+  return scales
+
+
+def paint(
+  model: model_lib.DiffusionModel,
+  request: Request,
+  *,
+  show_progress: bool = True,
+) -> UInt8[np.ndarray, 'n s s 3']:
+  """Paint the pictures, one after the other.
+
+  Args:
+    model: the model of the request.
+    request: what to paint.
+    show_progress: whether to draw a bar of all steps.
+  """
+  conditions = _conditions(model, request)
+  mask_is_shown = bool(conditions) and not request.conditions
+  scale, rescale = (
+    _LATENT_GUIDANCE if 'vae' in model.networks else _PIXEL_GUIDANCE
+  )
+  if request.guidance_scale is not None:
+    scale = request.guidance_scale
+  total = request.count * request.steps
+  finished = 0
+  with progress.bar(
+    total if show_progress else None, name='pictures'
+  ) as report:
+
+    def tell(step):
+      if show_progress:
+        report(finished + int(step), {})
+
+    sample = jax.jit(
+      functools.partial(
+        model_lib.sample_images,
+        steps=request.steps,
+        sampler=request.sampler,
+        guidance_rescale=rescale,
+        report=tell,
+      )
+    )
+    tokens = model_lib.tokenize(
+      model, [request.prompt, request.negative_prompt]
+    )
+    text, negative = jax.jit(model_lib.encode_tokens)(model, tokens)
+    pictures = []
+    for index in range(request.count):
+      image = sample(
+        model,
+        jax.random.key(request.seed + index),
+        text[None],
+        negative[None],
+        guidance_scale=scale,
+        condition=conditions,
+        conditioning_scale=_scales(request, len(conditions or ())),
+        inpainting=_inpainting(model, request, mask_is_shown=mask_is_shown),
+      )[0]
+      pictures.append(np.round(np.asarray(image) * 255).astype(np.uint8))
+      jax.effects_barrier()
+      finished += request.steps
+  return np.stack(pictures)
+
+
+@parallel.explain_memory(
+  'set --dtype=bfloat16, or use a model of smaller pictures'
+)
+def run(request: Request, directory: str) -> dict[str, Any]:
+  """Paint and write NNNN.png by seed, grid.png and settings.json.
+
+  Args:
+    request: what to paint.
+    directory: folder of the files; made where it is missing.
+
+  Returns:
+    The content of settings.json.
+
+  Raises:
+    ValueError, FileNotFoundError: bad input; one line.
+  """
+  check(request)
+  began = time.monotonic()
+  dtype = parallel.compute_dtype(request.dtype)
+  model = model_lib.load(
+    request.path or bundled.bundled_path('prior'),
+    controlnets=request.controlnets,
+    dtype=dtype,
+    param_dtype=dtype.name,
+    variant=request.variant or None,
+  )
+  pictures = paint(model, request)
+  folder = pathlib.Path(directory)
+  names = [f'{request.seed + i:04d}' for i in range(request.count)]
+  for name, picture in zip(names, pictures):
+    media.save_png(folder / f'{name}.png', picture)
+  cells = list(zip(names, pictures))
+  rows = [('', cells[i : i + _COLUMNS]) for i in range(0, len(cells), _COLUMNS)]
+  size = int(np.clip(model.sample_size, 128, 512))
+  media.save_png(
+    folder / 'grid.png', preview.sheet(request.prompt, rows, size=size)
+  )
+  settings = {
+    **dataclasses.asdict(request),
+    'sample_size': model.sample_size,
+    'seconds': round(time.monotonic() - began, 2),
+    'versions': {'maskjax': maskjax.__version__, 'jax': jax.__version__},
+    'device': str(jax.devices()[0].device_kind),
+  }
+  files.write_json(folder / 'settings.json', settings)
+  return settings

@@ -1,0 +1,71 @@
+"""Deferred shading: colours computed per pixel, from interpolated attributes.
+
+What varies within a face (textures, highlights) is looked up after the
+rasterizer has interpolated its coordinates. In the hard mode that comes
+before silhouettes are blended, so that no lookup is made with coordinates
+that two surfaces share.
+
+Shapes: `B` views, `C` attributes, `K` colours, `H W` pixels, `P` = B * H * W.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+from jax import Array
+import jax.numpy as jnp
+from jaxtyping import Bool, Float
+
+from maskjax.render.mesh import windows
+
+
+class Pixels(NamedTuple):
+  """What a shader is given.
+
+  Attributes:
+    attributes: interpolated, perspective-correct; 0 where no face is.
+    slopes: their change per pixel to the right and down, on the face seen at
+      the pixel's centre; 0 where none is. Without gradients.
+    covered: where there is something to shade.
+  """
+
+  attributes: Float[Array, 'b h w c']
+  slopes: Float[Array, 'b h w c 2']
+  covered: Bool[Array, 'b h w']
+
+
+class Shader(Protocol):
+  """Turns pixels into colours [B, H, W, K]."""
+
+  def __call__(self, pixels: Pixels, view: Any) -> Float[Array, 'b h w k']:
+    """Shade; `view` is what the caller gave along for these views."""
+    ...
+
+
+def shade(
+  shader: Shader,
+  view: Any,
+  attributes: Float[Array, 'p c'],
+  slopes: Float[Array, 'p c 2'],
+  covered: Bool[Array, 'p'],
+  grid: windows.Grid,
+) -> Float[Array, 'p k']:
+  """Calls a shader.
+
+  Args:
+    shader: see `Shader`.
+    view: for the shader; arrays with the views in front.
+    attributes: see `Pixels`.
+    slopes: see `Pixels`.
+    covered: see `Pixels`.
+    grid: sizes.
+
+  Returns:
+    Colours, 0 where nothing is covered.
+  """
+  image = (grid.views, grid.size, grid.size)
+  pixels = Pixels(
+    attributes.reshape(*image, -1),
+    slopes.reshape(*image, -1, 2),
+    covered.reshape(image),
+  )
+  colors = shader(pixels, view).reshape(grid.pixels, -1)
+  return jnp.where(covered[:, None], colors, 0.0)
