@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 
 from maskjax.diffusion import distill, schedulers, unet, vae

@@ -12,7 +12,7 @@ import time
 
 from absl import flags
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 
 from maskjax.diffusion import model as model_lib

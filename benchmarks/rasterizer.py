@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from matplotlib import figure as figure_lib
 from matplotlib.backends import backend_agg
 import numpy as np

@@ -82,7 +82,7 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   config.checkpoint_every = 500
   config.log_every = 20
   config.pictures_every = 250
-  # A film and measures of some pictures, about half a minute each; 0: never.
+  # A video and measures of some pictures, about half a minute each; 0: never.
   config.walk_every = 1000
   config.walk_frames = 24  # between two of 8 people
   config.measure_every = 1000

@@ -1,4 +1,4 @@
-r"""Render the scenes of an EG3D generator: pictures, depth, meshes, films.
+r"""Render the scenes of an EG3D generator: pictures, depth, meshes, videos.
 
   python -m experiments.render_avatar --seeds=0-3 --out=OUT \
     [--checkpoint=DIR] [--what=image,depth,mesh,turntable,walk] \
@@ -7,7 +7,7 @@ r"""Render the scenes of an EG3D generator: pictures, depth, meshes, films.
 DIR is a folder of `experiments.import_checkpoint` (or the snapshot itself), or
 the model folder of a training; without it the small generator that comes with
 the package is taken. Leaves, for each seed, a picture, the depth (.png to look
-at, .npy in units of the scene), a mesh with colours, and a film around the
+at, .npy in units of the scene), a mesh with colours, and a video around the
 head; walk.mp4 goes from seed to seed. Meshes are GLB (metres), OBJ or PLY.
 """
 

@@ -1,4 +1,4 @@
-"""Pictures, depth, meshes and films of a generator's scenes, as files.
+"""Pictures, depth, meshes and videos of a generator's scenes, as files.
 
 Shapes: H side of the final image, S of the rendering. Cameras look at a pivot
 from a sphere around the origin (`gan.poses`).
@@ -23,7 +23,7 @@ from maskjax.training import files, media, progress
 WHAT = ('image', 'depth', 'mesh', 'turntable', 'walk')
 # Normalised focal length of FFHQ's cameras.
 FOCAL = 4.2647
-FPS = 24  # Of films.
+FPS = 24  # Of videos.
 _SWING = (0.35, 0.25)  # Radians to the sides, and of v up and down.
 
 
@@ -180,16 +180,16 @@ def swing(phase: float) -> tuple[float, float]:
   return _SWING[0] * math.sin(angle), _SWING[1] * math.cos(angle)
 
 
-def _film(
+def _video(
   path: pathlib.Path, frames: Iterator[np.ndarray], total: int, name: str
 ) -> None:
-  """Write a film while showing progress."""
+  """Write a video while showing progress."""
   pictures = []
   with progress.bar(total, keys=(), name=name) as report:
     for frame in frames:
       pictures.append(frame)
       report(len(pictures), {})
-  media.save_film(path, np.stack(pictures), frames_per_second=FPS)
+  media.save_video(path, np.stack(pictures), frames_per_second=FPS)
 
 
 def turntable(studio: Studio, scene: Any) -> Iterator[np.ndarray]:
@@ -261,7 +261,7 @@ def _save_scene(studio: Studio, seed: int, folder: pathlib.Path):
   if 'turntable' in own.what:
     path = stem.with_suffix('.mp4')
     frames = turntable(studio, scene)
-    _film(path, frames, own.frames, f'turntable of seed {seed}')
+    _video(path, frames, own.frames, f'turntable of seed {seed}')
     yield path
   if 'mesh' in own.what:
     path = stem.with_suffix(f'.{own.mesh_format}')
@@ -309,7 +309,7 @@ def render(
   if 'walk' in request.what:
     path = folder / 'walk.mp4'
     total = request.frames * len(request.seeds)
-    _film(path, walk(studio, request.seeds), total, 'walk')
+    _video(path, walk(studio, request.seeds), total, 'walk')
     done(path)
   if flat:
     raise ValueError(f'{len(made)} files are made, but {"; ".join(flat)}')

@@ -129,7 +129,7 @@ class Embeddings(nn.Module):
   @nn.compact
   def __call__(self, input_ids: Int[Array, 'b t']) -> Float[Array, 'b t c']:
     """Return the states that enter the first layer."""
-    table = lambda count, name: nn.Embed(  # noqa: E731
+    table = lambda count, name: nn.Embed(
       count,
       self.config.hidden_size,
       embedding_init=nn.initializers.normal(0.02),
@@ -151,7 +151,7 @@ class SelfAttention(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, 'b t c']) -> Float[Array, 'b t c']:
     """Return what each token gathers from those before it and itself."""
-    project = lambda name, y: layers.Dense(  # noqa: E731
+    project = lambda name, y: layers.Dense(
       x.shape[-1], dtype=self.dtype, name=name
     )(y)
     query, key = project('q_proj', x), project('k_proj', x)
@@ -186,7 +186,7 @@ class EncoderLayer(nn.Module):
   def __call__(self, x: Float[Array, 'b t c']) -> Float[Array, 'b t c']:
     """Return the transformed states."""
     config = self.config
-    norm = lambda name: layers.LayerNorm(  # noqa: E731
+    norm = lambda name: layers.LayerNorm(
       config.layer_norm_eps, dtype=self.dtype, name=name
     )
     attention = SelfAttention(

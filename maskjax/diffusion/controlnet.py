@@ -137,7 +137,7 @@ class ConditionEmbedding(nn.Module):
   ) -> Float[Array, 'b h w c']:
     """Return what is added to the output of conv_in."""
     widths = self.config.conditioning_embedding_out_channels
-    conv = lambda features, name, **options: layers.Conv(  # noqa: E731
+    conv = lambda features, name, **options: layers.Conv(
       features, dtype=self.dtype, name=name, **options
     )
     x = nn.silu(conv(widths[0], 'conv_in')(condition))

@@ -80,7 +80,7 @@ class TimestepMlp(nn.Module):
     guidance: Float[Array, 'b g'] | None = None,
   ) -> Float[Array, 'b e']:
     """Return the embedding that every residual block receives."""
-    dense = lambda features, name, **options: layers.Dense(  # noqa: E731
+    dense = lambda features, name, **options: layers.Dense(
       features, dtype=self.dtype, name=name, **options
     )
     if self.guidance and guidance is not None:

@@ -1,6 +1,6 @@
 """Pixels folded into channels, which makes pixel-space networks cheap.
 
-Shape legend: `b` pictures, `s` pixels a side, `h w d` the folded grid.
+Shapes: `b` pictures, `s` pixels a side, `h w d` the folded grid.
 """
 
 from jaxtyping import Array, Float

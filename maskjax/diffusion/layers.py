@@ -275,7 +275,7 @@ class Attention(nn.Module):
   ) -> Float[Array, 'b n c']:
     """Return what the tokens of `x` gather from the tokens of `context`."""
     channels = x.shape[-1]
-    project = lambda name, y: Dense(  # noqa: E731
+    project = lambda name, y: Dense(
       channels, use_bias=False, dtype=self.dtype, name=name
     )(y)
     query = project('to_q', x)
@@ -349,9 +349,7 @@ class TransformerBlock(nn.Module):
     self, x: Float[Array, 'b n c'], text: Float[Array, 'b t d']
   ) -> Float[Array, 'b n c']:
     """Return the transformed tokens."""
-    norm = lambda name: LayerNorm(  # noqa: E731
-      dtype=self.dtype, name=name
-    )
+    norm = lambda name: LayerNorm(dtype=self.dtype, name=name)
     normal = norm('norm1')(x)
     x = x + Attention(self.heads, self.dtype, name='attn1')(
       normal, text if self.only_text else normal

@@ -6,7 +6,7 @@ have ControlNets, whose contributions are added, and UNets for inpainting,
 which see a mask and a masked picture beside the sample. `model_folder` reads
 and writes them.
 
-Shape legend: `b` samples, `s` pixels a side, `h w c` the UNet's grid, `t d`
+Shapes: `b` samples, `s` pixels a side, `h w c` the UNet's grid, `t d`
 text tokens and their features, `k` channels of a condition.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from absl import logging
 import flax
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 import numpy as np
 

@@ -5,7 +5,7 @@ with its text encoder first, the ControlNet on top of them later. The loss is
 the mean square of (target - output) of the schedule's prediction type; the
 nearly clean timesteps, where there is little to learn, count less.
 
-Shape legend: `b` pictures, `s` pixels a side.
+Shapes: `b` pictures, `s` pixels a side.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from typing import Any
 import flax
 from flax import linen as nn
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 import optax
 

@@ -203,9 +203,7 @@ class _Block:
 def _blocks(config: Any, remat: bool) -> tuple[_Block, ...]:
   """Return a description of each resolution, fine to coarse."""
   count = len(config.block_out_channels)
-  each = lambda name: config_lib.per_block(  # noqa: E731
-    getattr(config, name), count, name
-  )
+  each = lambda name: config_lib.per_block(getattr(config, name), count, name)
   return tuple(
     _Block(
       features,

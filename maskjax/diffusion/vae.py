@@ -135,7 +135,7 @@ class PixelAttention(nn.Module):
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
     """Return the map with what its pixels gathered added."""
     channels = x.shape[-1]
-    project = lambda name, y: layers.Dense(  # noqa: E731
+    project = lambda name, y: layers.Dense(
       channels, dtype=self.dtype, name=name
     )(y)
     hidden = layers.GroupNorm(self.groups, _EPS, name='group_norm')(x)
@@ -158,7 +158,7 @@ class MidBlock(nn.Module):
     """Return the transformed map."""
     groups = self.config.norm_num_groups
     resnet_class = layers.recomputed(layers.ResnetBlock, self.remat)
-    resnet = lambda i: resnet_class(  # noqa: E731
+    resnet = lambda i: resnet_class(
       x.shape[-1], groups, _EPS, self.dtype, name=f'resnets_{i}'
     )
     x = resnet(0)(x)

@@ -7,7 +7,7 @@ key light, a second one). Found landmarks, pose and light are compared with the
 truth, and embeddings of the two pictures with each other and with everyone
 else's.
 
-Shape legend: `n` people, `s` pixels a side.
+Shapes: `n` people, `s` pixels a side.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Float
 import numpy as np
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from flax import linen as nn
 import jax
-from jax import Array, numpy as jnp
-from jaxtyping import Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 import numpy as np
 
 from maskjax.weights import diffusers_folder, keymap, persistence, shards

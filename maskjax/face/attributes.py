@@ -5,7 +5,7 @@ million numbers for age and sex, and four densely connected blocks of 0.32
 million for seven expressions. For evaluation, as rough labels of pictures:
 they tell what a face looks like to them, not what anyone is.
 
-Shape legend: `b` crops, `h w` pixels.
+Shapes: `b` crops, `h w` pixels.
 """
 
 import functools
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from flax import linen as nn
 import flax.struct
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from maskjax.face import crops

@@ -9,13 +9,12 @@ Pixel (row i, column j) of a picture of `h` by `w` lies at image coordinates
 are to agree. That is half a pixel above and left of `geometry.camera`'s
 count, within the networks' own error.
 
-Shape legend: `h w` pixels of the picture, `s` of the crop, `n` points.
+Shapes: `h w` pixels of the picture, `s` of the crop, `n` points.
 """
 
 import flax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 
 @flax.struct.dataclass

@@ -5,13 +5,13 @@ anchors answers with a score, a box and six points; answers that overlap are
 averaged, weighted by their scores (Bazarevsky et al., "BlazeFace", 2019,
 section 4.3). The thresholds are those of MediaPipe's face mesh pipeline.
 
-Shape legend: `h w` pixels, `n` anchors, `k` faces.
+Shapes: `h w` pixels, `n` anchors, `k` faces.
 """
 
 from typing import NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 import numpy as np
 

@@ -2,11 +2,11 @@
 
 All pictures are sRGB bytes.
 
-Shape legend: `h w` pixels, `s` pixels a side.
+Shapes: `h w` pixels, `s` pixels a side.
 """
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Float, UInt8
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont

@@ -10,11 +10,12 @@ from the face follows the stretching alone.
 Patent: claim 9 and paragraph 102 (the mask takes the shape of the user's
 head).
 
-Shape legend: `v` vertices, `n` points.
+Shapes: `v` vertices, `n` points.
 """
 
 import jax
-from jax import lax, numpy as jnp
+from jax import lax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from maskjax.geometry import canonical

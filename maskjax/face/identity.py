@@ -8,7 +8,7 @@ chip of 150 x 150 pixels that five landmarks are brought to fixed places in.
 
 For evaluation: it was trained on photographs found on the web.
 
-Shape legend: `b` chips, `h w` pixels.
+Shapes: `b` chips, `h w` pixels.
 """
 
 import functools
@@ -16,7 +16,7 @@ from typing import Any
 
 from flax import linen as nn
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 

@@ -7,13 +7,13 @@ detector is asked again only when the face is lost (`follow`).
 Source: Kartynnik et al., "Real-time Facial Surface Geometry from Monocular
 Video on Mobile GPUs" (2019). Margins and thresholds are MediaPipe's.
 
-Shape legend: `h w` pixels, `k` faces.
+Shapes: `h w` pixels, `k` faces.
 """
 
 from typing import NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from maskjax.face import crops, detection, networks

@@ -14,14 +14,15 @@ Hair, glasses and shadows are no skin: pixels that fit badly count little
 Patent: claims 12 and 13, paragraph 104 (the user's light, in the renders and
 in the words).
 
-Shape legend: `n` samples of skin, `m` directions.
+Shapes: `n` samples of skin, `m` directions.
 """
 
 import functools
 from typing import NamedTuple
 
 import jax
-from jax import lax, numpy as jnp
+from jax import lax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 import numpy as np
 

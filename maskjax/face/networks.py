@@ -10,7 +10,7 @@ Facial Surface Geometry from Monocular Video on Mobile GPUs" (2019); Howard et
 al., "Searching for MobileNetV3" (2019), whose small network with its
 segmentation head the third one follows.
 
-Shape legend: `b` pictures, `h w` pixels, `c` channels, `n` anchors.
+Shapes: `b` pictures, `h w` pixels, `c` channels, `n` anchors.
 """
 
 import functools
@@ -19,7 +19,7 @@ from typing import Any
 import flax
 from flax import linen as nn, traverse_util
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 from safetensors import numpy as safetensors
 

@@ -4,14 +4,14 @@ What goes wrong with a photo is said here, in one line each; the functions
 below (`landmarks.find` and the rest) never raise, so that a video goes on
 where one frame shows no face.
 
-Shape legend: `h w` pixels.
+Shapes: `h w` pixels.
 """
 
 import os
 from typing import NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 from PIL import Image, ImageOps

@@ -11,13 +11,14 @@ Procrustes analysis: Schoenemann 1966; Umeyama 1991, equations 39 to 42).
 `fit_camera` looks at the 2D points alone and finds the angle of view as well,
 by Levenberg-Marquardt steps on the reprojection error.
 
-Shape legend: `n` points.
+Shapes: `n` points.
 """
 
 from typing import NamedTuple
 
 import jax
-from jax import lax, numpy as jnp
+from jax import lax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from maskjax.geometry import camera as camera_lib, canonical, safe

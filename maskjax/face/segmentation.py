@@ -1,10 +1,10 @@
 """Telling a person from the background of a picture.
 
-Shape legend: `h w` pixels.
+Shapes: `h w` pixels.
 """
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from maskjax.face import crops, networks

@@ -11,9 +11,8 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, UInt8
 import numpy as np
 import optax
 import trimesh

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import flax
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float, Key
+from jaxtyping import Array, Float, Key
 import numpy as np
 
 from maskjax.gan import warp
@@ -154,8 +154,8 @@ def _draw_one(
   """Draw for one image, as a batch of one without the batch axis."""
   rest = jax.tree.map(lambda x: x[0], still(1))
   keys = iter(jax.random.split(key, 40))
-  normal = lambda *shape: jax.random.normal(next(keys), shape)  # noqa: E731
-  uniform = lambda *shape: jax.random.uniform(next(keys), shape)  # noqa: E731
+  normal = lambda *shape: jax.random.normal(next(keys), shape)
+  uniform = lambda *shape: jax.random.uniform(next(keys), shape)
 
   def happen(share, value, otherwise, chance=lambda x: x):
     draw = jax.random.uniform(next(keys))
@@ -205,7 +205,7 @@ def draw(
     config: factors on the probability.
   """
   probability = jnp.asarray(probability, jnp.float32)
-  one = lambda key: _draw_one(key, probability, config, shape)  # noqa: E731
+  one = lambda key: _draw_one(key, probability, config, shape)
   return jax.vmap(one)(keys)
 
 
@@ -236,7 +236,7 @@ def geometry(
 def _colors(transform: Transform, gray: bool) -> Float[Array, 'b 4 4']:
   """Return the change of colours, as matrices on (r, g, b, 1)."""
   t = transform
-  wide = lambda x: x[:, None, None]  # noqa: E731
+  wide = lambda x: x[:, None, None]
   axis = jnp.array([1.0, 1.0, 1.0, 0.0]) / math.sqrt(3)
   luma = jnp.outer(axis, axis)[None]
   unit = jnp.eye(4)[None]
@@ -329,7 +329,7 @@ def _equalize(
     ]
     return sum(parts)
 
-  one = lambda image, taps: along(along(image, taps, 1), taps, 0)  # noqa: E731
+  one = lambda image, taps: along(along(image, taps, 1), taps, 0)
   return jax.vmap(one)(images, taps)
 
 
@@ -369,7 +369,7 @@ def apply(
     raise ValueError(
       f'augmentation takes 1, 3 or 6 channels, got {images.shape[-1]}'
     )
-  any_of = lambda *names: any(getattr(config, name) for name in names)  # noqa: E731
+  any_of = lambda *names: any(getattr(config, name) for name in names)
   if any_of('flip', 'turn', 'shift', 'scale', 'rotate', 'stretch', 'fraction'):
     images = warp.warp(images, geometry(transform, images.shape[1:3]))
   if any_of('brightness', 'contrast', 'luma_flip', 'hue', 'saturation'):

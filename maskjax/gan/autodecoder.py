@@ -159,7 +159,7 @@ def with_plain_mapping(model: restore.Model) -> restore.Model:
   mapping = dict(backbone['mapping'])
   hidden = mapping['fc0']['kernel']
   # As the layers scale their weights, and lrelu its output.
-  scale = lambda inputs: math.sqrt(inputs / 2) / mapping_lib.LR_MULTIPLIER  # noqa: E731
+  scale = lambda inputs: math.sqrt(inputs / 2) / mapping_lib.LR_MULTIPLIER
   first = (
     jnp.zeros_like(hidden)
     .at[:size]
@@ -333,7 +333,7 @@ def show(
   """
   config = generator.config
   side = config.rendering_resolution
-  apply = lambda *x, **o: generator.apply(variables, *x, **o)  # noqa: E731
+  apply = lambda *x, **o: generator.apply(variables, *x, **o)
   styles = apply(ws, method='styles')
   planes = apply(styles, method='planes')
   rays = _rays_of_scenes(camera, side)
@@ -342,7 +342,7 @@ def show(
     counts = config.volume.coarse, config.volume.fine
     uniforms = _uniforms(keys, rays.origins.shape[1], *counts)
   seen = apply(planes, rays, uniforms, method='trace_rays')
-  image = lambda x: x.reshape(-1, side, side, *x.shape[2:])  # noqa: E731
+  image = lambda x: x.reshape(-1, side, side, *x.shape[2:])
   mean = seen.depth[..., 0]
   asked = mean if depth is None else depth.reshape(mean.shape)
   middle = (seen.depths[..., 1:] + seen.depths[..., :-1]) / 2
@@ -412,7 +412,7 @@ def decoder_loss(
   for_z, for_rays, for_points = jax.vmap(
     lambda key: tuple(jax.random.split(key, 3))
   )(keys)
-  flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
+  flat = lambda x: x.reshape(-1, *x.shape[2:])
   known = flat(views.alpha), flat(views.depth), flat(views.camera)
   alpha, depth = rendered_truth(*known, side)
   image = flat(views.image)
@@ -424,7 +424,7 @@ def decoder_loss(
   # One count for all devices, or their mean would weigh scenes unevenly.
   count = parallel.pmean(covered.sum().astype(jnp.float32), axis_name)
   count = jnp.maximum(count, 1.0)
-  over = lambda x: jnp.where(covered, x, 0.0).sum() / count  # noqa: E731
+  over = lambda x: jnp.where(covered, x, 0.0).sum() / count
   parts = {
     'image': pyramid_distance(shown.image, image, losses.levels),
     'raw': pyramid_distance(shown.raw, raw, losses.levels - 1),

@@ -89,7 +89,7 @@ def _draw_mixing(generator: nn.Module, keys: Key[Array, 'b']) -> MixingDraws:
   """Draw what style mixing needs."""
   backbone = _backbone(generator)
   for_z, for_chance, for_cut = _divide(keys, 3)
-  cut = lambda key: jax.random.randint(key, (), 1, backbone.num_ws)  # noqa: E731
+  cut = lambda key: jax.random.randint(key, (), 1, backbone.num_ws)
   return MixingDraws(
     jax.vmap(lambda key: jax.random.normal(key, (backbone.z_dim,)))(for_z),
     jax.vmap(jax.random.uniform)(for_chance),

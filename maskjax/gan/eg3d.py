@@ -342,7 +342,7 @@ class EG3D(nn.Module):
     """
     rendering = self.trace(planes, c, uniforms, resolution=resolution)
     side = resolution or self.config.rendering_resolution
-    as_image = lambda x: x.reshape(x.shape[0], side, side, -1)  # noqa: E731
+    as_image = lambda x: x.reshape(x.shape[0], side, side, -1)
     features = as_image(rendering.features)
     image, first = self.superresolution(features, styles['superresolution'])
     settings = self.config.superresolution

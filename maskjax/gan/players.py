@@ -268,7 +268,7 @@ def create(
     tx: optimisers, None for those of `optimizers`.
   """
   tx = tx or optimizers(generator.module, config)
-  copy = lambda tree: jax.tree.map(lambda x: jnp.array(x, copy=True), tree)  # noqa: E731
+  copy = lambda tree: jax.tree.map(lambda x: jnp.array(x, copy=True), tree)
   params = copy(generator.variables['params'])
   judge = copy(discriminator.variables['params'])
   return GANState(

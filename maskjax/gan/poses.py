@@ -12,9 +12,8 @@ looks at the front. Follows the code of Chan et al., "Efficient Geometry-aware
 import math
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from maskjax.geometry import safe
 

@@ -308,7 +308,7 @@ def _filters(config: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
   names = ['']
   if isinstance(config, eg3d.EG3DConfig):
     names.append('superresolution')
-  key = lambda name: f'{name}.resample_filter'.lstrip('.')  # noqa: E731
+  key = lambda name: f'{name}.resample_filter'.lstrip('.')
   return tuple(name for name in names if key(name) in state)
 
 
@@ -329,7 +329,7 @@ def build(config: Any) -> nn.Module:
 
 def inputs(config: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
   """Return the shapes of one sample's inputs to a network."""
-  one = lambda *shape: jax.ShapeDtypeStruct((1, *shape), jnp.float32)  # noqa: E731
+  one = lambda *shape: jax.ShapeDtypeStruct((1, *shape), jnp.float32)
   if isinstance(config, discriminator.DiscriminatorConfig):
     side = config.resolution
     return one(side, side, config.image_channels), one(config.c_dim)

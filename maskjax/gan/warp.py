@@ -10,9 +10,9 @@ from the image's middle, y down. Follows Karras et al., "Training Generative
 Adversarial Networks with Limited Data", NeurIPS 2020, appendix B.1 and C.
 """
 
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 import numpy as np
 
 from maskjax.gan import fir
@@ -117,7 +117,7 @@ def _read(
   first = jnp.arange(batch, dtype=jnp.int32)[:, None] * (height + 2) * wide
   corner = (top.astype(jnp.int32) + 1) * wide + left.astype(jnp.int32) + 1
   corner = corner + first
-  get = lambda k: rows.at[k].get(mode='promise_in_bounds')  # noqa: E731
+  get = lambda k: rows.at[k].get(mode='promise_in_bounds')
   upper = get(corner) * (1 - right) + get(corner + 1) * right
   lower = get(corner + wide) * (1 - right) + get(corner + wide + 1) * right
   return upper * (1 - down) + lower * down

@@ -14,9 +14,9 @@ alike.
 """
 
 import flax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from maskjax.geometry import safe
 

@@ -1,6 +1,6 @@
 """Chamfer distance between surfaces, from points sampled evenly on them.
 
-Shape legend: V vertices, F faces, N points.
+Shapes: V vertices, F faces, N points.
 """
 
 from jaxtyping import Float

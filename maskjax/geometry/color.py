@@ -5,9 +5,8 @@ power. Both pieces are computed everywhere and one is selected, so the power's
 argument is kept away from 0, where its gradient is infinite.
 """
 
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, UInt8
 import numpy as np
 
 _SRGB_KNEE = 0.04045

@@ -12,9 +12,8 @@ Shapes: `N` points, `V` vertices, `F` faces.
 """
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 import numpy as np
 import scipy.spatial
 

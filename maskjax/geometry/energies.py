@@ -5,12 +5,11 @@ once by NumPy; unbatched, to be `vmap`ped; value and gradient are finite on
 degenerate triangles. Every energy is a mean, so weights do not depend on how
 fine the mesh is.
 
-Shape legend: V vertices, F faces, E edges, P pairs of faces.
+Shapes: V vertices, F faces, E edges, P pairs of faces.
 """
 
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 import numpy as np
 
 from maskjax.geometry import mesh as mesh_lib, safe

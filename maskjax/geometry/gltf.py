@@ -4,7 +4,7 @@ The same input gives the same bytes: no dates, no hashes, sorted extras.
 glTF's frame is the mesh frame (+y up, +z out of the face), in metres;
 COLOR_0 is linear, the texture is an embedded PNG in sRGB.
 
-Shape legend: V vertices, F faces.
+Shapes: V vertices, F faces.
 Source: glTF 2.0 specification, sections 3.7 (meshes), 4.4 (GLB).
 """
 

@@ -4,7 +4,7 @@ Two forms, both symmetric positive semi-definite (SciPy sparse, float64):
 `uniform`, degree minus adjacency, knows only the connectivity; `cotangent`
 knows the shape too and does not care how it is triangulated.
 
-Shape legend: V vertices, F faces, P pairs, C channels.
+Shapes: V vertices, F faces, P pairs, C channels.
 Source: Nicolet, Jacobson, Jakob, "Large Steps in Inverse Rendering of
 Geometry", SIGGRAPH Asia 2021, for `smoothing_operator`.
 """

@@ -12,9 +12,8 @@ import dataclasses
 
 import flax
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 
 from maskjax.geometry import safe

@@ -5,7 +5,7 @@ measured on the surface, so that the triangles come out even in space and not
 in the plane. Boundary points are fixed; the connectivity is Delaunay's. For
 surfaces that stretch the plane by up to about 2 : 1 in some direction.
 
-Shape legend: N points, L points of a loop, F faces.
+Shapes: N points, L points of a loop, F faces.
 Source: P.-O. Persson and G. Strang, "A Simple Mesh Generator in MATLAB",
 SIAM Review 46(2), 2004 (repulsive springs; here the boundary is sampled
 beforehand and lengths are measured on the embedded surface).

@@ -6,9 +6,8 @@ operation and not only its result.
 """
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 
 def _tiny(x: Array) -> float:

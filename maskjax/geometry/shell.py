@@ -8,7 +8,7 @@ from straight ahead, in radians, is the distance from the plane's origin.
 Frame: cm, +x to the viewer's right, +y up, +z out of the face. Only the +x
 half is outlined; the other half is its mirror image.
 
-Shape legend: N points, L points of a loop.
+Shapes: N points, L points of a loop.
 """
 
 from collections.abc import Callable, Sequence

@@ -2,7 +2,7 @@
 
 NumPy, float64, for reports and evaluation (not for gradients).
 
-Shape legend: V vertices, F faces, P pairs, R rim vertices.
+Shapes: V vertices, F faces, P pairs, R rim vertices.
 """
 
 from typing import NamedTuple

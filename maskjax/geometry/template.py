@@ -4,15 +4,14 @@ One half of our shell (shell.py) is triangulated (planar.py) and mirrored, so
 both halves agree to the last bit. The plane that it is triangulated in
 serves as uv atlas too: no two triangles overlap in it.
 
-Shape legend: V vertices, F faces, R rim vertices, N points.
+Shapes: V vertices, F faces, R rim vertices, N points.
 """
 
 import dataclasses
 import functools
 
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 import numpy as np
 import scipy.spatial
 

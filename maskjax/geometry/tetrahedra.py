@@ -19,9 +19,9 @@ import itertools
 from typing import NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 
 # Edges lead from a grid point in one of these directions.

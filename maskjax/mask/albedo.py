@@ -14,9 +14,8 @@ Shapes: `V` vertices, `D` coordinates, `s` texels on a side.
 from typing import TypeAlias
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 import numpy as np
 
 from maskjax.geometry import mesh as mesh_lib

@@ -5,11 +5,11 @@ ones take a picture of three channels in [0, 1]: of normals, of height (depth,
 near is bright) or of the mask. Which one is told apart by the channels, or
 said by name (`controlnet.shows` of configs/mask.py).
 
-Shape legend: `b` views, `s` pixels a side, `k` channels of a condition.
+Shapes: `b` views, `s` pixels a side, `k` channels of a condition.
 """
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from maskjax.diffusion import model as model_lib

@@ -12,7 +12,7 @@ on it, so comparing whole surfaces would hide most of what changes.
 Looks: the matcher's probability of the right kind among all kinds, averaged
 over the front and 45 degrees to either side, in even light before plain grey.
 
-Shape legend: `b` views, `s` pixels a side.
+Shapes: `b` views, `s` pixels a side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import zlib
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 import ml_collections
 import numpy as np

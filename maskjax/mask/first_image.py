@@ -10,7 +10,7 @@ inpainting, it is the part of a grey canvas that is painted.
 from typing import NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 import ml_collections
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import zipfile
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import UInt8
 import ml_collections
 import numpy as np

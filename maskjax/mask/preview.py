@@ -3,14 +3,14 @@
 Everything is rendered sharply by the same rasterizer that the loop uses, and
 composited on a soft grey; all pictures are sRGB bytes.
 
-Shape legend: `n` pictures, `s` pixels a side.
+Shapes: `n` pictures, `s` pixels a side.
 """
 
 import os
 from typing import Any
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -222,4 +222,4 @@ def save_turntable(
   phases = np.arange(frames) / frames
   azimuths = tuple(float(_SWING * np.sin(2 * np.pi * p)) for p in phases)
   pictures = photograph(mesh, azimuths, size=size)
-  media.save_film(path, pictures, frames_per_second=_FRAMES_PER_SECOND)
+  media.save_video(path, pictures, frames_per_second=_FRAMES_PER_SECOND)

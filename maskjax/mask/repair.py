@@ -7,7 +7,7 @@ them, until none is left. The border does not move.
 
 import dataclasses
 
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 
 from maskjax.geometry import (

@@ -14,9 +14,8 @@ Shapes: `X Y Z` grid points, `N` = X * Y * Z.
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 import ml_collections
 import numpy as np
 import scipy.sparse

@@ -6,7 +6,7 @@ from height and normals of the render), and the difference becomes a gradient
 on the vertices and colours (patent [0103] to [0110], [0116] to [0118],
 Figs. 9 to 11; claims 1 to 7, 10 to 16, 19, 20).
 
-Shape legend: `b` views, `V` vertices, `s` pixels a side, `n` texts.
+Shapes: `b` views, `V` vertices, `s` pixels a side, `n` texts.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import flax
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 import ml_collections
 import optax

@@ -7,14 +7,14 @@ steps moves whole regions of the surface, and the surface stays smooth ("Large
 steps in inverse rendering of geometry", Nicolet et al. 2021, eq. 10). Rows of
 S that belong to the rim are zero, so the rim stays on the head exactly.
 
-Shape legend: `V` vertices, `F` faces.
+Shapes: `V` vertices, `F` faces.
 """
 
 import dataclasses
 from typing import Any, NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 import ml_collections
 import numpy as np

@@ -5,11 +5,11 @@ divided by the light that fell on it there; the rest (the sides, what lies
 behind the nose) is filled by diffusion over the surface (patent [0099] to
 [0101], Fig. 7).
 
-Shape legend: `V` vertices, `s` pixels a side.
+Shapes: `V` vertices, `s` pixels a side.
 """
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 

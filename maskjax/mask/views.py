@@ -6,13 +6,13 @@ above, with uniform white light" (patent [0103], [0104], claims 10 to 13). The
 texts form a finite table, encoded once before the loop, so that the step only
 looks rows up.
 
-Shape legend: `b` views of a step, `n` texts, `t d` tokens and features.
+Shapes: `b` views of a step, `n` texts, `t d` tokens and features.
 """
 
 from typing import NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 import ml_collections
 import numpy as np

@@ -6,7 +6,7 @@ that come into question gives probabilities. It knows the words of `captions`:
 kinds of heads, views and lights. It is trained apart from everything that it
 judges, on heads of its own (see `training`).
 
-Shape legend: `b` pictures, `n` phrases, `t` words, `d` features.
+Shapes: `b` pictures, `n` phrases, `t` words, `d` features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from typing import Any
 import flax
 from flax import linen as nn
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 import numpy as np
 

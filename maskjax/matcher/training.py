@@ -4,7 +4,7 @@ Each step asks three questions about every picture of a batch: which kind,
 which view, which light? Each is a softmax over all phrases of its sort; a
 kind is called by one of its names, drawn anew in every step.
 
-Shape legend: `b` pictures, `s` pixels a side, `k` kinds, `t` words.
+Shapes: `b` pictures, `s` pixels a side, `k` kinds, `t` words.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 import ml_collections
 import numpy as np

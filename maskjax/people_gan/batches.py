@@ -70,7 +70,7 @@ def by_scene(images: face_images.FaceImages) -> SourceData:
       'of each; keep every data set in a folder of its own'
     )
   order = np.argsort(images.moment, kind='stable')
-  cut = lambda x: x[order].reshape(len(scenes), counts[0], *x.shape[1:])  # noqa: E731
+  cut = lambda x: x[order].reshape(len(scenes), counts[0], *x.shape[1:])
   return SourceData(
     cut(over_white(images.rgb, images.alpha)),
     cut(images.alpha),

@@ -162,7 +162,7 @@ def truth(
     numbers: of pictures, scene by scene and view by view.
     side: of the rendering.
   """
-  flat = lambda x: x.reshape(-1, *x.shape[2:])[numbers]  # noqa: E731
+  flat = lambda x: x.reshape(-1, *x.shape[2:])[numbers]
   camera = jnp.asarray(flat(data.camera))
   alpha, depth = autodecoder.rendered_truth(
     jnp.asarray(flat(data.alpha), jnp.float32) / 255,

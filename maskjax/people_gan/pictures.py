@@ -133,7 +133,7 @@ def samples(
   image, depth, alpha = show(generator, variables, z, camera, psi)
   side = image.shape[1]
   shades = depth_bytes(depth, alpha, _limits(generator), side)
-  split = lambda x: x.reshape(len(seeds), len(yaws), *x.shape[1:])  # noqa: E731
+  split = lambda x: x.reshape(len(seeds), len(yaws), *x.shape[1:])
   return beside([grid(split(image_bytes(image))), grid(split(shades))])
 
 
@@ -241,7 +241,7 @@ def pairs(
   drawn = flat_images(flat.module, flat.variables, own)
   cameras = jnp.broadcast_to(camera, (*shape, 25))
   rendered, _, _ = show(generator, solid.variables, z, cameras)
-  split = lambda x: np.asarray(x).reshape(*shape, *x.shape[1:])  # noqa: E731
+  split = lambda x: np.asarray(x).reshape(*shape, *x.shape[1:])
   return split(drawn), split(rendered)
 
 
@@ -270,11 +270,11 @@ def flat_walk(
   z = seed_latents(seeds, generator.config.z_dim)
   ws = generator.apply(variables, z, method='map', truncation_psi=psi)
   smooth = avatar_render.ease(jnp.arange(frames) / frames)
-  films = []
+  videos = []
   for start, end in zip(ws, jnp.roll(ws, -1, 0)):
     between = start[None] + smooth[:, None, None] * (end - start)[None]
-    films.append(image_bytes(_from_latents(generator, variables, between)))
-  return np.concatenate(films)
+    videos.append(image_bytes(_from_latents(generator, variables, between)))
+  return np.concatenate(videos)
 
 
 def crowd(

@@ -5,7 +5,7 @@
 `gan.training`; so does `stylegan2`, in two dimensions, which `student` can
 prepare by drawing after an EG3D (`gan.student`). All share the loop:
 deterministic batches, checkpoints, metrics, progress, and on the way sheets,
-a film from person to person, and how good the pictures are.
+a video from person to person, and how good the pictures are.
 """
 
 import functools
@@ -37,13 +37,13 @@ from maskjax.training import (
 _SEEDS = tuple(range(8))
 
 
-def _film(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
+def _video(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
   """Write a walk from person to person."""
   if isinstance(model.module, stylegan2.Generator):
     frames = people_pictures.flat_walk(
       model.module, model.variables, _SEEDS, config.walk_frames
     )
-    media.save_film(
+    media.save_video(
       folder / 'walk.mp4', frames, frames_per_second=avatar_render.FPS
     )
     return
@@ -121,9 +121,9 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
       people_codes.write(folder / 'model', codes)
     checkpoint.save(folder / 'checkpoints', number, state, keep=1)
 
-  def film(number, state):
+  def video(number, state):
     del number
-    _film(config, stage.models(state)['G_ema'], folder)
+    _video(config, stage.models(state)['G_ema'], folder)
 
   metrics_path = folder / 'metrics.jsonl'
   measures_path = folder / 'measures.jsonl'
@@ -137,7 +137,7 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
 
   periods = [
     (config.pictures_every, draw),
-    (config.walk_every if config.walk_frames else 0, film),
+    (config.walk_every if config.walk_frames else 0, video),
     (config.measure_every, measure),
   ]
 

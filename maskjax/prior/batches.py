@@ -4,13 +4,13 @@ The host picks pictures, mirrors them and writes their captions; everything
 that touches pixels (`compose`) is a pure JAX function that runs inside the
 training step. Captions are written anew each time a picture is drawn.
 
-Shape legend: `b` pictures, `s` pixels a side, `t` tokens.
+Shapes: `b` pictures, `s` pixels a side, `t` tokens.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 import numpy as np
 

@@ -5,7 +5,7 @@ which never saw what the prior learnt from, says what it sees. Views and
 lights are drawn as training pictures have them. "Chance" is how often
 question and answer would agree if the answers were dealt out at random.
 
-Shape legend: `n` samples, `b` a batch of them, `s` pixels a side.
+Shapes: `n` samples, `b` a batch of them, `s` pixels a side.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Float
 import numpy as np
 

@@ -3,7 +3,7 @@
 Text alone, or with a mask that ControlNets are shown, or with pictures of
 another kind for them, or painted into the masked part of a picture.
 
-Shape legend: `s` pixels a side, `k` channels of a condition.
+Shapes: `s` pixels a side, `k` channels of a condition.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
 from PIL import Image, ImageOps

@@ -14,7 +14,7 @@ import shutil
 
 import flax
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax

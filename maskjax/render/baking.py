@@ -10,9 +10,8 @@ Shapes: `V` vertices, `F` faces, `D` coordinates, `s` texels on a side.
 from collections.abc import Callable
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 import numpy as np
 import scipy.ndimage
 

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 import flax
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 import numpy as np
 import optax
 

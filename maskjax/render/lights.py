@@ -12,9 +12,9 @@ Shapes: `L` directional lights, `P` point lights, `V` surface points.
 """
 
 import flax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 import numpy as np
 
 from maskjax.geometry import safe

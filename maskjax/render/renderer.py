@@ -11,9 +11,8 @@ Shapes: `B` views, `V` vertices, `F` faces, `H W` pixels.
 from typing import NamedTuple
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from maskjax.geometry import camera as camera_lib, mesh as mesh_lib, safe
 from maskjax.render import (

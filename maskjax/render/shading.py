@@ -21,9 +21,8 @@ Shapes: `N` points, `L` lights.
 
 from typing import NamedTuple
 
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from maskjax.geometry import safe
 from maskjax.render import lights as lights_lib

@@ -15,9 +15,9 @@ of all levels.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 import numpy as np
 
 # Footprints below this part of a texel have no level.

@@ -6,7 +6,7 @@ stacked by the same function (patent [0110]).
 Shapes: `b` pictures, `s` pixels a side.
 """
 
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 # Mask, height, and the three normals.

@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 import numpy as np
 

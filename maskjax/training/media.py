@@ -1,4 +1,4 @@
-"""Pictures and films on disk, whole or not at all."""
+"""Pictures and videos on disk, whole or not at all."""
 
 import os
 import warnings
@@ -19,13 +19,13 @@ def save_png(
     Image.fromarray(image).save(temporary, format='PNG')
 
 
-def save_film(
+def save_video(
   path: str | os.PathLike,
   frames: UInt8[np.ndarray, 'n h w 3'],
   *,
   frames_per_second: int,
 ) -> None:
-  """Write an H.264 film, whole or not at all.
+  """Write an H.264 video, whole or not at all.
 
   Args:
     path: ends in .mp4.

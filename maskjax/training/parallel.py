@@ -22,7 +22,7 @@ import pathlib
 from typing import Any
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import jaxlib
 import numpy as np
 

@@ -236,7 +236,7 @@ def _read_archive(file: Any) -> Any:
     if not names:
       raise ValueError('an archive without data.pkl')
     folder = names[0].removesuffix('data.pkl')
-    read = lambda key: archive.read(f'{folder}data/{key}')  # noqa: E731
+    read = lambda key: archive.read(f'{folder}data/{key}')
     return _Reader(io.BytesIO(archive.read(names[0])), read).load()
 
 

@@ -68,8 +68,8 @@ def test_meshes_have_size_and_colours(folder):
   assert colors.min() >= 0 and colors.std() > 0.01
 
 
-def test_films_have_their_frames(folder):
-  count = lambda name: imageio_ffmpeg.count_frames_and_secs(folder / name)[0]  # noqa: E731
+def test_videos_have_their_frames(folder):
+  count = lambda name: imageio_ffmpeg.count_frames_and_secs(folder / name)[0]
   assert count('seed0000.mp4') == count('seed0003.mp4') == 3
   assert count('walk.mp4') == 6
 

@@ -6,7 +6,7 @@ How parameters are written and read is tested in diffusers_folder_test.
 import json
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

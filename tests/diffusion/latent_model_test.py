@@ -7,7 +7,7 @@ import shutil
 import warnings
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

@@ -8,7 +8,7 @@ import warnings
 from absl import logging
 import flax
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

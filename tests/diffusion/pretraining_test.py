@@ -12,7 +12,7 @@ from typing import NamedTuple
 import flax
 from flax import linen as nn
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest

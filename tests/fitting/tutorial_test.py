@@ -1,6 +1,6 @@
 """The tutorial's fits: pictures are matched, and results are sound files."""
 
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

@@ -45,7 +45,7 @@ def test_transpose_of_upsampling():
   x = jnp.asarray(rng.standard_normal((1, 4, 4, 2)), jnp.float32)
   y = jnp.asarray(rng.standard_normal((1, 8, 8, 2)), jnp.float32)
   taps = fir.setup_filter(fir.BINOMIAL)
-  grow = lambda x: fir.upsample(x, taps)  # noqa: E731
+  grow = lambda x: fir.upsample(x, taps)
   _, pull = jax.vjp(grow, x)
   (back,) = jax.jit(pull)(y)
   np.testing.assert_allclose(
@@ -68,13 +68,13 @@ def test_filter_with_three_axes_is_an_error():
 )
 def test_gradients_are_the_transposed_filter(up, down, padding):
   taps = fir.setup_filter([1, 2, 3, 4, 5])
-  run = lambda x: fir.upfirdn(x, taps, up=up, down=down, padding=padding)  # noqa: E731
+  run = lambda x: fir.upfirdn(x, taps, up=up, down=down, padding=padding)
   x = jax.random.normal(jax.random.key(0), (1, 7, 6, 2))
   g = jax.random.normal(jax.random.key(1), jax.eval_shape(run, x).shape)
 
   @jax.jit
   def both(x, g):
-    back = lambda g: jax.vjp(run, x)[1](g)[0]  # noqa: E731
+    back = lambda g: jax.vjp(run, x)[1](g)[0]
     # And the gradient of the gradient is the filter again.
     return run(x), back(g), jax.vjp(back, g)[1](x)[0]
 

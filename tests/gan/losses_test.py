@@ -55,7 +55,7 @@ def test_schedules():
   assert float(schedules.blur_sigma(0, start=10, kimg=200)) == 10
   assert float(schedules.blur_sigma(1e6, start=10, kimg=200)) == 0
   assert float(schedules.swap_probability(5e5, end=0.5, kimg=1000)) == 0.75
-  side = lambda seen, **rest: schedules.raw_resolution(  # noqa: E731
+  side = lambda seen, **rest: schedules.raw_resolution(
     seen, start=16, end=24, kimg=1000, **rest
   )
   assert [side(seen) for seen in (0, 5e5, 2e6)] == [16, 20, 24]

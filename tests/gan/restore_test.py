@@ -41,8 +41,8 @@ def load_judge(folder, golden):
 
 
 def test_full_size_has_the_reference_s_parameters():
-  shapes = lambda config: restore.variable_shapes(config)['params']  # noqa: E731
-  count = lambda tree: sum(  # noqa: E731
+  shapes = lambda config: restore.variable_shapes(config)['params']
+  count = lambda tree: sum(
     int(np.prod(x.shape)) for x in restore.jax.tree.leaves(tree)
   )
   assert count(shapes(restore.eg3d.EG3DConfig())) == 30_662_136

@@ -15,7 +15,7 @@ MODEL = stylegan2.Generator(CONFIG)
 def variables():
   init = jax.jit(MODEL.init)
   variables = init(jax.random.key(0), jnp.ones((1, 4)), jnp.ones((1, 0)))
-  strong = lambda path, x: (  # noqa: E731
+  strong = lambda path, x: (
     jnp.ones_like(x) if path[-1].key == 'noise_strength' else x
   )
   return jax.tree_util.tree_map_with_path(strong, variables)
@@ -23,7 +23,7 @@ def variables():
 
 def synthesize(variables, ws, **options):
   rngs = options.pop('rngs', None)
-  run = lambda ws, shifts: MODEL.apply(  # noqa: E731
+  run = lambda ws, shifts: MODEL.apply(
     variables, ws, shifts=shifts, method='synthesize', rngs=rngs, **options
   )
   return jax.jit(run)

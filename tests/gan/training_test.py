@@ -117,7 +117,7 @@ def test_the_lazy_parts_and_the_average():
 
   programs = [jax.jit(program(number)) for number in (0, 1)]
   seen = []
-  leaf = lambda s: np.asarray(s['decoder']['net_0']['kernel'])  # noqa: E731
+  leaf = lambda s: np.asarray(s['decoder']['net_0']['kernel'])
   for i in range(3):
     before = state
     state, metrics = programs[i % 2](state, jax.random.key(i), batch_of(4))

@@ -1,6 +1,6 @@
 """Signed distances from closed and open meshes."""
 
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import trimesh
 

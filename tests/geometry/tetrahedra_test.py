@@ -1,7 +1,7 @@
 """Marching tetrahedra: closed, outward, exact for planes, differentiable."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import trimesh

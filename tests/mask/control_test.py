@@ -2,7 +2,7 @@
 
 import types
 
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

@@ -9,7 +9,7 @@ the vertices: the mask must become the target (claims 1, 6, 7 and 14).
 import dataclasses
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest

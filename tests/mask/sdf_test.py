@@ -1,7 +1,7 @@
 """The trainable volume: start shape, growth, rim, overflow, export."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

@@ -1,7 +1,7 @@
 """One step: gradients reach the mask, devices agree, freezing works."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest

@@ -1,7 +1,7 @@
 """The trainable mask: smooth, bounded, pinned, sound."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 
 from configs import mask as mask_config

@@ -1,7 +1,7 @@
 """First image and projection: the mask's front is painted as the picture."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 
 from configs import mask as mask_config

@@ -38,7 +38,7 @@ def test_uneven_scenes_and_missing_shards_are_refused(tmp_path):
 
 
 def test_batch_is_a_function_of_seed_and_step():
-  draw = lambda seed, step: people_batches.draw(  # noqa: E731
+  draw = lambda seed, step: people_batches.draw(
     DATA, seed, step, scenes=3, views=2
   )
   a, b = draw(0, 5), draw(0, 5)

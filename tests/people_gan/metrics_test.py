@@ -116,7 +116,7 @@ def test_pictures_of_the_same_kind_are_nearer_and_inception_is_asked():
 
   real = np.concatenate([faces(0, 60), faces(0, 60)])
   other = faces(190, 255)
-  means = lambda x: x.reshape(len(x), -1, 3).mean(1)  # noqa: E731
+  means = lambda x: x.reshape(len(x), -1, 3).mean(1)
   values = people_metrics.distributions(other, real, means)
   assert values['face_frechet'] > values['face_frechet_real']
   assert values['fid'] > 1000 > values['fid_real']

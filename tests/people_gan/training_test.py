@@ -48,7 +48,7 @@ def leaves(folder):
 @pytest.fixture(scope='module')
 def trained(data, tmp_path_factory):
   folder = tmp_path_factory.mktemp('decoder') / 'run'
-  # The film is made on the way, the measures at the end.
+  # The video is made on the way, the measures at the end.
   fields = {'walk_frames': 2, 'walk_every': 1, 'measure_every': 3}
   people_training.train(tiny(data, **fields), str(folder))
   return folder
@@ -68,7 +68,7 @@ def test_measures_are_those_of_the_averaged_model(trained, data):
   assert values == pytest.approx(line, rel=1e-4)
 
 
-def test_a_run_leaves_model_codes_sheets_film_and_curves(trained):
+def test_a_run_leaves_model_codes_sheets_video_and_curves(trained):
   model = checkpoints.load(trained / 'model')
   assert isinstance(model.module, eg3d.EG3D)
   assert model.module.config.volume.white_background

@@ -3,7 +3,7 @@
 import zlib
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

@@ -1,6 +1,6 @@
 """Baking a field of colours into a uv map, gutters included."""
 
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

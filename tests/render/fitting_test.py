@@ -3,7 +3,7 @@
 import functools
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import optax
 import trimesh

@@ -3,7 +3,7 @@
 import pathlib
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

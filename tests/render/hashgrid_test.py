@@ -1,7 +1,7 @@
 """The hash grid: interpolation, hashing, gradients, and what it can learn."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

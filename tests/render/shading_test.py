@@ -1,7 +1,7 @@
 """Reflection models: limits that are known, energy, gradients, renders."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import trimesh

@@ -1,7 +1,7 @@
 """Image textures: lookups, levels, gradients, and on a slanted plane."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

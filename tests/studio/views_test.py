@@ -1,7 +1,7 @@
 """The names of views and lights, the studio's cameras and backgrounds."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

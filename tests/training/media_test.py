@@ -1,4 +1,4 @@
-"""Pictures and films are read back as they were written."""
+"""Pictures and videos are read back as they were written."""
 
 import imageio.v3 as iio
 import imageio_ffmpeg
@@ -15,10 +15,10 @@ def test_a_png_keeps_every_byte(tmp_path):
   assert [p.name for p in (tmp_path / 'sub').iterdir()] == ['a.png']
 
 
-def test_a_film_keeps_length_and_speed(tmp_path):
+def test_a_video_keeps_length_and_speed(tmp_path):
   levels = np.linspace(40, 200, 6).astype(np.uint8)
   frames = np.broadcast_to(levels[:, None, None, None], (6, 24, 40, 3))
-  media.save_film(tmp_path / 'a.mp4', frames, frames_per_second=12)
+  media.save_video(tmp_path / 'a.mp4', frames, frames_per_second=12)
   count, seconds = imageio_ffmpeg.count_frames_and_secs(tmp_path / 'a.mp4')
   assert count == 6
   assert seconds == pytest.approx(0.5, abs=0.02)

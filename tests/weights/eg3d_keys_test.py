@@ -8,7 +8,7 @@ FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
 
 def state():
   rng = np.random.default_rng(0)
-  normal = lambda *shape: rng.standard_normal(shape)  # noqa: E731
+  normal = lambda *shape: rng.standard_normal(shape)
   return {
     'backbone.mapping.w_avg': normal(4),
     'backbone.synthesis.b4.const': normal(5, 4, 4),

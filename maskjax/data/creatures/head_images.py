@@ -5,7 +5,7 @@ several cameras under several lights: colour, coverage, view-space normals,
 height above the back plane, and everything a caption needs. Shard `i` is a
 pure function of `(seed, i)`, so any number of processes can build any subset.
 
-Shape legend: `n` pictures, `s` pixels a side.
+Shapes: `n` pictures, `s` pixels a side.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import zipfile
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 
 from maskjax.data.creatures import creatures, traits

@@ -14,9 +14,9 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 import numpy as np
 
 from maskjax.data.people import heads, shading

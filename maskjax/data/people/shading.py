@@ -9,9 +9,8 @@ Shapes: `B` views, `H W` pixels, `L` lights.
 from typing import NamedTuple
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 import numpy as np
 
 from maskjax.data.people import heads, skin

@@ -16,9 +16,8 @@ import itertools
 from typing import NamedTuple
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 import numpy as np
 import scipy.ndimage
 

@@ -6,9 +6,8 @@ face becomes two: its parts, or itself and nothing.
 Shapes: `B` views, `V` vertices, `F` faces, `C` attributes.
 """
 
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 # Where the plane cuts, points lie this part beyond it, and so are drawn.
 _BEYOND = 1e-5

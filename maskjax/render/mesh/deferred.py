@@ -10,9 +10,8 @@ Shapes: `B` views, `C` attributes, `K` colours, `H W` pixels, `P` = B * H * W.
 
 from typing import Any, NamedTuple, Protocol
 
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
 from maskjax.render.mesh import windows
 

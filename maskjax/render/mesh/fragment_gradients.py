@@ -23,9 +23,8 @@ import math
 import operator
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from maskjax.render.mesh import fragments
 

@@ -23,9 +23,9 @@ import functools
 from typing import NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 # The score of a fragment that does not count: its probability is exactly 0.
 OUTSIDE = -1e4

@@ -11,9 +11,9 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from maskjax.render.mesh import (
   deferred,

@@ -21,9 +21,9 @@ Shapes: `N` faces of all views, `R` = 3 * (4 + C) numbers per face: X, Y, W
 import functools
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 import numpy as np
 
 from maskjax.render.mesh import fragments, tiles, windows

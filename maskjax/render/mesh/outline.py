@@ -10,9 +10,9 @@ of all views.
 
 from typing import NamedTuple
 
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 
 from maskjax.render.mesh import fragments, visibility, windows

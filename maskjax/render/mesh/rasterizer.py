@@ -22,9 +22,9 @@ import math
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from maskjax.render.mesh import (
   clipping,

@@ -28,9 +28,9 @@ import functools
 from typing import NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 
 from maskjax.render.mesh import fragments, outline as outlines, windows

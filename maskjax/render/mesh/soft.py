@@ -15,9 +15,9 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from maskjax.geometry import camera as camera_lib
 from maskjax.render.mesh import (

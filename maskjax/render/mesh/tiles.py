@@ -12,9 +12,9 @@ pixels of a tile, `G` tiles of a chunk, `Q` = G * q; leading `...` channels.
 from typing import NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 import numpy as np
 
 from maskjax.render.mesh import windows

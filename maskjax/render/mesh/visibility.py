@@ -20,9 +20,9 @@ pixels on a side of a window.
 import functools
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 
 from maskjax.render.mesh import fragments, windows

@@ -11,9 +11,9 @@ channels of the three corners), `G` windows of a chunk, `T` = W * W.
 
 from typing import NamedTuple
 
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 import numpy as np
 
 from maskjax.render.mesh import fragments

@@ -12,9 +12,9 @@ al., "NeRF", ECCV 2020, section 5.2.
 from typing import NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from maskjax.geometry import camera as camera_lib
 
@@ -100,7 +100,7 @@ def camera_rays(camera: camera_lib.Camera, resolution: int) -> Rays:
   v, u = (
     grid.reshape(1, -1) for grid in jnp.meshgrid(places, places, indexing='ij')
   )
-  entry = lambda i, j: intrinsics[:, i, j][:, None]  # noqa: E731
+  entry = lambda i, j: intrinsics[:, i, j][:, None]
   y = (v - entry(1, 2)) / entry(1, 1)
   x = (u - entry(0, 2) - entry(0, 1) * y) / entry(0, 0)
   local = jnp.stack([x, y, jnp.ones_like(x)], -1)
@@ -217,7 +217,7 @@ def sample_pdf(
   above = _bins_below(cumulative, u)
   below = jnp.maximum(above - 1, 0)
   above = jnp.minimum(above, weights.shape[-1])
-  take = lambda values, index: jnp.take_along_axis(values, index, -1)  # noqa: E731
+  take = lambda values, index: jnp.take_along_axis(values, index, -1)
   low, high = take(cumulative, below), take(cumulative, above)
   left, right = take(edges, below), take(edges, above)
   width = high - low

@@ -18,9 +18,8 @@ import itertools
 from typing import Literal
 
 import jax
-from jax import Array
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 # Which coordinates of a point are the column and the row of each plane. The
 # third plane of the released EG3D repeats the second one, transposed: the
@@ -143,7 +142,7 @@ def _read(
   rows = jnp.pad(planes, border).reshape(-1, channels)
   corner, right, down = _cells(points, side, box, plane_axes)
   corner += jnp.arange(batch, dtype=jnp.int32)[:, None, None] * 3 * wide**2
-  get = lambda index: rows.at[index].get(mode='promise_in_bounds')  # noqa: E731
+  get = lambda index: rows.at[index].get(mode='promise_in_bounds')
   total = 0.0
   for i in range(3):
     k, x, y = corner[:, i], right[:, i, :, None], down[:, i, :, None]
@@ -166,7 +165,7 @@ def _scatter(
   steps = jnp.array([0, 1, wide, wide + 1], jnp.int32)[None, :, None]
   surplus = -g.shape[0] % _CHUNK
   # Added points count nothing: their gradients are zero.
-  pad = lambda x, axis: jnp.pad(  # noqa: E731
+  pad = lambda x, axis: jnp.pad(
     x, [(0, surplus if i == axis else 0) for i in range(x.ndim)]
   )
   corner, right, down, g = (

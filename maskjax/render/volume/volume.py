@@ -17,9 +17,9 @@ import dataclasses
 from typing import Any, Literal, NamedTuple
 
 import jax
-from jax import Array, lax
+from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from maskjax.render.volume import rays as rays_lib
 

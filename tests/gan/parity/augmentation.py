@@ -168,7 +168,7 @@ def transform_of(
   percentile = options.get('debug_percentile')
   if percentile is not None:
     return _values(_Percentile(percentile, shape[0]), config, shape)
-  number = lambda name: int(name.rsplit('/rng', 1)[1].split('_')[0])  # noqa: E731
+  number = lambda name: int(name.rsplit('/rng', 1)[1].split('_')[0])
   names = sorted(
     (name for name in golden.arrays if name.startswith(f'{case}/rng')),
     key=number,

@@ -159,12 +159,12 @@ def _details(rendering: Any, rays: Any, name: str, length: int) -> Any:
   Features are recorded for the first rays alone: `length` counts samples.
   """
   coarse, fine = rendering.coarse, rendering.fine
-  column = lambda x: x.reshape(x.shape[0], -1, 1)  # noqa: E731
-  rows = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])[:, :length]  # noqa: E731
+  column = lambda x: x.reshape(x.shape[0], -1, 1)
+  rows = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])[:, :length]
   depths = np.concatenate([coarse.depths, fine.depths], -1)
   order = np.argsort(depths, -1)
-  in_order = lambda x: np.take_along_axis(x, order, -1)[..., None]  # noqa: E731
-  points = lambda depths: rows(  # noqa: E731
+  in_order = lambda x: np.take_along_axis(x, order, -1)[..., None]
+  points = lambda depths: rows(
     rays.origins[:, :, None] + depths[..., None] * rays.directions[:, :, None]
   )
   values = {

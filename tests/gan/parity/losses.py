@@ -64,7 +64,7 @@ class _Setting(NamedTuple):
       for name in self.golden.arrays
       if name.startswith(f'{self.case}/{phase}/rng')
     ]
-    number = lambda name: int(name.rsplit('/rng', 1)[1].split('_')[0])  # noqa: E731
+    number = lambda name: int(name.rsplit('/rng', 1)[1].split('_')[0])
     return (
       jnp.asarray(self.golden[name]) for name in sorted(names, key=number)
     )
@@ -263,7 +263,7 @@ def check_phase(setting: _Setting, phase: str) -> Iterator[Row]:
     if key in ('z', 'c', 'real') or key.startswith(f'{name}/rng')
   }
   gradients, reports = golden_rows.exact_jit(run)(moving)
-  label = lambda key: key if key == 'w_avg_after' else f'report/{key}'  # noqa: E731
+  label = lambda key: key if key == 'w_avg_after' else f'report/{key}'
   ours = {f'{name}/{label(key)}': value for key, value in reports.items()}
   yield from golden_rows.compare_known(golden, ours)
   yield from gan_parity_gradients.check_tree(golden, name, gradients)

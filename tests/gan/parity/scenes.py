@@ -118,7 +118,7 @@ def _decoder(golden: Golden, case: str, options: Options) -> Results:
 
 
 def _marcher(golden: Golden, case: str, options: Options) -> Results:
-  get = lambda name: jnp.asarray(golden[f'{case}/{name}'])  # noqa: E731
+  get = lambda name: jnp.asarray(golden[f'{case}/{name}'])
   samples = volume.Samples(
     get('depths')[..., 0], get('densities')[..., 0], get('colors')
   )

@@ -393,7 +393,7 @@ def check(golden: Golden) -> Iterator[Row]:
     A row for each result, failing rows for those of unknown cases.
   """
   rows = []
-  kind = lambda case: case.split('/')[0]  # noqa: E731
+  kind = lambda case: case.split('/')[0]
   cases_by_kind = itertools.groupby(sorted(golden.meta, key=kind), kind)
   for name, cases in cases_by_kind:
     if name not in _CASES:

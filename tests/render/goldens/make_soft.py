@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent

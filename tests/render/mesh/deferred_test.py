@@ -1,7 +1,7 @@
 """Shaders: what they are given, and that hard edges are blended after them."""
 
 import jax
-from jax import numpy as jnp
+import jax.numpy as jnp
 import numpy as np
 import pytest
 

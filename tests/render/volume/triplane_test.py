@@ -21,7 +21,7 @@ def test_linear_features_are_read_exactly():
     read = functools.partial(triplane.sample, plane_axes=name)
     ours = np.asarray(jax.jit(read)(planes, points))
     for i, (first, second) in enumerate(pairs):
-      at = lambda axis: (2 * points[0, :, axis] + 1) * side / 2 - 0.5  # noqa: E731
+      at = lambda axis: (2 * points[0, :, axis] + 1) * side / 2 - 0.5
       expected = 10 * at(first) + at(second)
       np.testing.assert_allclose(ours[0, i, :, 0], expected, atol=1e-4)
 
@@ -29,7 +29,7 @@ def test_linear_features_are_read_exactly():
 def test_outside_is_zero_with_zero_gradient():
   planes = jnp.ones((1, 3, 4, 4, 2))
   points = jnp.array([[[0.9, 0.9, 0.9]]])
-  total = lambda p: triplane.sample(planes, p).sum()  # noqa: E731
+  total = lambda p: triplane.sample(planes, p).sum()
   value, slope = jax.jit(jax.value_and_grad(total))(points)
   assert float(value) == 0
   np.testing.assert_array_equal(slope, np.zeros((1, 1, 3)))
@@ -62,7 +62,7 @@ def test_mean_features_is_the_mean_of_samples():
   def total(read, planes, points):
     return (read(planes, points, box=1.4) * weights).sum()
 
-  plain = lambda *x, **options: triplane.sample(*x, **options).mean(1)  # noqa: E731
+  plain = lambda *x, **options: triplane.sample(*x, **options).mean(1)
   value, slopes = (
     jax.jit(jax.value_and_grad(functools.partial(total, read), (0, 1)))(
       planes, points

@@ -97,7 +97,7 @@ def test_samples_come_in_order_and_equal_ones_stay_in_theirs(count):
 def test_depth_of_nothing():
   depths = jnp.array([[[1.0, 2.0], [3.0, 5.0]]])
   weights = jnp.zeros((1, 2, 1))
-  of = lambda mode: volume.mean_depth(depths, weights, mode=mode)[0, :, 0]  # noqa: E731
+  of = lambda mode: volume.mean_depth(depths, weights, mode=mode)[0, :, 0]
   np.testing.assert_array_equal(of('parity'), [5.0, 5.0])
   np.testing.assert_array_equal(of('clean'), [2.0, 5.0])
   slope = jax.grad(lambda w: volume.mean_depth(depths, w).sum())(weights)
