@@ -19,9 +19,13 @@ import ml_collections
 import numpy as np
 import optax
 
-from maskjax.data.creatures import captions, creatures, head_images
+from maskjax.data.creatures import (
+  batches as head_batches,
+  captions,
+  creatures,
+  head_images,
+)
 from maskjax.matcher import network as matcher_lib
-from maskjax.prior import batches as prior_batches
 from maskjax.studio import views as studio_views
 from maskjax.training import (
   checkpoint,
@@ -45,7 +49,7 @@ class Batch(NamedTuple):
 
   rgb: np.ndarray  # uint8 [b, s, s, 3] straight sRGB
   alpha: np.ndarray  # uint8 [b, s, s]
-  ellipses: np.ndarray  # float32 [b, 4, 4] of `prior_batches.Batch`
+  ellipses: np.ndarray  # float32 [b, 4, 4] of `head_batches.Batch`
   blur: np.ndarray  # float32 [b] 0 for none, 1 for a 3 x 3 binomial
   noise: np.ndarray  # float32 [b] half width of uniform noise, sRGB in [0, 1]
   labels: np.ndarray  # int32 [b, 3] kind, view, light
@@ -153,9 +157,9 @@ def _binomial(image: Float[Array, 's s c']) -> Float[Array, 's s c']:
 def compose(rng: PRNGKeyArray, row: Batch) -> Float[Array, 's s 3']:
   """Put one picture of a batch on a random background; sRGB in [0, 1]."""
   rng_background, rng_noise = jax.random.split(rng)
-  picture, _ = prior_batches.compose(
+  picture, _ = head_batches.compose(
     rng_background,
-    prior_batches.Batch(
+    head_batches.Batch(
       tokens=jnp.zeros(0, jnp.int32),
       rgb=row.rgb,
       alpha=row.alpha,

@@ -19,7 +19,12 @@ import ml_collections
 import numpy as np
 import optax
 
-from maskjax.data.creatures import captions, creatures, head_images
+from maskjax.data.creatures import (
+  batches as head_batches,
+  captions,
+  creatures,
+  head_images,
+)
 from maskjax.diffusion import (
   clip,
   model as model_lib,
@@ -27,7 +32,6 @@ from maskjax.diffusion import (
   tokenizer as tokenizer_lib,
   unet,
 )
-from maskjax.prior import batches as prior_batches
 from maskjax.studio import condition as condition_lib, views as studio_views
 from maskjax.training import (
   checkpoint,
@@ -72,7 +76,7 @@ SCHEDULER = {
 
 def load_data(
   folder: pathlib.Path,
-) -> tuple[head_images.HeadImages, prior_batches.Art | None]:
+) -> tuple[head_images.HeadImages, head_batches.Art | None]:
   """Read the head shards of a data folder, and its emoji if there are any."""
   shards = list(folder.glob('heads-*.npz'))
   if not shards:
@@ -84,11 +88,11 @@ def load_data(
   if not (folder / 'art.npz').exists():
     return heads, None
   with np.load(folder / 'art.npz') as data:
-    return heads, prior_batches.Art(data['images'], data['captions'])
+    return heads, head_batches.Art(data['images'], data['captions'])
 
 
 def sample_captions(
-  rng: np.random.Generator, count: int, art: prior_batches.Art | None
+  rng: np.random.Generator, count: int, art: head_batches.Art | None
 ) -> list[str]:
   """Draw captions of every kind, for learning the vocabulary."""
   texts = [] if art is None else [str(text) for text in art.captions]
@@ -125,7 +129,7 @@ def _check_fields(config: ml_collections.ConfigDict) -> None:
 def _check_sizes(
   config: ml_collections.ConfigDict,
   heads: head_images.HeadImages,
-  art: prior_batches.Art | None,
+  art: head_batches.Art | None,
 ) -> None:
   """Raise ValueError unless all pictures have the size of the config."""
   sizes = {'head pictures': heads.rgb.shape[1]}
@@ -142,7 +146,7 @@ def _check_sizes(
 def _begin(
   config: ml_collections.ConfigDict,
   folder: pathlib.Path,
-  art: prior_batches.Art | None,
+  art: head_batches.Art | None,
   init: model_lib.DiffusionModel | None,
 ) -> model_lib.DiffusionModel:
   """Take the model that the stage begins from, or make a new one."""
@@ -244,15 +248,15 @@ def _optimizer(
 
 def _batches(
   config: ml_collections.ConfigDict,
-  data: tuple[head_images.HeadImages, prior_batches.Art | None],
+  data: tuple[head_images.HeadImages, head_batches.Art | None],
   tokenizer: tokenizer_lib.Tokenizer,
-) -> Callable[[int], prior_batches.Batch]:
+) -> Callable[[int], head_batches.Batch]:
   heads, art = data
   encode = functools.partial(tokenizer_lib.encode, tokenizer)
 
-  def batch(step: int) -> prior_batches.Batch:
+  def batch(step: int) -> head_batches.Batch:
     rng = np.random.default_rng([config.seed, step])
-    return prior_batches.draw(
+    return head_batches.draw(
       rng,
       heads,
       encode,
@@ -300,7 +304,7 @@ def train(config: ml_collections.ConfigDict, directory: str) -> None:
   update = pretraining.make_step(
     dataclasses.replace(model, networks=flax.core.freeze(networks)),
     tx,
-    prior_batches.compose,
+    head_batches.compose,
     trained=config.trained,
     ema_decay=config.ema_decay,
     downscale=config.downscale,

@@ -7,9 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.data.creatures import creatures, head_images
+from maskjax.data.creatures import (
+  batches as head_batches,
+  creatures,
+  head_images,
+)
 from maskjax.geometry import color
-from maskjax.prior import batches as prior_batches
 from maskjax.studio import condition as condition_lib, views as studio_views
 
 SIZE = 16
@@ -57,10 +60,10 @@ def picture(**fields):
     has_geometry=np.bool_(True),
     condition=np.ones(3, bool),
   )
-  return prior_batches.Batch(**(row | fields))
+  return head_batches.Batch(**(row | fields))
 
 
-_compose = jax.jit(prior_batches.compose)
+_compose = jax.jit(head_batches.compose)
 
 
 def compose(row):
@@ -142,7 +145,7 @@ def test_holes_and_oval_are_ellipses_of_the_right_area():
 
 
 def draw(seed=1, batch_size=48, **options):
-  return prior_batches.draw(
+  return head_batches.draw(
     np.random.default_rng(seed),
     heads(),
     encode,
@@ -202,8 +205,8 @@ def test_mirrored_pictures_have_mirrored_normals_and_words():
 
 
 def test_cuts_are_made_in_frontal_views_only_and_follow_the_eyes(monkeypatch):
-  monkeypatch.setattr(prior_batches, '_HOLES_RATE', 1.0)
-  monkeypatch.setattr(prior_batches, '_OVAL_RATE', 0.5)
+  monkeypatch.setattr(head_batches, '_HOLES_RATE', 1.0)
+  monkeypatch.setattr(head_batches, '_OVAL_RATE', 0.5)
   images = heads()
   batch, _ = draw(cut=True)
   ovals = []
@@ -234,7 +237,7 @@ def test_plain_light_and_plain_heads_are_drawn_more_often():
     modifiers=np.array(['', 'old', '', 'old', 'old', 'old']),
     lighting=np.array([0, 0, 5, 5, 6, 7], np.int16),
   )
-  batch, _ = prior_batches.draw(
+  batch, _ = head_batches.draw(
     np.random.default_rng(0), images, encode, batch_size=3000
   )
   counts = np.bincount(batch.rgb[:, 0, 0, 0], minlength=6)
@@ -253,7 +256,7 @@ def test_dropped_captions_are_empty_but_are_returned():
 
 def test_art_comes_with_its_caption_and_without_geometry():
   rng = np.random.default_rng(3)
-  art = prior_batches.Art(
+  art = head_batches.Art(
     images=rng.integers(0, 256, (5, SIZE, SIZE, 4), np.uint8),
     captions=np.array([f'emoji {number}' for number in range(5)]),
   )
@@ -270,7 +273,7 @@ def test_art_comes_with_its_caption_and_without_geometry():
 def test_a_drawn_batch_composes():
   batch, _ = draw(batch_size=4)
   keys = jax.random.split(jax.random.key(0), 4)
-  image, condition = jax.jit(jax.vmap(prior_batches.compose))(keys, batch)
+  image, condition = jax.jit(jax.vmap(head_batches.compose))(keys, batch)
   assert image.shape == (4, SIZE, SIZE, 3)
   assert condition.shape == (4, SIZE, SIZE, condition_lib.CONDITION_CHANNELS)
   assert jnp.abs(image).max() <= 1 and jnp.abs(condition).max() <= 1

@@ -1,4 +1,4 @@
-"""Batches for the bundled prior: pictures on backgrounds, words, conditions.
+"""Batches of heads: pictures on backgrounds, words, conditions.
 
 The host picks pictures, mirrors them and writes their captions; everything
 that touches pixels (`compose`) is a pure JAX function that runs inside the

@@ -1,0 +1,205 @@
+"""Settings of a run: frozen dataclasses whose limits stand beside the fields.
+
+A room declares what it can be told as a dataclass, each number with its unit
+and its limits; `read` fills it from a config (ConfigDict, mapping), strictly.
+A new field is declared here and given a value in configs/, nowhere else:
+
+  @dataclasses.dataclass(frozen=True, kw_only=True)
+  class Views:
+    count: int = number(1, 64)  # cameras of a step
+    fovy: tuple[float, float] = span(5.0, 120.0)  # degrees, from and to
+    prompt_form: str = choice('words', 'numbers', 'plain')
+
+Every field is required: the values of an experiment are in its config file.
+"""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from typing import Any, TypeVar
+
+T = TypeVar('T')
+Check = Callable[[Any], str | None]  # value -> what is expected, or None
+
+_CHECK = 'check'
+
+
+def checked(check: Check, **options: Any) -> Any:
+  """Declare a field with a check of its own.
+
+  Args:
+    check: of a value; returns what is expected where the value is not that.
+    options: of `dataclasses.field`.
+  """
+  return dataclasses.field(metadata={_CHECK: check}, **options)
+
+
+def _is_within(value: Any, low: float, high: float) -> bool:
+  return math.isfinite(value) and low <= value <= high
+
+
+def _limits(low: float, high: float) -> str:
+  """Say in words what lies within two limits."""
+  if math.isfinite(low) and math.isfinite(high):
+    return f'{low:g} to {high:g}'
+  if math.isfinite(low):
+    return f'>= {low:g}'
+  return f'<= {high:g}' if math.isfinite(high) else 'a finite number'
+
+
+def number(low: float = -math.inf, high: float = math.inf) -> Any:
+  """Declare a finite number, or a tuple of them, within limits (inclusive)."""
+
+  def check(value):
+    values = value if isinstance(value, tuple) else (value,)
+    if all(_is_within(x, low, high) for x in values):
+      return None
+    return f'expected {_limits(low, high)}'
+
+  return checked(check)
+
+
+def span(low: float = -math.inf, high: float = math.inf) -> Any:
+  """Declare two finite numbers within limits, the first not the larger one."""
+
+  def check(value):
+    if not all(_is_within(x, low, high) for x in value):
+      return f'expected {_limits(low, high)}'
+    return None if value[0] <= value[1] else 'give (low, high)'
+
+  return checked(check)
+
+
+def power_of_two() -> Any:
+  """Declare a power of two."""
+  return checked(
+    lambda value: (
+      None if value > 0 and not value & (value - 1) else 'give a power of two'
+    )
+  )
+
+
+def choice(*names: Any) -> Any:
+  """Declare one of some values."""
+  words = ', '.join(map(str, names))
+  return checked(
+    lambda value: None if value in names else f'not one of {words}'
+  )
+
+
+def some_of(*names: Any) -> Any:
+  """Declare a tuple of at least one of some values."""
+  words = ', '.join(map(str, names))
+
+  def check(value):
+    if value and all(item in names for item in value):
+      return None
+    return f'give one or more of {words}, e.g. {tuple(names[:1])!r}'
+
+  return checked(check)
+
+
+def text() -> Any:
+  """Declare words that may not be blank."""
+  return checked(lambda value: None if value.strip() else 'give some words')
+
+
+def _plain(value: Any) -> Any:
+  """Turn a ConfigDict into a mapping, a list into a tuple."""
+  if hasattr(value, 'items') and not isinstance(value, Mapping):
+    return dict(value.items())
+  return tuple(value) if isinstance(value, list) else value
+
+
+def _typed(value: Any, wanted: Any, name: str) -> Any:
+  """Return a value in the type of its field.
+
+  Raises:
+    ValueError: the value is of another type; an int is a float, too.
+  """
+  if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
+    if isinstance(value, wanted):
+      return value
+    if not isinstance(value, Mapping):
+      raise ValueError(f'{name} is {value!r}; expected a group of fields')
+    return _fill(wanted, value, f'{name}.')
+  origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+  if wanted is Any:
+    return value
+  if origin in (typing.Union, types.UnionType):
+    for option in arguments:
+      try:
+        return _typed(value, option, name)
+      except ValueError:
+        continue
+  elif wanted is type(None):
+    if value is None:
+      return None
+  elif origin is typing.Literal:
+    if value in arguments:
+      return value
+  elif origin is tuple and isinstance(value, tuple):
+    if arguments[-1] is Ellipsis:
+      return tuple(_typed(item, arguments[0], name) for item in value)
+    if len(value) != len(arguments):
+      raise ValueError(f'{name} is {value}; give {len(arguments)} values')
+    return tuple(_typed(*pair, name) for pair in zip(value, arguments))
+  elif wanted is float and type(value) in (int, float):
+    return float(value)
+  elif wanted in (int, bool, str) and type(value) is wanted:
+    return value
+  words = getattr(wanted, '__name__', None) if origin is None else str(wanted)
+  raise ValueError(f'{name} is {value!r}; expected {words or wanted}')
+
+
+def _fill(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
+  """Fill a dataclass; `prefix` is what stands before a field's name."""
+  fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+  for name in values:
+    if name not in fields:
+      near = difflib.get_close_matches(name, fields, 1, 0.5)
+      hint = (
+        f'did you mean {prefix + near[0]!r}?'
+        if near
+        else f'there are {", ".join(fields)}'
+      )
+      raise ValueError(f'unknown field {prefix + name!r}; {hint}')
+  hints = typing.get_type_hints(kind)
+  filled = {}
+  for name, field in fields.items():
+    full = prefix + name
+    if name not in values:
+      if (
+        field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+      ):
+        raise ValueError(f'the field {full!r} is missing')
+      continue
+    value = _typed(_plain(values[name]), hints[name], full)
+    check = field.metadata.get(_CHECK)
+    expected = check(value) if check is not None else None
+    if expected is not None:
+      raise ValueError(f'{full} is {value!r}; {expected}')
+    filled[name] = value
+  return kind(**filled)
+
+
+def read(kind: type[T], config: Any) -> T:
+  """Build settings from a config, strictly.
+
+  Args:
+    kind: a frozen dataclass; a field may be a dataclass itself. What excludes
+      each other is refused by its `__post_init__`.
+    config: ConfigDict or mapping with a value for every field.
+
+  Returns:
+    The settings.
+
+  Raises:
+    ValueError: an unknown, missing, ill-typed field, or a value outside of
+      its limits; one line with the dotted name of the field.
+  """
+  return _fill(kind, _plain(config), '')
