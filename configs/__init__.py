@@ -1,0 +1,1 @@
+"""Every field with its unit and its reason; modes and sweeps."""

@@ -1,0 +1,1 @@
+"""One file for each command: flags, a config, one call."""

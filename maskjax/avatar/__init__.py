@@ -1,0 +1,1 @@
+"""Scenes of an EG3D, rendered: pictures, depth, meshes, videos."""

@@ -1,0 +1,1 @@
+"""Data sets: what their files have in common."""

@@ -1,0 +1,1 @@
+"""Stable Diffusion, its samplers, and score distillation."""

@@ -1,0 +1,1 @@
+"""Measures of faces and of generated pictures."""

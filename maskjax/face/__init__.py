@@ -1,0 +1,1 @@
+"""Faces in photos: landmarks, pose, light, identity."""

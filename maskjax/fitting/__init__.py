@@ -1,0 +1,1 @@
+"""A mesh fitted to silhouettes, a mask to a photo."""

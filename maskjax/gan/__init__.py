@@ -1,0 +1,1 @@
+"""StyleGAN2 and EG3D: networks, losses, training, snapshots."""

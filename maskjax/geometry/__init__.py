@@ -1,0 +1,1 @@
+"""Meshes, cameras, templates, distances, files of meshes."""

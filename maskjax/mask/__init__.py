@@ -1,0 +1,1 @@
+"""Words to a mask: first image, loop, export."""

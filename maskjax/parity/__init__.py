@@ -1,0 +1,1 @@
+"""Weights of a user, compared with PyTorch."""

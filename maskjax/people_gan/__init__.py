@@ -1,0 +1,1 @@
+"""The bundled people: stages of training, measures, card."""

@@ -1,0 +1,1 @@
+"""The bundled diffusion model: batches, training, samples."""

@@ -1,0 +1,1 @@
+"""A mesh to a picture: light, textures, baking."""

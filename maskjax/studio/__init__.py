@@ -1,0 +1,1 @@
+"""Views, lights and their words, as prior and mask share them."""

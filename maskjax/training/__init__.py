@@ -1,0 +1,1 @@
+"""State, loop, settings, checkpoints, devices, metrics."""

@@ -1,0 +1,1 @@
+"""Heads of 41 kinds, sculpted, painted and told in words."""

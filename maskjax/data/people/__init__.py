@@ -1,0 +1,1 @@
+"""People with skin, hair and clothes, before known cameras."""

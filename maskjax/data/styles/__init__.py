@@ -1,0 +1,1 @@
+"""The same people as caricatures, cartoons and comics."""

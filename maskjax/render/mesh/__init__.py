@@ -1,0 +1,1 @@
+"""Triangles to pixels, differentiable: soft and hard."""

@@ -1,0 +1,1 @@
+"""Rays through tri-planes: samples, densities, colours."""
