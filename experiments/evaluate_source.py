@@ -20,12 +20,14 @@ from absl import flags
 
 from maskjax.evaluation import inception
 from maskjax.gan import checkpoints, restore, student
+from maskjax.geometry import color
 from maskjax.people_gan import (
   batches as people_batches,
   codes as people_codes,
   metrics as people_metrics,
   pictures as people_pictures,
 )
+from maskjax.studio import sheets
 from maskjax.training import files, flags as flags_lib
 from maskjax.weights import bundled
 
@@ -64,8 +66,7 @@ def _compare(
     student.standard_angles(camera, among),
   )
   blocks = [
-    people_pictures.grid(list(people_pictures.image_bytes(x[:8])))
-    for x in (drawn, rendered)
+    sheets.grid(list(color.signed_to_bytes(x[:8]))) for x in (drawn, rendered)
   ]
   return people_metrics.alike(drawn, rendered), blocks
 

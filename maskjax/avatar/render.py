@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, UInt8
 import numpy as np
 
 from maskjax.gan import eg3d, poses, restore, shape
-from maskjax.geometry import mesh_io
+from maskjax.geometry import color, mesh_io
 from maskjax.training import files, media, progress
 
 WHAT = ('image', 'depth', 'mesh', 'turntable', 'walk')
@@ -90,11 +90,6 @@ def camera(
   )
   intrinsics = jnp.array([FOCAL, 0, 0.5, 0, FOCAL, 0.5, 0, 0, 1])
   return jnp.concatenate([pose.reshape(1, 16), intrinsics[None]], 1)
-
-
-def to_bytes(image: Float[Any, 'h w k']) -> UInt8[np.ndarray, 'h w k']:
-  """Turn [-1, 1] into 0..255."""
-  return np.asarray(np.clip(np.asarray(image) * 127.5 + 128, 0, 255), np.uint8)
 
 
 def depth_picture(
@@ -196,7 +191,7 @@ def turntable(studio: Studio, scene: Any) -> Iterator[np.ndarray]:
   """Yield the pictures of a round."""
   for i in range(studio.request.frames):
     c = studio.camera(*swing(i / studio.request.frames))
-    yield to_bytes(studio.picture(scene, c).image[0])
+    yield color.signed_to_bytes(studio.picture(scene, c).image[0])
 
 
 def ease(part: Any) -> Any:
@@ -212,7 +207,9 @@ def walk(studio: Studio, seeds: Sequence[int]) -> Iterator[np.ndarray]:
     k, part = i // frames, i % frames / frames
     between = ws[k] + ease(part) * (ws[(k + 1) % count] - ws[k])
     c = studio.camera(*swing(i / (frames * count)))
-    yield to_bytes(studio.picture(studio.scene(between), c).image[0])
+    yield color.signed_to_bytes(
+      studio.picture(studio.scene(between), c).image[0]
+    )
 
 
 def _save_mesh(studio: Studio, planes: Array, path: pathlib.Path, name: str):
@@ -235,7 +232,7 @@ def _save_picture(studio: Studio, scene: Any, stem: pathlib.Path):
   picture = studio.picture(scene, studio.camera())
   if 'image' in what:
     path = stem.with_suffix('.png')
-    media.save_png(path, to_bytes(picture.image[0]))
+    media.save_png(path, color.signed_to_bytes(picture.image[0]))
     yield path
   if 'depth' in what:
     depth = np.asarray(picture.depth[0])

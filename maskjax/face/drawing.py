@@ -19,12 +19,14 @@ from maskjax.geometry import (
   mesh as mesh_lib,
 )
 from maskjax.render import lights as lights_lib, renderer
+from maskjax.studio import sheets
 
 PANEL = 480  # pixels a side
 _FINE = 2  # drawn larger, then averaged down
 _MARGIN = 0.55  # around the face, in its own size
-_INK = (40, 42, 46)
-_PAPER = (250, 250, 251)
+_ROW = sheets.Layout(
+  gap=12, heading=0, caption=28, letters=16, drop=18, centred=True
+)
 _MESH = (255, 255, 255, 70)
 _LINES = {  # loops of canonical vertices, and their colours
   'left eye': (canonical.LEFT_EYE, (64, 196, 255, 255)),
@@ -47,7 +49,7 @@ def _window(points, height, width):
 def _cut(image, window, size) -> Image.Image:
   """Cut a window out of a photo; grey where it reaches beyond."""
   left, top, side = window
-  whole = Image.fromarray((255 * np.asarray(image)).round().astype(np.uint8))
+  whole = Image.fromarray(color.to_bytes(np.asarray(image)))
   return whole.transform(
     (size, size),
     Image.Transform.AFFINE,
@@ -105,17 +107,8 @@ def _row(
   panels: list[Image.Image], captions: list[str]
 ) -> UInt8[np.ndarray, 'h w 3']:
   """Set panels side by side, each over its caption."""
-  gap, below = 12, 36
-  width = len(panels) * (PANEL + gap) + gap
-  sheet = Image.new('RGB', (width, PANEL + gap + below + 4), _PAPER)
-  pen = ImageDraw.Draw(sheet)
-  for index, (panel, caption) in enumerate(zip(panels, captions)):
-    left = gap + index * (PANEL + gap)
-    small = panel.resize((PANEL, PANEL), Image.Resampling.LANCZOS)
-    sheet.paste(small, (left, gap))
-    middle = (left + PANEL / 2, PANEL + gap + below / 2)
-    pen.text(middle, caption, _INK, _font(16), anchor='mm')
-  return np.asarray(sheet)
+  cells = list(zip(captions, map(np.asarray, panels)))
+  return sheets.titled('', [('', cells)], size=PANEL, look=_ROW)
 
 
 def landmark_sheet(
@@ -149,7 +142,7 @@ def _expose(linear):
   linear = np.asarray(linear)
   level = max(float(np.percentile(linear.max(-1), 98)), 1e-6)
   values = color.linear_to_srgb(jnp.clip(linear / level, 0.0, 1.0))
-  return (255 * np.asarray(values)).round().astype(np.uint8)
+  return color.to_bytes(np.asarray(values))
 
 
 def _ball(
@@ -208,7 +201,7 @@ def _relit(image, face, lights, window, size) -> Image.Image:
   lit = _expose(rendering.rgb[0]) / 255.0
   alpha = np.asarray(rendering.alpha[0])
   mixed = lit * alpha + (1 - alpha) * 232 / 255
-  return Image.fromarray((255 * mixed).round().astype(np.uint8))
+  return Image.fromarray(color.to_bytes(mixed))
 
 
 def light_sheet(

@@ -27,8 +27,8 @@ from maskjax.geometry import (
   mesh as mesh_lib,
   template,
 )
-from maskjax.mask import preview
 from maskjax.render import lights as lights_lib, renderer
+from maskjax.studio import sheets
 
 TASKS = ('silhouettes', 'photo')
 # Cameras around the head, degrees.
@@ -95,7 +95,7 @@ def minimize(
 def _bytes(images):
   """Turns linear pictures into sRGB bytes."""
   shown = color.linear_to_srgb(jnp.clip(images, 0.0, 1.0))
-  return np.asarray(jnp.round(shown * 255)).astype(np.uint8)
+  return color.to_bytes(np.asarray(shown))
 
 
 def _clay(vertices, faces, camera, size):
@@ -191,7 +191,7 @@ def fit_silhouettes(
       _clay(target.vertices, target.faces, views, 2 * size),
     ),
   ]
-  sheet = preview.sheet(
+  sheet = sheets.titled(
     'A mesh from 8 silhouettes',
     [(title, list(zip(names, pictures))) for title, pictures in rows],
     size=192,
@@ -317,7 +317,7 @@ def fit_photo(
       ],
     ),
   ]
-  sheet = preview.sheet('A mask from a photo', rows, size=256)
+  sheet = sheets.titled('A mask from a photo', rows, size=256)
   alpha = hard(found).alpha[0]
   misses = [
     float(jnp.sum(jnp.abs(draw(p).rgb[0] - wanted) * alpha) / jnp.sum(alpha))

@@ -5,6 +5,8 @@ power. Both pieces are computed everywhere and one is selected, so the power's
 argument is kept away from 0, where its gradient is infinite.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
@@ -39,6 +41,15 @@ def linear_to_srgb(linear: Float[Array, '...']) -> Float[Array, '...']:
   """
   power = 1.055 * jnp.maximum(linear, _LINEAR_KNEE) ** (1 / 2.4) - 0.055
   return jnp.where(linear <= _LINEAR_KNEE, linear * 12.92, power)
+
+
+def signed_to_bytes(values: Float[Any, '...']) -> UInt8[np.ndarray, '...']:
+  """Turn values in [-1, 1] into bytes of a picture as StyleGAN's tools do.
+
+  They add 128 and cut off, where `to_bytes` rounds half to even: pictures and
+  metrics of these networks are to agree with published ones to the byte.
+  """
+  return np.clip(np.asarray(values) * 127.5 + 128, 0, 255).astype(np.uint8)
 
 
 def to_bytes(values: Float[np.ndarray, '...']) -> UInt8[np.ndarray, '...']:

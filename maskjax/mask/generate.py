@@ -23,6 +23,7 @@ import numpy as np
 import maskjax
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import (
+  color,
   mesh as mesh_lib,
   mesh_io,
   soundness,
@@ -367,7 +368,7 @@ def _remember_start(folder: pathlib.Path, job: Job) -> None:
   """Keep the first image and the painted colours for later exports."""
   if job.first is None:
     return
-  image = np.round(np.asarray(job.first.image) * 255).astype(np.uint8)
+  image = color.to_bytes(np.asarray(job.first.image))
   media.save_png(folder / 'first_image.png', image)
   arrays = {
     f'colors_{i}': np.asarray(leaf)

@@ -13,12 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from maskjax.geometry import color, mesh as mesh_lib
 from maskjax.mask import views
 from maskjax.render import lights as lights_lib, renderer, textures
-from maskjax.studio import views as studio_views
+from maskjax.studio import sheets, views as studio_views
 from maskjax.training import media
 
 # The five angles of the contact sheet, and the swing of the turntable: a
@@ -27,8 +26,6 @@ AZIMUTHS = (-70.0, -35.0, 0.0, 35.0, 70.0)
 _SWING = 70.0
 _BACKGROUND = (0.86, 0.87, 0.89)
 _CLAY = (0.62, 0.6, 0.57)
-_INK = (40, 42, 46)
-_PAPER = (250, 250, 251)
 _SUPERSAMPLING = 2
 _FRAMES_PER_SECOND = 24
 
@@ -116,51 +113,7 @@ def photograph(
         seams=seams,
       )[0]
     )
-  return np.round(np.asarray(jnp.stack(pictures)) * 255).astype(np.uint8)
-
-
-def _resize(image: np.ndarray, size: int) -> np.ndarray:
-  picture = Image.fromarray(image).resize(
-    (size, size), Image.Resampling.LANCZOS
-  )
-  return np.asarray(picture)
-
-
-def sheet(
-  title: str,
-  rows: list[tuple[str, list[tuple[str, UInt8[np.ndarray, 's s 3']]]]],
-  *,
-  size: int,
-) -> UInt8[np.ndarray, 'h w 3']:
-  """Lay pictures out in titled rows with captions below them.
-
-  Args:
-    title: above everything.
-    rows: a name, and captioned pictures (resized to `size`).
-    size: pixels a picture.
-  """
-  gap, caption, head = (
-    max(size // 20, 4),
-    max(size // 9, 12),
-    max(size // 6, 16),
-  )
-  columns = max(len(pictures) for _, pictures in rows)
-  width = gap + columns * (size + gap)
-  height = head + gap + len(rows) * (head + size + caption + gap)
-  canvas = Image.new('RGB', (width, height), _PAPER)
-  pen = ImageDraw.Draw(canvas)
-  font = ImageFont.load_default
-  pen.text((gap, gap), title, _INK, font(head * 0.62))
-  top = head + gap
-  for name, pictures in rows:
-    pen.text((gap, top + head * 0.3), name, _INK, font(head * 0.45))
-    top += head
-    for column, (words, picture) in enumerate(pictures):
-      left = gap + column * (size + gap)
-      canvas.paste(Image.fromarray(_resize(picture, size)), (left, top))
-      pen.text((left, top + size + 2), words, _INK, font(caption * 0.68))
-    top += size + caption + gap
-  return np.asarray(canvas)
+  return color.to_bytes(np.asarray(jnp.stack(pictures)))
 
 
 def mask_sheet(
@@ -184,8 +137,7 @@ def mask_sheet(
     ('start shape', photograph(start, (35.0,), size=size, textured=False)[0])
   ]
   if first is not None:
-    image = np.round(np.asarray(first) * 255).astype(np.uint8)
-    begun.append(('first image', image))
+    begun.append(('first image', color.to_bytes(np.asarray(first))))
   begun += [
     (f'painted, {azimuth:+.0f}°', picture)
     for azimuth, picture in zip(
@@ -196,7 +148,7 @@ def mask_sheet(
   angles = [f'{azimuth:+.0f}°' for azimuth in AZIMUTHS]
   colored = photograph(result, AZIMUTHS, size=size)
   plain = photograph(result, AZIMUTHS, size=size, textured=False)
-  return sheet(
+  return sheets.titled(
     prompt,
     [
       ('Start', begun),

@@ -19,6 +19,7 @@ import numpy as np
 
 from maskjax.evaluation import gan_metrics
 from maskjax.gan import autodecoder, eg3d, restore, stylegan2
+from maskjax.geometry import color
 from maskjax.people_gan import (
   batches as people_batches,
   pictures as people_pictures,
@@ -126,7 +127,7 @@ def make(
       report(min(int(numbers[0]) + batch, len(z)), {})
   image, depth, alpha = (np.concatenate(part) for part in zip(*parts))
   return Made(
-    people_pictures.image_bytes(image), axis_depth(depth, camera), alpha, camera
+    color.signed_to_bytes(image), axis_depth(depth, camera), alpha, camera
   )
 
 
@@ -328,7 +329,7 @@ def _flat_pictures(
       images = people_pictures.flat_images(
         model.module, model.variables, jnp.asarray(z[numbers]), request.psi
       )
-      parts.append(people_pictures.image_bytes(images)[:new])
+      parts.append(color.signed_to_bytes(images)[:new])
       report(min(int(numbers[0]) + request.batch, len(z)), {})
   return np.concatenate(parts)
 

@@ -16,15 +16,16 @@ import numpy as np
 from maskjax.avatar import render as avatar_render
 from maskjax.data.people import face_images
 from maskjax.gan import autodecoder, eg3d, restore, student, stylegan2
-from maskjax.geometry import camera as camera_lib
+from maskjax.geometry import camera as camera_lib, color
 from maskjax.people_gan import batches as people_batches
+from maskjax.studio import sheets
 from maskjax.training import media
 
 # Cameras of a row of samples, degrees; negative ones stand at the viewer's
 # left.
 YAWS = (-40.0, -20.0, 0.0, 20.0, 40.0)
 PSI = 0.8
-_GAP = 4  # Pixels between two blocks of a sheet.
+_GAP = 4  # pixels between two blocks of a sheet
 
 
 def turned(yaws: Sequence[float] = YAWS, pitch: float = 0.0) -> Array:
@@ -59,30 +60,6 @@ def depth_bytes(
   times = side // grey.shape[-1]
   grey = np.repeat(np.repeat(grey, times, -1), times, -2)
   return np.repeat(grey[..., None], 3, -1).astype(np.uint8)
-
-
-def image_bytes(image: Float[Any, '...']) -> UInt8[np.ndarray, '...']:
-  """Turn [-1, 1] into 0..255."""
-  return np.clip(np.asarray(image) * 127.5 + 128, 0, 255).astype(np.uint8)
-
-
-def grid(
-  rows: Sequence[UInt8[np.ndarray, 'k h h 3']],
-) -> UInt8[np.ndarray, 'y x 3']:
-  """Join rows of pictures."""
-  return np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)
-
-
-def beside(
-  blocks: Sequence[UInt8[np.ndarray, 'y x 3']],
-) -> UInt8[np.ndarray, 'y w 3']:
-  """Join blocks side by side, white where one is lower."""
-  height = max(block.shape[0] for block in blocks)
-  padded = []
-  for i, block in enumerate(blocks):
-    pads = ((0, height - block.shape[0]), (_GAP if i else 0, 0), (0, 0))
-    padded.append(np.pad(block, pads, constant_values=255))
-  return np.concatenate(padded, 1)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
@@ -134,7 +111,15 @@ def samples(
   side = image.shape[1]
   shades = depth_bytes(depth, alpha, _limits(generator), side)
   split = lambda x: x.reshape(len(seeds), len(yaws), *x.shape[1:])
-  return beside([grid(split(image_bytes(image))), grid(split(shades))])
+  return sheets.grid(
+    [
+      [
+        sheets.grid(split(color.signed_to_bytes(image))),
+        sheets.grid(split(shades)),
+      ]
+    ],
+    gap=_GAP,
+  )
 
 
 def known(
@@ -161,15 +146,20 @@ def known(
   side, limits = image.shape[1], _limits(generator)
   truth = depth_bytes(views.depth[:, 0], views.alpha[:, 0], limits, side)
   made = depth_bytes(depth, alpha, limits, side)
-  columns = [image_bytes(views.image[:, 0]), image_bytes(image), truth, made]
-  return grid(list(np.stack(columns, 1)))
+  columns = [
+    color.signed_to_bytes(views.image[:, 0]),
+    color.signed_to_bytes(image),
+    truth,
+    made,
+  ]
+  return sheets.grid(list(np.stack(columns, 1)))
 
 
 def save_sheet(
   path: pathlib.Path, blocks: Sequence[UInt8[np.ndarray, 'y x 3']], times: int
 ) -> None:
   """Write blocks side by side, enlarged `times` times."""
-  sheet = beside(blocks)
+  sheet = sheets.grid([blocks], gap=_GAP)
   sheet = np.repeat(np.repeat(sheet, times, 0), times, 1)
   media.save_png(path, sheet)
 
@@ -200,8 +190,8 @@ def flat_samples(
 ) -> UInt8[np.ndarray, 'y x 3']:
   """Draw images of a two-dimensional generator."""
   z = seed_latents(seeds, generator.config.z_dim)
-  images = image_bytes(flat_images(generator, variables, z, psi))
-  return grid(list(images.reshape(-1, columns, *images.shape[1:])))
+  images = color.signed_to_bytes(flat_images(generator, variables, z, psi))
+  return sheets.grid(list(images.reshape(-1, columns, *images.shape[1:])))
 
 
 def pairs(
@@ -273,7 +263,9 @@ def flat_walk(
   videos = []
   for start, end in zip(ws, jnp.roll(ws, -1, 0)):
     between = start[None] + smooth[:, None, None] * (end - start)[None]
-    videos.append(image_bytes(_from_latents(generator, variables, between)))
+    videos.append(
+      color.signed_to_bytes(_from_latents(generator, variables, between))
+    )
   return np.concatenate(videos)
 
 

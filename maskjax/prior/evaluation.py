@@ -22,9 +22,13 @@ import numpy as np
 
 from maskjax.data.creatures import creatures, head_images
 from maskjax.diffusion import model as model_lib
-from maskjax.mask import preview
+from maskjax.geometry import color
 from maskjax.matcher import network as matcher_lib, training as matcher_training
-from maskjax.studio import views as studio_views, words as studio_words
+from maskjax.studio import (
+  sheets,
+  views as studio_views,
+  words as studio_words,
+)
 from maskjax.training import files, media
 
 # Kinds on one contact sheet, and pictures of each sort in a row.
@@ -237,7 +241,7 @@ def _captioned(
   return [
     (
       f'{creatures.KINDS[row.argmax()]} {row.max():.0%}',
-      np.round(np.asarray(image) * 255).astype(np.uint8),
+      color.to_bytes(np.asarray(image)),
     )
     for image, row in zip(images, chances)
   ]
@@ -279,7 +283,7 @@ def contact_sheets(
   if real is not None:
     title = f'Real (first {_PICTURES}) and generated, as the matcher sees them'
   return [
-    preview.sheet(title, rows[start : start + _KINDS_A_SHEET], size=_SHEET_PX)
+    sheets.titled(title, rows[start : start + _KINDS_A_SHEET], size=_SHEET_PX)
     for start in range(0, len(rows), _KINDS_A_SHEET)
   ]
 

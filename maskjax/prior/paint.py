@@ -20,8 +20,8 @@ from PIL import Image, ImageOps
 
 import maskjax
 from maskjax.diffusion import model as model_lib
-from maskjax.mask import preview
-from maskjax.studio import condition as condition_lib
+from maskjax.geometry import color
+from maskjax.studio import condition as condition_lib, sheets
 from maskjax.training import files, media, parallel, progress
 from maskjax.weights import bundled
 
@@ -222,7 +222,7 @@ def paint(
         conditioning_scale=_scales(request, len(conditions or ())),
         inpainting=_inpainting(model, request, mask_is_shown=mask_is_shown),
       )[0]
-      pictures.append(np.round(np.asarray(image) * 255).astype(np.uint8))
+      pictures.append(color.to_bytes(np.asarray(image)))
       jax.effects_barrier()
       finished += request.steps
   return np.stack(pictures)
@@ -263,7 +263,7 @@ def run(request: Request, directory: str) -> dict[str, Any]:
   rows = [('', cells[i : i + _COLUMNS]) for i in range(0, len(cells), _COLUMNS)]
   size = int(np.clip(model.sample_size, 128, 512))
   media.save_png(
-    folder / 'grid.png', preview.sheet(request.prompt, rows, size=size)
+    folder / 'grid.png', sheets.titled(request.prompt, rows, size=size)
   )
   settings = {
     **dataclasses.asdict(request),

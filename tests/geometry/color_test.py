@@ -42,3 +42,13 @@ def test_gradients_are_finite_and_match_differences():
       ) / 2e-3
       # The second derivative near the knee allows 10 %.
       np.testing.assert_allclose(slope, difference, rtol=0.1)
+
+
+def test_signed_values_become_the_bytes_that_they_came_from():
+  values = np.arange(256)
+  found = color.signed_to_bytes(values.astype(np.float32) / 127.5 - 1.0)
+  np.testing.assert_array_equal(found, values)
+  np.testing.assert_array_equal(
+    color.signed_to_bytes(np.array([-3.0, -1.0, 0.0, 1.0, 3.0])),
+    [0, 0, 128, 255, 255],
+  )

@@ -9,6 +9,7 @@ from maskjax.diffusion import model as model_lib
 from maskjax.geometry import color, template as template_lib
 from maskjax.mask import first_image, preview, texture, views
 from maskjax.render import renderer
+from maskjax.studio import sheets
 
 _SIZE = 64
 
@@ -125,6 +126,6 @@ def test_sheet_and_photographs():
   # Mirrored cameras see a symmetric mask mirrored, but for the key light.
   clay = preview.photograph(mesh, (0.0,), size=32, textured=False)
   assert clay.std() > 10
-  sheet = preview.sheet('t', [('a', [('x', pictures[0])] * 3)], size=32)
+  sheet = sheets.titled('t', [('a', [('x', pictures[0])] * 3)], size=32)
   assert sheet.shape[1] > 3 * 32
   assert sheet.dtype == np.uint8

@@ -1,38 +1,10 @@
 """Contact sheets: many small pictures of faces side by side, for the eye."""
 
-import math
-
 from jaxtyping import UInt8
 import numpy as np
 
 from maskjax.data.people import face_images, people
-
-
-def tile(
-  pictures: list[UInt8[np.ndarray, 'h w 3']], columns: int | None = None
-) -> UInt8[np.ndarray, 'H W 3']:
-  """Put pictures of one size into a grid.
-
-  Args:
-    pictures: one or more.
-    columns: of the grid; None makes it about square.
-
-  Returns:
-    The sheet; empty places are white.
-
-  Raises:
-    ValueError: without a picture.
-  """
-  if not pictures:
-    raise ValueError('tile needs at least one picture, got none.')
-  columns = columns or math.ceil(math.sqrt(len(pictures)))
-  white = np.full_like(pictures[0], 255)
-  padded = pictures + [white] * (-len(pictures) % columns)
-  rows = [
-    np.concatenate(padded[start : start + columns], 1)
-    for start in range(0, len(padded), columns)
-  ]
-  return np.concatenate(rows)
+from maskjax.studio import sheets
 
 
 def people_sheet(
@@ -57,4 +29,5 @@ def people_sheet(
       rng, params, views=views, size=size, samples=max(2, 192 // size)
     )
     pictures += list(taken['rgb'])
-  return tile(pictures, views if views > 1 else None)
+  columns = views if views > 1 else None
+  return sheets.grid(sheets.in_rows(pictures, columns))

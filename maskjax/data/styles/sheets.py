@@ -5,8 +5,8 @@ import itertools
 from jaxtyping import UInt8
 import numpy as np
 
-from maskjax.data.people import sheets as people_sheets
 from maskjax.data.styles import style_images
+from maskjax.studio import sheets
 
 
 def style_sheet(
@@ -39,4 +39,5 @@ def style_sheet(
   for name in names:
     drawn = style_images.source(name, emoji=emoji)(seed=seed, size=size)
     pictures += [p.image for p in itertools.islice(drawn, share)]
-  return people_sheets.tile(pictures, min(columns, len(pictures)))
+  rows = sheets.in_rows(pictures, min(columns, len(pictures)))
+  return sheets.grid(rows)
