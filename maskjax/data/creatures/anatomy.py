@@ -61,12 +61,17 @@ def eyes(
   Args:
     clay: strokes so far.
     t: traits; `eye`, `spacing`, `lid`, `tilt`, `age` and colours count.
-    x, y: place on the face, cm.
+    x: place on the face, cm to the side.
+    y: and its height, cm.
     radius: of the ball, cm.
     sink: how deep the centre lies, in radii.
     lid: role of the lids' colour.
-    slit, iris_size, pupil_size, gaze: as of `coats.eye`.
-    upper, lower: elevation of the lids' edges in degrees, eyes at rest.
+    slit: width of the pupil over its height, as of `coats.eye`.
+    iris_size: radius as a fraction of the ball's.
+    pupil_size: the same of the pupil.
+    gaze: f[3] direction of the right eye.
+    upper: elevation of the upper lid's edge in degrees, eyes at rest.
+    lower: the same of the lower lid's.
     patch: role of a patch of colour around the eye, or None.
     patch_size: its radius, in radii.
 
@@ -213,8 +218,10 @@ def mouth_open(
     clay: strokes so far.
     t: traits; `smile` > 0 cuts a laughing mouth, < 0 a wailing one.
     y: height of its middle, cm.
-    width, height: half sizes, cm.
-    teeth, lower_teeth: height of the rows of teeth over the mouth's.
+    width: half of it, cm.
+    height: half of it, cm.
+    teeth: height of the upper row of teeth over the mouth's.
+    lower_teeth: the same of the lower row.
     fangs: length of fangs, cm; 0 for none.
     depth: of the hollow, cm.
     rest: smile of a calm mouth.

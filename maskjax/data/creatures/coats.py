@@ -197,8 +197,11 @@ def eye(
   Args:
     center: f[3] of the right eye (x > 0), cm; the left one is its mirror.
     radius: of the ball, cm.
-    white, iris, pupil: f[3] colours.
-    iris_size, pupil_size: radii as a fraction of the ball's.
+    white: f[3] colour of the ball.
+    iris: f[3] colour.
+    pupil: f[3] colour.
+    iris_size: radius as a fraction of the ball's.
+    pupil_size: radius as a fraction of the ball's.
     slit: width of the pupil over its height; under 1 is a cat's.
     gaze: f[3] direction of the right eye.
   """

@@ -160,7 +160,8 @@ def leaf(
   """Return a flat leaf or petal: an ear, a feather, a fin.
 
   Args:
-    base, tip: f[3] ends of its middle line, cm.
+    base: f[3] one end of its middle line, cm.
+    tip: f[3] the other, cm.
     width: greatest half width, cm.
     thickness: greatest half thickness, cm.
     facing: f[3] direction that its flat side looks to.
