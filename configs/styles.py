@@ -8,14 +8,14 @@ r"""Artistic sets, without cameras for the learner.
 
 import ml_collections
 
-_STYLES = ('caricature', 'pixar', 'cartoon', 'comic', 'emoji')
+from maskjax.data.styles import styles
 
 
 def get_config(style: str = 'caricature') -> ml_collections.ConfigDict:
   """Return the config of a style; 'STYLE-tiny' is for tests."""
   name, _, mode = style.partition('-')
-  if name not in _STYLES or mode not in ('', 'tiny'):
-    raise ValueError(f'style {style!r} is not one of {", ".join(_STYLES)}')
+  if name not in styles.STYLES or mode not in ('', 'tiny'):
+    raise ValueError(f'style {style!r} is not one of {", ".join(styles.NAMES)}')
   config = ml_collections.ConfigDict()
   config.style = name
   config.seed = 0  # the people of configs/faces.py
@@ -26,7 +26,7 @@ def get_config(style: str = 'caricature') -> ml_collections.ConfigDict:
   # 'maskjax[styles]').
   config.dicebear = False
   # Folder that Fluent's emoji are fetched into (npm).
-  config.emoji = 'out/emoji' if name == 'emoji' else ''
+  config.emoji = styles.get(name).folder
   if mode == 'tiny':
     config.shards = 1
     config.count = 2

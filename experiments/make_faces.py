@@ -11,9 +11,8 @@ import pathlib
 
 from absl import flags
 
-from maskjax.data import shards
 from maskjax.data.people import face_images
-from maskjax.training import files, flags as flags_lib
+from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/faces.py')
 _WORKDIR = flags.DEFINE_string('workdir', 'out/faces', 'Folder of the shards.')
@@ -23,20 +22,10 @@ _WORKERS = flags.DEFINE_integer('workers', 0, 'Processes; 0: one per core.')
 def main(argv: list[str]) -> None:
   """Build the missing shards, then the manifest."""
   del argv
-  recipe = _CONFIG.value.to_dict()
-  folder = pathlib.Path(_WORKDIR.value)
-  options = {k: v for k, v in recipe.items() if k not in ('shards', 'people')}
-  shards.build_missing(
-    face_images.build_shard,
-    folder,
-    'faces',
-    recipe['shards'],
+  face_images.build(
+    pathlib.Path(_WORKDIR.value),
+    settings.read(face_images.Recipe, _CONFIG.value),
     workers=_WORKERS.value,
-    people_count=recipe['people'],
-    **options,
-  )
-  files.write_json(
-    folder / 'manifest.json', face_images.manifest(folder, recipe)
   )
 
 

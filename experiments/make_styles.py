@@ -11,9 +11,8 @@ import pathlib
 
 from absl import flags
 
-from maskjax.data import shards
-from maskjax.data.styles import art, style_images
-from maskjax.training import files, flags as flags_lib
+from maskjax.data.styles import style_images
+from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/styles.py')
 _WORKDIR = flags.DEFINE_string('workdir', 'out/style', 'Folder of the shards.')
@@ -23,21 +22,10 @@ _WORKERS = flags.DEFINE_integer('workers', 0, 'Processes; 0: one per core.')
 def main(argv: list[str]) -> None:
   """Build the missing shards, then the manifest."""
   del argv
-  recipe = _CONFIG.value.to_dict()
-  folder = pathlib.Path(_WORKDIR.value)
-  options = {k: v for k, v in recipe.items() if k != 'shards'}
-  if options['emoji']:
-    options['emoji'] = str(art.fetch_fluent(options['emoji']))
-  shards.build_missing(
-    style_images.build_shard,
-    folder,
-    recipe['style'],
-    recipe['shards'],
+  style_images.build(
+    pathlib.Path(_WORKDIR.value),
+    settings.read(style_images.Recipe, _CONFIG.value),
     workers=_WORKERS.value,
-    **options,
-  )
-  files.write_json(
-    folder / 'manifest.json', style_images.manifest(folder, recipe)
   )
 
 

@@ -4,19 +4,20 @@ What exists is kept, so a build can be stopped and gone on with; each shard is
 a pure function of its number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 import hashlib
 import multiprocessing
 import os
 import pathlib
 import signal
-from typing import Any
 
 import jax
 import numpy as np
 
 from maskjax.training import progress
+
+Build = Callable[[pathlib.Path, int], None]
 
 
 def path(folder: pathlib.Path, prefix: str, index: int) -> pathlib.Path:
@@ -24,33 +25,33 @@ def path(folder: pathlib.Path, prefix: str, index: int) -> pathlib.Path:
   return folder / f'{prefix}-{index:05d}.npz'
 
 
-def _build(build, folder, prefix, options, index):
-  build(path(folder, prefix, index), index, **options)
+def _build(build: Build, folder: pathlib.Path, prefix: str, index: int) -> None:
+  """Build one shard; a module's function, so that processes can be sent it."""
+  build(path(folder, prefix, index), index)
 
 
-def _leave_interrupts_to_the_parent():
+def _leave_interrupts_to_the_parent() -> None:
   signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def build_missing(
-  build: Callable[..., None],
+  build: Build,
   folder: pathlib.Path,
   prefix: str,
   count: int,
   *,
   workers: int = 0,
-  **options: Any,
 ) -> None:
   """Build the shards that do not exist yet, with a progress bar.
 
   Args:
-    build: called as `build(path, index, **options)`; a module's function.
+    build: called as `build(path, index)`; a module's function, or a
+      `functools.partial` of one: it is sent to other processes.
     folder: of the shards.
     prefix: of their names.
     count: how many there shall be.
     workers: processes; 0: one per core, or one alone where JAX has an
       accelerator, which processes cannot share.
-    **options: for `build`.
   """
   missing = [
     index for index in range(count) if not path(folder, prefix, index).exists()
@@ -59,7 +60,7 @@ def build_missing(
     alone = jax.default_backend() != 'cpu'
     workers = 1 if alone else os.cpu_count() or 1
   workers = min(workers, max(len(missing), 1))
-  task = functools.partial(_build, build, folder, prefix, options)
+  task = functools.partial(_build, build, folder, prefix)
   done = count - len(missing)
   with progress.bar(count, start=done, name='shards') as report:
     if workers == 1:
@@ -77,13 +78,16 @@ def build_missing(
 
 
 def load(
-  paths: list[pathlib.Path], names: tuple[str, ...]
+  paths: Sequence[pathlib.Path], names: Sequence[str]
 ) -> dict[str, np.ndarray]:
   """Read arrays of shards and join them.
 
   Args:
     paths: of the shards, in any order.
     names: of the arrays.
+
+  Returns:
+    {name: the arrays of all shards, one after the other by their names}.
 
   Raises:
     FileNotFoundError: when there is no shard.

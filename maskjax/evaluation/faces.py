@@ -22,7 +22,13 @@ import jax.numpy as jnp
 from jaxtyping import Float
 import numpy as np
 
-from maskjax.data.people import face_images, heads, people, portrait, shading
+from maskjax.data.people import (
+  face_images,
+  heads,
+  people,
+  portrait,
+  portrait_shading,
+)
 from maskjax.face import identity, landmarks, light, networks, photo, pose
 from maskjax.geometry import color
 from maskjax.render import lights as lights_lib
@@ -68,7 +74,7 @@ def _take(rng, params, lights) -> Picture:
     lights,
     size=SIZE,
     samples=1,
-    backdrop=shading.sample_backdrop(rng),
+    backdrop=portrait_shading.sample_backdrop(rng),
   )
   away = max(abs(float(azimuth[0])), abs(float(elevation[0])))
   return Picture(
@@ -95,7 +101,7 @@ def pictures(seed: int, index: int) -> tuple[Picture, Picture]:
   first = _take(rng, params, _planted_light(rng))
   later = dataclasses.replace(params, **people.sample_expression(rng))
   exposure = 1 + 0.7 * params.skin.tone
-  return first, _take(rng, later, shading.sample_lights(rng, exposure))
+  return first, _take(rng, later, portrait_shading.sample_lights(rng, exposure))
 
 
 @jax.jit

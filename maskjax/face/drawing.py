@@ -234,3 +234,7 @@ def light_sheet(
       'the face of the landmarks in that light',
     ],
   )
+
+
+# What can be drawn of a photo and its face.
+SHEETS = {'landmarks': landmark_sheet, 'light': light_sheet}

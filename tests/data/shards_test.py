@@ -1,5 +1,7 @@
 """Shards: built once, by several processes, and joined again."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,8 @@ def _write(path, index, *, size):
 def test_missing_shards_are_built_and_the_others_kept(tmp_path, capsys):
   kept = shards.path(tmp_path, 'a', 1)
   np.savez(kept, rgb=np.full((2, 4, 4, 3), 99, np.uint8))
-  shards.build_missing(_write, tmp_path, 'a', 3, workers=1, size=4)
+  task = functools.partial(_write, size=4)
+  shards.build_missing(task, tmp_path, 'a', 3, workers=1)
   joined = shards.load(sorted(tmp_path.glob('*.npz')), ('rgb',))['rgb']
   np.testing.assert_array_equal(joined[:, 0, 0, 0], [0, 0, 99, 99, 2, 2])
   assert '3/3' in capsys.readouterr().err

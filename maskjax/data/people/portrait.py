@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 
-from maskjax.data.people import heads, shading
+from maskjax.data.people import heads, portrait_shading
 from maskjax.geometry import camera as camera_lib
 from maskjax.render import lights as lights_lib
 from maskjax.render.mesh import rasterizer
@@ -212,10 +212,10 @@ def _render(
     mode='hard',
     antialias=False,
   )
-  rays = shading.rays(camera, size * samples)
-  point = shading.unpack(raster.attributes, -rays)
-  rgb = shading.shade(point, texture, look, lights, style)
-  behind = shading.paint_backdrop(backdrop, rays)
+  rays = portrait_shading.rays(camera, size * samples)
+  point = portrait_shading.unpack(raster.attributes, -rays)
+  rgb = portrait_shading.shade(point, texture, look, lights, style)
+  behind = portrait_shading.paint_backdrop(backdrop, rays)
   alpha = raster.alpha[..., None]
   viewer = camera_lib.directions_to_camera(
     camera, point.normals.reshape(views, -1, 3)
@@ -247,7 +247,7 @@ def render_person(
   *,
   size: int,
   samples: int = 3,
-  backdrop: shading.Backdrop | None = None,
+  backdrop: portrait_shading.Backdrop | None = None,
   arriving: Arriving | None = None,
   style: str = 'photo',
 ) -> Portraits:
@@ -261,7 +261,7 @@ def render_person(
     samples: side of the grid of samples per pixel that are averaged.
     backdrop: what is behind; None: grey.
     arriving: of `illuminate`, to compute it only once; None computes it.
-    style: 'photo', or a word of `shading.STYLES`.
+    style: 'photo', or a word of `portrait_shading.STYLES`.
 
   Returns:
     Portraits.
@@ -276,14 +276,13 @@ def render_person(
     )
   if samples < 1:
     raise ValueError(f'render_person needs samples >= 1, got {samples}.')
-  if style not in shading.STYLES:
-    raise ValueError(
-      f'unknown style {style!r}: use one of {", ".join(shading.STYLES)}'
-    )
+  if style not in portrait_shading.STYLES:
+    words = ', '.join(portrait_shading.STYLES)
+    raise ValueError(f'unknown style {style!r}: use one of {words}')
   if arriving is None:
     arriving = illuminate(head, lights)
   if backdrop is None:
-    backdrop = shading.plain_backdrop((0.2, 0.2, 0.2))
+    backdrop = portrait_shading.plain_backdrop((0.2, 0.2, 0.2))
   surface: Any = (
     head.vertices, head.faces, head.normals, head.tangents, head.places,
     head.materials, head.cavity,

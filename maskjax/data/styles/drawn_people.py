@@ -1,23 +1,19 @@
-"""Artistic sets: people drawn as caricatures, toys, cartoons and comics.
+"""People drawn in a style: the heads of `people`, exaggerated or rounded.
 
-Each style is an endless iterator of pictures with labels. The heads are those
-of `people`, exaggerated or rounded, and the pictures are drawn from what the
-renderer knows: bare colours, light on grey, depth and normals. A learner is
-given no cameras; the true ones stay beside the pictures for evaluation, where
-there are any.
+A style is a `Hand`: how it builds people, lights them, and draws what the
+renderer knows of them. A learner is given no cameras; the true ones stay
+beside the pictures for evaluation.
 
 Shapes: `s` pixels a side, `h w` pixels of the larger picture that is drawn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import dataclasses
 import functools
-from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 import numpy as np
-import scipy.ndimage
 import skimage.draw
 
 from maskjax.data.people import (
@@ -25,306 +21,29 @@ from maskjax.data.people import (
   heads,
   people,
   portrait,
-  shading,
+  portrait_shading,
+  skin as skin_lib,
   words as people_words,
 )
+from maskjax.data.styles import drawing as drawing_lib, style as style_lib
 from maskjax.geometry import camera as camera_lib, canonical, color
+from maskjax.render import lights as lights_lib
 
-NAMES = ('caricature', 'pixar', 'cartoon', 'comic')
+SOURCE = style_lib.Source('people', face_images.sources)
 # Pictures are drawn this many pixels a side at least, then averaged down.
 _DRAWN = 256
+# Depth of the background, cm: beyond every head, so that outlines are inked.
+_FAR = 150.0
 
 
-class StylePicture(NamedTuple):
-  """One picture of an artistic set.
-
-  Attributes:
-    image: sRGB.
-    caption: words for it.
-    attributes: {word of `people_words.ATTRIBUTES`: whether it holds}, or {}
-      where the source does not tell.
-    camera: f32[25] of the data set's world (see `face_images`), or None.
-    landmarks: f32[468, 2] in [0, 1], or None.
-    identity: number of the person, who looks the same in every style.
-  """
-
-  image: UInt8[np.ndarray, 's s 3']
-  caption: str
-  attributes: dict[str, bool]
-  camera: Float[np.ndarray, '25'] | None
-  landmarks: Float[np.ndarray, '468 2'] | None
-  identity: int
-
-
-class _Drawing(NamedTuple):
-  """What a style draws from; all of one large picture.
-
-  Attributes:
-    photo: sRGB of the renderer's picture.
-    flat: sRGB of bare colours.
-    light: grey, what light arrives, f[h, w].
-    depth: cm, the background far behind.
-    normals: unit.
-    alpha: coverage.
-    eyes: where they are seen, in [0, 1].
-    pixel: side of a final pixel.
-    rng: for strokes and dots.
-  """
-
-  photo: Float[np.ndarray, 'h w 3']
-  flat: Float[np.ndarray, 'h w 3']
-  light: Float[np.ndarray, 'h w']
-  depth: Float[np.ndarray, 'h w']
-  normals: Float[np.ndarray, 'h w 3']
-  alpha: Float[np.ndarray, 'h w']
-  eyes: Float[np.ndarray, 'h w']
-  pixel: float
-  rng: np.random.Generator
-
-
-def _step(value, low, high):
-  t = np.clip((value - low) / (high - low), 0, 1)
-  return t * t * (3 - 2 * t)
-
-
-def _blur(image, sigma):
-  sigmas = (sigma, sigma) + (0,) * (image.ndim - 2)
-  return scipy.ndimage.gaussian_filter(image, sigmas, mode='nearest')
-
-
-def _slope(image):
-  across = scipy.ndimage.sobel(image, 1, mode='nearest') / 8
-  down = scipy.ndimage.sobel(image, 0, mode='nearest') / 8
-  return np.hypot(across, down)
-
-
-def _lines(drawing, width):
-  """Ink where depth jumps, surfaces fold or bare colours change, in [0, 1]."""
-  scale = len(drawing.depth) / 256
-  jump = _step(_slope(drawing.depth) * scale, 0.5, 1.1)
-  fold = sum(_slope(drawing.normals[..., k]) ** 2 for k in range(3)) ** 0.5
-  fold = 0.8 * _step(_blur(fold, 0.7 * scale) * scale, 0.13, 0.24)
-  fold = fold * (drawing.alpha > 0)
-  tone = _blur(drawing.flat, 0.8 * scale) @ np.array([0.3, 0.55, 0.15])
-  change = _step(_slope(tone) * scale, 0.03, 0.07)
-  around = _blur(drawing.eyes, 1.5 * drawing.pixel)
-  calm = 1 - np.clip(1.6 * around, 0, 1)
-  ink = np.maximum(jump, np.maximum(fold, change) * calm)
-  size = max(1, round(width * drawing.pixel))
-  ink = _blur(scipy.ndimage.grey_dilation(ink, size), 0.5)
-  # Eyes have an outline, heavier above.
-  eyes = drawing.eyes
-  lid = np.clip(eyes - np.roll(eyes, round(0.9 * drawing.pixel), 0), 0, 1)
-  lid = lid + 0.4 * np.clip(eyes - np.roll(eyes, -1, 0), 0, 1)
-  return np.clip(ink + _blur(lid, 0.3 * drawing.pixel), 0, 1)
-
-
-def _smooth_colors(drawing, sigma):
-  """Bare colours without texture: an edge-keeping blur (medians)."""
-  size = max(3, round(sigma * drawing.pixel) | 1)
-  smooth = np.stack(
-    [
-      scipy.ndimage.median_filter(drawing.flat[..., k], size, mode='nearest')
-      for k in range(3)
-    ],
-    -1,
-  )
-  eyes = drawing.eyes[..., None]
-  clear = np.clip(1.45 * drawing.flat, 0, 1)
-  return smooth * (1 - eyes) + clear * eyes
-
-
-def _saturate(image, amount):
-  grey = image.mean(-1, keepdims=True)
-  return np.clip(grey + amount * (image - grey), 0, 1)
-
-
-def _over(drawing, picture, background):
-  alpha = drawing.alpha[..., None]
-  return picture * alpha + np.asarray(background) * (1 - alpha)
-
-
-def _palette(rng, value):
-  """A clear colour of a given brightness, f[3]."""
-  hue = rng.random()
-  wheel = np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1 * 6 - 3) - 1
-  pure = np.clip(wheel, 0, 1)
-  return value * (1 - 0.45 * (1 - pure))
-
-
-def _cartoon(drawing):
-  """Cel shading: flat colours, two tones of light, ink outlines."""
-  flat = _saturate(_smooth_colors(drawing, 1.6), 1.35)
-  tones = _blur(drawing.light, 1.2 * drawing.pixel)
-  middle = np.median(tones[drawing.alpha > 0.5])
-  lit = 0.72 + 0.28 * _step(tones, 0.72 * middle - 0.02, 0.72 * middle + 0.02)
-  lit = lit + 0.1 * _step(tones, 1.22 * middle - 0.02, 1.22 * middle + 0.02)
-  shade = np.array([0.86, 0.82, 0.95])
-  tinted = np.where(lit[..., None] < 0.9, shade, 1.0)
-  picture = np.clip(1.12 * flat * lit[..., None] * tinted, 0, 1)
-  background = _palette(drawing.rng, 0.95)
-  picture = _over(drawing, picture, background)
-  ink = _lines(drawing, 1.1)[..., None]
-  return picture * (1 - ink) + np.array([0.06, 0.04, 0.07]) * ink
-
-
-def _dots(shape, pitch, angle):
-  """A screen of halftone: the threshold at each pixel, in [0, 1]."""
-  y, x = np.mgrid[: shape[0], : shape[1]]
-  c, s = np.cos(angle), np.sin(angle)
-  u, v = (x * c + y * s) / pitch, (-x * s + y * c) / pitch
-  return 0.5 + 0.25 * (np.cos(2 * np.pi * u) + np.cos(2 * np.pi * v))
-
-
-def _comic(drawing):
-  """Posterised print: few colours, halftone shadows, black ink."""
-  flat = _saturate(_smooth_colors(drawing, 2.0), 1.6)
-  flat = np.round(flat * 4) / 4
-  tones = _blur(drawing.light, 0.8 * drawing.pixel)
-  middle = np.median(tones[drawing.alpha > 0.5])
-  dark = np.clip(1.05 - tones / (1.15 * middle), 0, 0.75)
-  screen = _dots(tones.shape, 2.6 * drawing.pixel, 0.6)
-  dot = _step(dark - (1 - screen) * 0.9 + 0.18, -0.05, 0.05)[..., None]
-  shadow = flat * np.array([0.62, 0.5, 0.62])
-  picture = np.clip(flat * 1.15 + 0.05, 0, 1) * (1 - dot) + shadow * dot
-  black = _step(0.42 * middle - tones, -0.02, 0.02) * drawing.alpha
-  first, second = _palette(drawing.rng, 1.0), _palette(drawing.rng, 0.85)
-  y = np.linspace(0, 1, len(tones))[:, None]
-  spots = _dots(tones.shape, 4.0 * drawing.pixel, 0.785)
-  mix = _step(spots - 1.0 + 0.9 * y, -0.05, 0.05)[..., None]
-  picture = _over(drawing, picture, first * (1 - mix) + second * mix)
-  ink = np.maximum(_lines(drawing, 1.5), black)[..., None]
-  return picture * (1 - ink) + 0.03 * ink
-
-
-def _strokes(drawing, angle):
-  """Noise drawn out along an angle: pencil strokes, about in [-1, 1]."""
-  size = len(drawing.depth)
-  noise = drawing.rng.normal(size=(2 * size, 2 * size))
-  long, thin = 5 * drawing.pixel, 0.45 * drawing.pixel
-  noise = scipy.ndimage.gaussian_filter(noise, (thin, long), mode='wrap')
-  turned = scipy.ndimage.rotate(
-    noise, np.degrees(angle), reshape=False, order=1
-  )
-  half = size // 2
-  part = turned[half : half + size, half : half + size]
-  return part / part.std()
-
-
-def _caricature(drawing):
-  """A coloured drawing on paper: washes, hatching, uneven pencil lines."""
-  wash = _blur(_smooth_colors(drawing, 1.4), 0.5 * drawing.pixel)
-  wash = _saturate(wash, 1.15)
-  tones = _blur(drawing.light, 0.7 * drawing.pixel)
-  middle = np.median(tones[drawing.alpha > 0.5])
-  grain = _blur(drawing.rng.normal(size=tones.shape), 0.5 * drawing.pixel)
-  grain = 0.02 * grain / grain.std()
-  level = np.clip(tones / middle, 0.25, 1.5)
-  color_wash = np.clip(wash * (0.55 + 0.5 * level)[..., None], 0, 1)
-  paper = np.array([0.965, 0.945, 0.9]) + grain[..., None]
-  picture = paper * (0.14 + 0.86 * color_wash)
-  # Hatching where it is dark, crossed where it is darker.
-  for angle, below in ((0.7, 0.85), (-0.5, 0.55)):
-    hatch = _step(_strokes(drawing, angle), 0.1, 0.9)
-    hatch = hatch * _step(below - level, 0.0, 0.3)
-    picture = picture * (1 - 0.27 * hatch[..., None])
-  halo = _blur(drawing.alpha, 6 * drawing.pixel)[..., None]
-  tint = _palette(drawing.rng, 0.9)
-  loose = _step(_strokes(drawing, 0.3), -1.2, 0.6)[..., None]
-  behind = paper * (1 - 0.5 * halo * loose * (1 - tint))
-  picture = _over(drawing, picture, behind)
-  pressure = 0.78 + 0.22 * np.clip(_strokes(drawing, 1.2), -1, 1)
-  ink = (0.85 * _lines(drawing, 0.6) * pressure)[..., None]
-  return np.clip(picture * (1 - ink) + np.array([0.13, 0.1, 0.1]) * ink, 0, 1)
-
-
-def _pixar(drawing):
-  """Soft clay as it is rendered, with a little bloom."""
-  bright = np.clip(drawing.photo - 0.7, 0, 1)
-  return np.clip(drawing.photo + 0.5 * _blur(bright, 2.5 * drawing.pixel), 0, 1)
-
-
-def _eyes(pictures, size):
-  """Where the eyes are, unless something hides them, f[h, w]."""
-  points = np.asarray(pictures.landmarks[0]) * size
-  depths = np.asarray(pictures.landmark_depths[0])
-  depth = np.asarray(pictures.depth[0])
-  result = np.zeros((size, size))
-  for loop in (canonical.LEFT_EYE, canonical.RIGHT_EYE):
-    outline = points[list(loop)]
-    column, row = np.clip(outline.mean(0).astype(int), 0, size - 1)
-    hidden = depth[row, column] < depths[list(loop)].mean() - 1.2
-    if not hidden:
-      rows, columns = skimage.draw.polygon(
-        outline[:, 1], outline[:, 0], result.shape
-      )
-      result[rows, columns] = 1
-  return _blur(result, 0.6)
-
-
-_DRAWERS = {
-  'caricature': _caricature,
-  'pixar': _pixar,
-  'cartoon': _cartoon,
-  'comic': _comic,
-}
-
-
-def stylise(
-  params: people.PersonParams, style: str, rng: np.random.Generator
-) -> people.PersonParams:
-  """Return how a person is built in a style; the identity stays.
+def clear_light(rng: np.random.Generator, tone: float) -> lights_lib.Lights:
+  """Return one clear light from a side, as drawings need it.
 
   Args:
-    params: who.
-    style: of `NAMES`.
-    rng: draws how far the style goes.
-
-  Raises:
-    ValueError: an unknown style.
+    rng: draws the side.
+    tone: of the skin, from 0 (fair) to 1 (dark).
   """
-  if style not in NAMES:
-    raise ValueError(f'unknown style {style!r}: use one of {", ".join(NAMES)}')
-  clean = params.skin._replace(
-    uneven=0.15 * params.skin.uneven,
-    brow_width=1.25 * params.skin.brow_width,
-    brow_strength=0.97,
-  )
-  if style == 'caricature':
-    factor = float(rng.uniform(1.5, 2.5))
-    # Who draws picks what is odd about a face, and leaves the rest.
-    size = {k: abs(v) for k, v in params.shape.items() if k[:4] != 'asym'}
-    odd = sorted(size, key=lambda k: -size[k])[: len(size) // 3]
-    shape = {k: v * (1.5 if k in odd else 0.7) for k, v in params.shape.items()}
-    return dataclasses.replace(params, exaggeration=factor, shape=shape)
-  if style == 'pixar':
-    toon = float(rng.uniform(0.8, 1.1))
-    open_eyes = {'eyeWideLeft': 0.5, 'eyeWideRight': 0.5}
-    clean = clean._replace(wrinkles=0.3 * clean.wrinkles)
-    shape = {k: 0.6 * v for k, v in params.shape.items()}
-    return dataclasses.replace(
-      params,
-      exaggeration=1.15,
-      toon=toon,
-      skin=clean,
-      shape=shape,
-      units=open_eyes | dict(params.units),
-      lashes=max(params.lashes, 0.3),
-    )
-  most_toon, most_factor = {'cartoon': (0.8, 1.5), 'comic': (0.2, 1.3)}[style]
-  return dataclasses.replace(
-    params,
-    exaggeration=float(rng.uniform(1.0, most_factor)),
-    toon=float(rng.uniform(0.5, 1.0)) * most_toon,
-    skin=clean._replace(wrinkles=0.5 * clean.wrinkles),
-  )
-
-
-def _light(rng, style, tone):
-  """Drawn styles need one clear light; toys a soft one."""
-  lights = shading.sample_lights(rng, 1 + 0.6 * tone)
-  if style == 'pixar':
-    return lights
+  lights = portrait_shading.sample_lights(rng, 1 + 0.6 * tone)
   side = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.3, 0.9))
   direction = np.array([[side, 0.7, 0.8], [-side, 0.3, -0.5]])
   direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
@@ -338,68 +57,173 @@ def _light(rng, style, tone):
   )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hand:
+  """How a style draws people.
+
+  Attributes:
+    name: of the style.
+    shape: maps a person, and random numbers for how far the style goes, to
+      how they are built in it; the identity stays.
+    draw: maps what is known of a head to the picture, sRGB in [0, 1].
+    light: maps random numbers and the tone of the skin to the lights.
+    finish: how the renderer shades the photo, of `portrait_shading.STYLES`.
+    bare: whether bare colours and the light on grey are drawn from; without,
+      the photo and its coverage stand in for them.
+  """
+
+  name: str
+  shape: Callable[
+    [people.PersonParams, np.random.Generator], people.PersonParams
+  ]
+  draw: Callable[[drawing_lib.Drawing], Float[np.ndarray, 'h w 3']]
+  light: Callable[[np.random.Generator, float], lights_lib.Lights] = clear_light
+  finish: str = 'photo'
+  bare: bool = True
+
+
+def clean_skin(skin: skin_lib.Skin, *, wrinkles: float) -> skin_lib.Skin:
+  """Return a skin as it is drawn: even, with strong brows.
+
+  Args:
+    skin: as it is in life.
+    wrinkles: factor on them.
+  """
+  return skin._replace(
+    uneven=0.15 * skin.uneven,
+    brow_width=1.25 * skin.brow_width,
+    brow_strength=0.97,
+    wrinkles=wrinkles * skin.wrinkles,
+  )
+
+
+def rounded(
+  params: people.PersonParams,
+  rng: np.random.Generator,
+  *,
+  most: float,
+  toon: float,
+) -> people.PersonParams:
+  """Return a person exaggerated and made a toon, both by chance.
+
+  Args:
+    params: who.
+    rng: draws how far both go.
+    most: the largest exaggeration; 1 is life.
+    toon: the largest `people.PersonParams.toon`.
+  """
+  return dataclasses.replace(
+    params,
+    exaggeration=float(rng.uniform(1.0, most)),
+    toon=float(rng.uniform(0.5, 1.0)) * toon,
+    skin=clean_skin(params.skin, wrinkles=0.5),
+  )
+
+
+def _eyes(pictures: portrait.Portraits, size: int) -> Float[np.ndarray, 'h w']:
+  """Return where the eyes are, unless something hides them, in [0, 1]."""
+  points = np.asarray(pictures.landmarks[0]) * size
+  depths = np.asarray(pictures.landmark_depths[0])
+  depth = np.asarray(pictures.depth[0])
+  result = np.zeros((size, size))
+  for loop in (canonical.LEFT_EYE, canonical.RIGHT_EYE):
+    outline = points[list(loop)]
+    column, row = np.clip(outline.mean(0).astype(int), 0, size - 1)
+    # Hair or glasses lie more than a centimetre before the lids.
+    hidden = depth[row, column] < depths[list(loop)].mean() - 1.2
+    if not hidden:
+      rows, columns = skimage.draw.polygon(
+        outline[:, 1], outline[:, 0], result.shape
+      )
+      result[rows, columns] = 1
+  return drawing_lib.blur(result, 0.6)
+
+
+def _srgb(pictures: portrait.Portraits) -> Float[np.ndarray, 'h w 3']:
+  return np.asarray(color.linear_to_srgb(pictures.rgb[0]), np.float64)
+
+
+def _drawing(
+  take: Callable[..., portrait.Portraits],
+  hand: Hand,
+  rng: np.random.Generator,
+  *,
+  size: int,
+  pixel: float,
+) -> tuple[drawing_lib.Drawing, portrait.Portraits]:
+  """Render what a hand draws from, and return the photo beside it.
+
+  Args:
+    take: renders the head by a word of `portrait_shading.STYLES`, `style`.
+    hand: the style.
+    rng: for its strokes.
+    size: pixels a side of the rendered pictures.
+    pixel: as in `drawing.Drawing`.
+  """
+  photo = take(style=hand.finish)
+  alpha = np.asarray(photo.alpha[0], np.float64)
+  flat, light = _srgb(photo), alpha
+  if hand.bare:
+    flat = _srgb(take(style='flat'))
+    light = np.asarray(take(style='light').rgb[0]).mean(-1)
+  drawing = drawing_lib.Drawing(
+    photo=_srgb(photo),
+    flat=flat,
+    light=light,
+    depth=np.where(alpha > 0, np.asarray(photo.depth[0]), _FAR),
+    normals=np.asarray(photo.normals[0], np.float64),
+    alpha=alpha,
+    eyes=_eyes(photo, size),
+    pixel=pixel,
+    rng=rng,
+  )
+  return drawing, photo
+
+
 def draw(
   params: people.PersonParams,
-  style: str,
+  hand: Hand,
   rng: np.random.Generator,
   *,
   size: int,
   yaw: float = 0.22,
   pitch: float = 0.1,
-) -> StylePicture:
+) -> style_lib.StylePicture:
   """Draw one person in a style.
 
   Args:
     params: who, with expression.
-    style: of `NAMES`.
+    hand: how.
     rng: draws the camera, the light and the strokes.
     size: pixels a side.
-    yaw: spread of the cameras, radians.
-    pitch: likewise.
+    yaw: standard deviation of the cameras' azimuths, radians.
+    pitch: likewise, of their elevations.
 
   Returns:
-    StylePicture.
-
-  Raises:
-    ValueError: an unknown style.
+    The picture, with camera and landmarks.
   """
-  shaped = stylise(params, style, rng)
+  shaped = hand.shape(params, rng)
   head = heads.build_head(shaped)
   azimuth, elevation = face_images.sample_cameras(rng, 1, yaw=yaw, pitch=pitch)
   camera = face_images.orbit(azimuth, elevation)
-  lights = _light(rng, style, shaped.skin.tone)
+  lights = hand.light(rng, shaped.skin.tone)
   times = max(2, -(-_DRAWN // size))
   take = functools.partial(
     portrait.render_person,
     head, camera, lights,
     size=size * times, samples=1,
-    backdrop=shading.sample_backdrop(rng),
+    backdrop=portrait_shading.sample_backdrop(rng),
     arriving=portrait.illuminate(head, lights),
   )  # fmt: skip
-  photo = take(style='clay' if style == 'pixar' else 'photo')
-
-  def srgb(pictures):
-    return np.asarray(color.linear_to_srgb(pictures.rgb[0]), np.float64)
-
-  drawn = style != 'pixar'
-  alpha = np.asarray(photo.alpha[0], np.float64)
-  drawing = _Drawing(
-    photo=srgb(photo),
-    flat=srgb(take(style='flat')) if drawn else srgb(photo),
-    light=np.asarray(take(style='light').rgb[0]).mean(-1) if drawn else alpha,
-    depth=np.where(alpha > 0, np.asarray(photo.depth[0]), 150.0),
-    normals=np.asarray(photo.normals[0], np.float64),
-    alpha=alpha,
-    eyes=_eyes(photo, size * times),
-    pixel=size * times / 128,
-    rng=rng,
+  drawing, photo = _drawing(
+    take, hand, rng, size=size * times, pixel=size * times / 128
   )
-  large = _DRAWERS[style](drawing)
+  large = hand.draw(drawing)
   small = large.reshape(size, times, size, times, 3).mean((1, 3))
   vector = camera_lib.to_vector25(face_images.to_units(camera))[0]
-  return StylePicture(
+  return style_lib.StylePicture(
     image=color.to_bytes(small),
-    caption=f'a {style} of {people_words.describe(params)}',
+    caption=f'a {hand.name} of {people_words.describe(params)}',
     attributes=people_words.attributes(params),
     camera=np.asarray(vector, np.float32),
     landmarks=np.asarray(photo.landmarks[0], np.float32),
@@ -408,27 +232,34 @@ def draw(
 
 
 def pictures(
-  style: str, *, seed: int = 0, size: int = 64, start: int = 0
-) -> Iterator[StylePicture]:
+  hand: Hand, *, seed: int = 0, size: int = 64, start: int = 0
+) -> Iterator[style_lib.StylePicture]:
   """Draw people in a style, one after the other, without end.
 
   Args:
-    style: of `NAMES`.
+    hand: the style.
     seed: of the people; one seed gives the same people in every style, and
       those of `face_images` with that seed.
     size: pixels a side.
     start: the first identity.
 
   Yields:
-    StylePicture of identity `start`, `start + 1`, ...
-
-  Raises:
-    ValueError: an unknown style.
+    Pictures of the identities `start`, `start + 1`, ...
   """
   identity = start
   while True:
     rng = np.random.default_rng([seed, identity])
     params = people.sample_person(rng, identity=identity)
-    own = np.random.default_rng([seed, identity, 1])
-    yield draw(params, style, own, size=size)
+    strokes = np.random.default_rng([seed, identity, 1])
+    yield draw(params, hand, strokes, size=size)
     identity += 1
+
+
+def style(hand: Hand, *, second: str = '') -> style_lib.Style:
+  """Return the style of a hand; `second` as in `style.Style`."""
+  return style_lib.Style(
+    name=hand.name,
+    source=SOURCE,
+    pictures=functools.partial(pictures, hand),
+    second=second,
+  )

@@ -4,67 +4,92 @@ Shapes: `n` pictures, `s` pixels a side.
 """
 
 from collections.abc import Callable, Iterator
+import dataclasses
 import functools
 import itertools
 import pathlib
 from typing import Any, NamedTuple
 
+from jaxtyping import Float, Int, Shaped, UInt8
 import numpy as np
 
 from maskjax.data import shards
-from maskjax.data.people import face_images, words as people_words
-from maskjax.data.styles import drawn_faces, drawn_people
-from maskjax.training import files
+from maskjax.data.people import words as people_words
+from maskjax.data.styles import style as style_lib, styles
+from maskjax.training import files, settings
 
-NAMES = (*drawn_people.NAMES, 'emoji')
-SOURCES = ('people', 'dicebear', 'fluent')
 _UNKNOWN = 255
+_DTYPES = {
+  'rgb': np.uint8, 'attributes': np.uint8, 'camera': np.float32,
+  'landmarks': np.float32, 'identity': np.int32, 'source': np.uint8,
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+  """What a set is made by; `configs/styles.py` gives the numbers."""
+
+  style: str = settings.choice(*styles.NAMES)
+  seed: int = settings.number(0)  # of the people
+  shards: int = settings.number(1)
+  count: int = settings.number(1)  # pictures in a shard
+  size: int = settings.number(1)  # pixels a side
+  # Whether half of the pictures are of the style's second one.
+  dicebear: bool
+  emoji: str  # folder that pictures of others are fetched into; '': none
 
 
 class StyleImages(NamedTuple):
   """Pictures of one style and what is known of them.
 
   Cameras and landmarks are for evaluation only; nan where there are none.
+
+  Attributes:
+    rgb: sRGB.
+    attributes: of `people.words.ATTRIBUTES`, 0 or 1; 255 where unknown.
+    camera: as in `face_images.FaceImages`.
+    landmarks: in [0, 1], x right and y down.
+    identity: number within the source.
+    source: index into the keys of `styles.SOURCES`.
+    caption: str[n].
   """
 
-  rgb: np.ndarray  # uint8 [n, s, s, 3] sRGB
-  attributes: np.ndarray  # uint8 [n, len(people_words.ATTRIBUTES)]; 255 unknown
-  camera: np.ndarray  # float32 [n, 25] as in face_images.FaceImages
-  landmarks: np.ndarray  # float32 [n, 468, 2]
-  identity: np.ndarray  # int32 [n] within the source
-  source: np.ndarray  # uint8 [n] index into SOURCES
-  caption: np.ndarray  # str [n]
+  rgb: UInt8[np.ndarray, 'n s s 3']
+  attributes: UInt8[np.ndarray, 'n a']
+  camera: Float[np.ndarray, 'n 25']
+  landmarks: Float[np.ndarray, 'n 468 2']
+  identity: Int[np.ndarray, 'n']
+  source: UInt8[np.ndarray, 'n']
+  caption: Shaped[np.ndarray, 'n']
 
 
 def source(
-  name: str, *, emoji: str = ''
-) -> Callable[..., Iterator[drawn_people.StylePicture]]:
+  style: style_lib.Style, *, folder: str = ''
+) -> Callable[..., Iterator[style_lib.StylePicture]]:
   """Return the function (seed, size, start) -> pictures of a style.
 
   Args:
-    name: of `NAMES`, or 'dicebear'.
-    emoji: folder of `art.fetch_fluent`, for the style 'emoji'.
+    style: of `styles.STYLES`.
+    folder: what its `fetch` returned, where it has one.
 
   Raises:
-    ValueError: an unknown style, or no folder of emoji.
+    ValueError: no folder for a style of fetched pictures.
   """
-  if name == 'dicebear':
-    return drawn_faces.dicebear
-  if name not in NAMES:
-    raise ValueError(f'unknown style {name!r}: use one of {", ".join(NAMES)}')
-  if name != 'emoji':
-    return functools.partial(drawn_people.pictures, name)
-  if not emoji:
+  if not style.fetch:
+    return style.pictures
+  if not folder:
     raise ValueError(
-      "style 'emoji' needs the folder of the pictures: --config.emoji=DIR"
+      f'style {style.name!r} needs the folder of the pictures: '
+      '--config.emoji=DIR'
     )
-  return functools.partial(drawn_faces.emoji, emoji)
+  return functools.partial(style.pictures, folder=folder)
 
 
 def _rows(
-  pictures: Iterator[drawn_people.StylePicture], count: int, source: str
-) -> dict[str, list]:
-  rows: dict[str, list] = {name: [] for name in StyleImages._fields}
+  pictures: Iterator[style_lib.StylePicture], count: int, source: str
+) -> dict[str, list[Any]]:
+  """Return the fields of `StyleImages` for the next pictures, as lists."""
+  rows: dict[str, list[Any]] = {name: [] for name in StyleImages._fields}
   for picture in itertools.islice(pictures, count):
     told = picture.attributes
     rows['rgb'].append(picture.image)
@@ -77,56 +102,38 @@ def _rows(
       np.full((468, 2), np.nan) if points is None else points
     )
     rows['identity'].append(picture.identity)
-    rows['source'].append(SOURCES.index(source))
+    rows['source'].append(list(styles.SOURCES).index(source))
     rows['caption'].append(picture.caption)
   return rows
 
 
-def build_shard(
-  path: pathlib.Path,
-  index: int,
-  *,
-  style: str,
-  seed: int,
-  count: int,
-  size: int,
-  dicebear: bool = False,
-  emoji: str = '',
-) -> None:
+def build_shard(path: pathlib.Path, index: int, *, recipe: Recipe) -> None:
   """Draw shard `index` to `path` (.npz); an existing file is kept.
 
   Args:
     path: where to.
     index: of the shard.
-    style: of `NAMES`.
-    seed: of the set.
-    count: pictures of a shard.
-    size: pixels a side.
-    dicebear: whether half of the cartoons are DiceBear's.
-    emoji: folder of `art.fetch_fluent`, for the style 'emoji'.
+    recipe: of the set; its `emoji` is the folder that was fetched.
 
   Raises:
     ValueError: an unknown style, or a source that is missing.
   """
   if path.exists():
     return
-  sources = {
-    'fluent' if style == 'emoji' else 'people': source(style, emoji=emoji)
-  }
-  if style == 'cartoon' and dicebear:
-    sources['dicebear'] = source('dicebear')
-  share = count // len(sources)
-  joined: dict[str, list] = {name: [] for name in StyleImages._fields}
-  for name_of, pictures in sources.items():
-    drawn = pictures(seed=seed, size=size, start=index * share)
-    for name, values in _rows(drawn, share, name_of).items():
+  style = styles.get(recipe.style)
+  mixed = [style]
+  if recipe.dicebear and style.second:
+    mixed.append(styles.get(style.second))
+  share = recipe.count // len(mixed)
+  joined: dict[str, list[Any]] = {name: [] for name in StyleImages._fields}
+  for part in mixed:
+    drawn = source(part, folder=recipe.emoji)(
+      seed=recipe.seed, size=recipe.size, start=index * share
+    )
+    for name, values in _rows(drawn, share, part.source.name).items():
       joined[name] += values
-  dtypes = {
-    'rgb': np.uint8, 'attributes': np.uint8, 'camera': np.float32,
-    'landmarks': np.float32, 'identity': np.int32, 'source': np.uint8,
-  }  # fmt: skip
   fields: dict[str, Any] = {
-    name: np.asarray(values, dtypes.get(name))
+    name: np.asarray(values, _DTYPES.get(name))
     for name, values in joined.items()
   }
   with files.replacing(path) as temporary:
@@ -138,38 +145,46 @@ def load(paths: list[pathlib.Path]) -> StyleImages:
   return StyleImages(**shards.load(paths, StyleImages._fields))
 
 
-def manifest(folder: pathlib.Path, recipe: dict[str, Any]) -> dict[str, Any]:
+def manifest(folder: pathlib.Path, recipe: Recipe) -> dict[str, Any]:
   """Describe a finished set: sources with licences, recipe, shards.
 
   Args:
     folder: of the shards.
-    recipe: the numbers that they were made by, `build_shard`'s among them.
+    recipe: what they were made by.
 
   Returns:
     What `manifest.json` holds.
   """
   images = load(sorted(folder.glob('*.npz')))
-  used = {SOURCES[k] for k in np.unique(images.source)}
-  listed: list[dict[str, str]] = []
-  if 'people' in used:
-    listed += face_images.sources()
-  if 'dicebear' in used:
-    listed += [
-      {
-        'origin': f'PyPI dicebear-styles 10.6.0, {name}',
-        'licence': drawn_faces.licence(name),
-      }
-      for name in drawn_faces.DICEBEAR
-    ]
-  if 'fluent' in used:
-    package = 'npm @lobehub/fluent-emoji-3d 1.1.0 (Fluent Emoji, Microsoft)'
-    listed.append({'origin': package, 'licence': 'MIT'})
+  names = list(styles.SOURCES)
+  used = [styles.SOURCES[names[k]] for k in np.unique(images.source)]
   return {
     'images': len(images.rgb),
-    'recipe': recipe,
+    'recipe': dataclasses.asdict(recipe),
     'attributes': list(people_words.ATTRIBUTES),
     'unknown_attribute': _UNKNOWN,
-    'source_names': list(SOURCES),
-    'sources': listed,
+    'source_names': names,
+    'sources': [row for part in used for row in part.origins()],
     'shards': shards.digests(folder),
   }
+
+
+def build(folder: pathlib.Path, recipe: Recipe, *, workers: int = 0) -> None:
+  """Fetch what a set is made of, draw its missing shards, then the manifest.
+
+  Args:
+    folder: of the shards.
+    recipe: of the set.
+    workers: processes; 0: one per core.
+
+  Raises:
+    ValueError: a source that is missing.
+  """
+  style, fetched = styles.get(recipe.style), recipe
+  if style.fetch and recipe.emoji:
+    fetched = dataclasses.replace(recipe, emoji=str(style.fetch(recipe.emoji)))
+  task = functools.partial(build_shard, recipe=fetched)
+  shards.build_missing(
+    task, folder, recipe.style, recipe.shards, workers=workers
+  )
+  files.write_json(folder / 'manifest.json', manifest(folder, recipe))

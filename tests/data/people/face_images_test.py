@@ -10,11 +10,17 @@ from configs import faces as faces_config
 from maskjax.data import shards
 from maskjax.data.people import face_images, words as people_words
 from maskjax.geometry import camera as camera_lib
+from maskjax.training import settings
 
-_OPTIONS = {
-  'seed': 3, 'people_count': 1, 'moments': 2, 'views': 2, 'size': 32,
-  'samples': 2,
-}  # fmt: skip
+_RECIPE = face_images.Recipe(
+  seed=3, shards=2, people=1, moments=2, views=2, size=32, samples=2,
+  expression='', backdrop='room', yaw=0.3, pitch=0.155, limit=(0.85, 0.45),
+)  # fmt: skip
+
+
+def _build(path, index, **changes):
+  recipe = dataclasses.replace(_RECIPE, **changes)
+  face_images.build_shard(path, index, recipe=recipe)
 
 
 @pytest.fixture(scope='module')
@@ -22,13 +28,13 @@ def folder(tmp_path_factory):
   folder = tmp_path_factory.mktemp('faces')
   for index in range(2):
     path = shards.path(folder, 'faces', index)
-    face_images.build_shard(path, index, **_OPTIONS)
+    _build(path, index)
   return folder
 
 
 def test_a_shard_is_a_function_of_its_number(folder, tmp_path):
   again = tmp_path / 'again.npz'
-  face_images.build_shard(again, 1, **_OPTIONS)
+  _build(again, 1)
   with np.load(again) as a, np.load(shards.path(folder, 'faces', 1)) as b:
     assert set(a) == set(face_images.FaceImages._fields)
     for name in a:
@@ -38,7 +44,7 @@ def test_a_shard_is_a_function_of_its_number(folder, tmp_path):
 def test_existing_shards_are_kept(folder):
   path = shards.path(folder, 'faces', 0)
   before = path.stat().st_mtime_ns
-  face_images.build_shard(path, 0, **(_OPTIONS | {'seed': 4}))
+  _build(path, 0, seed=4)
   assert path.stat().st_mtime_ns == before
   # Nothing to do: no process is started.
   shards.build_missing(None, folder, 'faces', 2, workers=1)
@@ -111,8 +117,9 @@ def test_depth_of_two_views_is_one_surface(folder):
 
 
 def test_manifest_names_sources_and_shards(folder):
-  told = face_images.manifest(folder, {'seed': 3})
+  told = face_images.manifest(folder, _RECIPE)
   assert told['images'] == 8 and len(told['shards']) == 2
+  assert told['recipe']['seed'] == 3
   assert {source['licence'] for source in told['sources']} == {
     'CC0-1.0',
     'Apache-2.0',
@@ -123,8 +130,7 @@ def test_manifest_names_sources_and_shards(folder):
 def test_people_of_a_source_domain(tmp_path):
   """One moment before white: only the camera differs between pictures."""
   path = shards.path(tmp_path, 'faces', 0)
-  options = {'moments': 1, 'backdrop': 'white', 'expression': 'neutral'}
-  face_images.build_shard(path, 0, **(_OPTIONS | options))
+  _build(path, 0, moments=1, backdrop='white', expression='neutral')
   images = face_images.load([path])
   assert len(images.rgb) == 2 and len(set(images.moment)) == 1
   assert np.all(images.rgb[images.alpha == 0] == 255)
@@ -133,11 +139,11 @@ def test_people_of_a_source_domain(tmp_path):
   assert not images.expression.any()  # the first word is 'neutral'
   assert np.abs(images.camera[0] - images.camera[1]).max() > 0.01
   with pytest.raises(ValueError, match='unknown backdrop'):
-    face_images.build_shard(tmp_path / 'x.npz', 0, **_OPTIONS, backdrop='sea')
+    _build(tmp_path / 'x.npz', 0, backdrop='sea')
 
 
 def test_the_source_config_makes_20_000_pictures():
-  config = faces_config.get_config('source')
+  config = settings.read(face_images.Recipe, faces_config.get_config('source'))
   views = config.moments * config.views
   assert config.shards * config.people * views == 20_000
   assert config.moments == 1 and config.views >= 8
@@ -155,6 +161,6 @@ def test_missing_and_mixed_shards_are_named(folder, tmp_path):
   with pytest.raises(FileNotFoundError, match='make_faces'):
     face_images.load([])
   small = tmp_path / 'small.npz'
-  face_images.build_shard(small, 0, **(_OPTIONS | {'size': 16, 'moments': 1}))
+  _build(small, 0, size=16, moments=1)
   with pytest.raises(ValueError, match='expected one size'):
     face_images.load([small, shards.path(folder, 'faces', 0)])

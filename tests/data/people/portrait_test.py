@@ -12,7 +12,7 @@ from maskjax.data.people import (
   heads,
   people,
   portrait,
-  shading,
+  portrait_shading,
   words as people_words,
 )
 from maskjax.face import landmarks as face_landmarks, networks
@@ -41,7 +41,7 @@ def taken():
   """A bare head, its cameras and pictures."""
   head = heads.build_head(_bare(_person(0)))
   camera = face_images.orbit([0.0, 24.0], [0.0, -8.0])
-  lights = shading.sample_lights(np.random.default_rng(0))
+  lights = portrait_shading.sample_lights(np.random.default_rng(0))
   return (
     head,
     camera,
@@ -211,14 +211,14 @@ def _found(count):
     rng = np.random.default_rng([12, seed])
     params = people.sample_person(rng)
     head = heads.build_head(params)
-    lights = shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
+    lights = portrait_shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
     pictures = portrait.render_person(
       head,
       face_images.orbit([0.0], [0.0]),
       lights,
       size=256,
       samples=1,
-      backdrop=shading.sample_backdrop(rng),
+      backdrop=portrait_shading.sample_backdrop(rng),
     )
     faces = find(color.linear_to_srgb(pictures.rgb[0]))
     found.append(bool(faces.found[0]))
