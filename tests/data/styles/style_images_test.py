@@ -11,7 +11,6 @@ from maskjax.data import shards
 from maskjax.data.styles import style as style_lib, style_images, styles
 from maskjax.training import settings
 
-
 # Read at once: the tests replace the table of styles.
 _TINY = {
   name: settings.read(
