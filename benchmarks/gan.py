@@ -34,6 +34,7 @@ from maskjax.gan import (
   draws as draws_lib,
   eg3d,
   losses,
+  model as model_lib,
   players,
   poses,
   restore,
@@ -85,7 +86,7 @@ _REFERENCE = {
 Call = Callable[[], Any]
 
 
-def _model(seed: int, config: Any) -> restore.Model:
+def _model(seed: int, config: Any) -> model_lib.Model:
   """Return a network with random weights, made without compiling anything."""
   shapes = {key: x.shape for key, x in restore.state_shapes(config).items()}
   return restore.restore(config, recipe.make_state(seed, shapes))
@@ -98,30 +99,32 @@ def _cameras(count: int) -> jax.Array:
   return jnp.concatenate([pose, intrinsics.reshape(count, 9)], -1)
 
 
-def _synthesis(model: restore.Model, count: int, side: int) -> dict[str, Call]:
+def _synthesis(
+  model: model_lib.Model, count: int, side: int
+) -> dict[str, Call]:
   """Return pictures from w, from planes, and a step of inversion."""
   config, c = model.module.config, _cameras(count)
   counts = config.volume.coarse, config.volume.fine
   uniforms = rays.draw_uniforms(jax.random.key(4), count, side**2, *counts)
-  apply, variables = model.module.apply, model.variables
+  generator, variables = model
   z = jax.random.normal(jax.random.key(3), (count, config.backbone.z_dim))
-  ws = jax.jit(functools.partial(apply, method='map'))(variables, z, c)
+  ws = jax.jit(lambda v: model_lib.run(v, generator.map, z, c))(variables)
 
   @jax.jit
   def picture(variables, ws, c, uniforms):
-    return apply(
-      variables, ws, c, uniforms, resolution=side, method='synthesize'
+    return model_lib.run(
+      variables, generator.synthesize, ws, c, uniforms, resolution=side
     ).image
 
   @jax.jit
   def scene(variables, ws):
-    styles = apply(variables, ws, method='styles')
-    return apply(variables, styles, method='planes'), styles
+    styles = model_lib.run(variables, generator.styles, ws)
+    return model_lib.run(variables, generator.planes, styles), styles
 
   @jax.jit
   def cached(variables, planes, styles, c, uniforms):
-    return apply(
-      variables, planes, styles, c, uniforms, resolution=side, method='render'
+    return model_lib.run(
+      variables, generator.render, planes, styles, c, uniforms, resolution=side
     ).image
 
   tx = optax.adam(0.01)
@@ -150,7 +153,7 @@ def _synthesis(model: restore.Model, count: int, side: int) -> dict[str, Call]:
 
 
 def _training(
-  generator: restore.Model, judge: restore.Model
+  generator: model_lib.Model, judge: model_lib.Model
 ) -> dict[str, Call]:
   """Return the updates of a training, of batches of 8."""
   batch = players.GANBatch(

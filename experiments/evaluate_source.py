@@ -19,7 +19,7 @@ import pathlib
 from absl import flags
 
 from maskjax.evaluation import inception
-from maskjax.gan import checkpoints, restore, student
+from maskjax.gan import checkpoints, model as model_lib, student
 from maskjax.geometry import color
 from maskjax.people_gan import (
   batches as people_batches,
@@ -53,7 +53,7 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Of latents and cameras.')
 
 
 def _compare(
-  model: restore.Model, folder: str, data: people_batches.SourceData
+  model: model_lib.Model, folder: str, data: people_batches.SourceData
 ):
   """Set a StyleGAN2 beside its EG3D: what is alike, and a sheet."""
   camera = people_pictures.turned()

@@ -15,9 +15,8 @@ import json
 import pathlib
 
 from absl import flags
-import jax
 
-from maskjax.gan import checkpoints
+from maskjax.gan import checkpoints, model as model_lib
 from maskjax.training import flags as flags_lib
 
 _SOURCE = flags.DEFINE_string('source', None, 'File or folder.', required=True)
@@ -59,9 +58,8 @@ def main(argv: list[str]) -> None:
   else:
     checkpoints.save(_TARGET.value, models)
   for name, model in models.items():
-    leaves = jax.tree.leaves(model.variables['params'])
     kind = checkpoints.to_json(model.module.config)['kind']
-    count = sum(leaf.size for leaf in leaves)
+    count = model_lib.parameter_count(model)
     print(f'{name}: {kind}, {count:,} parameters')
   print(f'written to {_TARGET.value}')
 

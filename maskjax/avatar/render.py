@@ -6,7 +6,6 @@ from a sphere around the origin (`gan.poses`).
 
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
-import functools
 import math
 import pathlib
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
 
-from maskjax.gan import eg3d, poses, restore, shape
+from maskjax.gan import eg3d, model as model_lib, poses, shape
 from maskjax.geometry import color, mesh_io
 from maskjax.training import files, media, progress
 
@@ -113,7 +112,7 @@ class Studio(NamedTuple):
     render: a picture of planes and styles from a camera.
   """
 
-  model: restore.Model
+  model: model_lib.Model
   request: Request
   map: Callable[..., Any]
   scene: Callable[..., Any]
@@ -136,7 +135,7 @@ class Studio(NamedTuple):
     return self.render(planes, styles, c)
 
 
-def open_studio(model: restore.Model, request: Request) -> Studio:
+def open_studio(model: model_lib.Model, request: Request) -> Studio:
   """Compile the parts of a generator.
 
   Raises:
@@ -144,24 +143,32 @@ def open_studio(model: restore.Model, request: Request) -> Studio:
   """
   if not isinstance(model.module, eg3d.EG3D):
     raise ValueError('the checkpoint is no EG3D generator: it has no scenes')
-  apply = functools.partial(model.module.apply, model.variables)
-  truncation = {
-    'truncation_psi': request.psi,
-    'truncation_cutoff': request.cutoff,
-  }
+  generator, variables = model
+
+  def latents(z, c):
+    return model_lib.run(
+      variables,
+      generator.map,
+      z,
+      c,
+      truncation_psi=request.psi,
+      truncation_cutoff=request.cutoff,
+    )
 
   def scene(ws):
-    styles = apply(ws, method='styles')
-    return styles, apply(styles, method='planes')
+    styles = model_lib.run(variables, generator.styles, ws)
+    return styles, model_lib.run(variables, generator.planes, styles)
 
   def render(planes, styles, c):
     side = request.rendering
-    return apply(planes, styles, c, resolution=side, method='render')
+    return model_lib.run(
+      variables, generator.render, planes, styles, c, resolution=side
+    )
 
   studio = Studio(
     model,
     request,
-    jax.jit(functools.partial(apply, method='map', **truncation)),
+    jax.jit(latents),
     jax.jit(scene),
     jax.jit(render),
   )
@@ -267,7 +274,7 @@ def _save_scene(studio: Studio, seed: int, folder: pathlib.Path):
 
 
 def render(
-  model: restore.Model,
+  model: model_lib.Model,
   request: Request,
   folder: files.PathLike,
   *,

@@ -32,8 +32,8 @@ from maskjax.gan import (
   eg3d,
   losses as losses_lib,
   mapping as mapping_lib,
+  model as model_lib,
   resize,
-  restore,
   stylegan2,
 )
 from maskjax.geometry import camera as camera_lib
@@ -127,7 +127,7 @@ class Shown(NamedTuple):
   planes: Float[Array, 'b 3 r r c']
 
 
-def with_plain_mapping(model: restore.Model) -> restore.Model:
+def with_plain_mapping(model: model_lib.Model) -> model_lib.Model:
   """Make the mapping w = sqrt(2) lrelu(z / |z|), whatever the camera.
 
   The hidden layer holds lrelu(z) and lrelu(-z), whose difference is 1.2 z.
@@ -139,10 +139,7 @@ def with_plain_mapping(model: restore.Model) -> restore.Model:
   Raises:
     ValueError: other sizes.
   """
-  config = model.module.config
-  volumetric = eg3d.is_volumetric(model.module)
-  if volumetric:
-    config = config.backbone
+  config = model.module.config.backbone
   size = config.z_dim
   if (config.w_dim, config.layer_features, config.mapping_layers) != (
     size,
@@ -155,8 +152,7 @@ def with_plain_mapping(model: restore.Model) -> restore.Model:
     )
   eye = jnp.eye(size)
   params = model.variables['params']
-  backbone = params['backbone'] if volumetric else params
-  mapping = dict(backbone['mapping'])
+  mapping = params.get('backbone', params)['mapping']
   hidden = mapping['fc0']['kernel']
   # As the layers scale their weights, and lrelu its output.
   scale = lambda inputs: math.sqrt(inputs / 2) / mapping_lib.LR_MULTIPLIER
@@ -168,12 +164,15 @@ def with_plain_mapping(model: restore.Model) -> restore.Model:
   second = jnp.concatenate([eye, -eye]) * (
     scale(2 * size) * math.sqrt(2) / (1 + _SLOPE)
   )
-  for name, kernel in (('fc0', first), ('fc1', second)):
-    mapping[name] = {
-      'kernel': kernel, 'bias': jnp.zeros_like(mapping[name]['bias'])
-    }  # fmt: skip
-  backbone = {**backbone, 'mapping': mapping}
-  params = {**params, 'backbone': backbone} if volumetric else backbone
+  plain = {'fc0': first, 'fc1': second}
+
+  def replace(path, leaf):
+    *_, part, layer, name = (None, None, *(entry.key for entry in path))
+    if part != 'mapping' or layer not in plain:
+      return leaf
+    return plain[layer] if name == 'kernel' else jnp.zeros_like(leaf)
+
+  params = jax.tree_util.tree_map_with_path(replace, params)
   return model._replace(variables={**model.variables, 'params': params})
 
 
@@ -291,8 +290,9 @@ def latents(
     truncation_psi: 1 or None for none.
   """
   c = jnp.zeros((z.shape[0], 25)) if c is None else c
-  options = {'truncation_psi': truncation_psi}
-  return generator.apply(variables, z, c, method='map', **options)
+  return model_lib.run(
+    variables, generator.map, z, c, truncation_psi=truncation_psi
+  )
 
 
 def draw(
@@ -305,9 +305,8 @@ def draw(
     variables: its weights and buffers.
     z: latents.
   """
-  ws = generator.apply(variables, z, None, method='map')
-  made: Any = generator.apply(variables, ws, noise='none', method='synthesize')
-  return made.image
+  ws = model_lib.run(variables, generator.map, z, None)
+  return model_lib.run(variables, generator.synthesize, ws, noise='none').image
 
 
 def show(
@@ -333,15 +332,14 @@ def show(
   """
   config = generator.config
   side = config.rendering_resolution
-  apply = lambda *x, **o: generator.apply(variables, *x, **o)
-  styles = apply(ws, method='styles')
-  planes = apply(styles, method='planes')
+  styles = model_lib.run(variables, generator.styles, ws)
+  planes = model_lib.run(variables, generator.planes, styles)
   rays = _rays_of_scenes(camera, side)
   uniforms = None
   if keys is not None:
     counts = config.volume.coarse, config.volume.fine
     uniforms = _uniforms(keys, rays.origins.shape[1], *counts)
-  seen = apply(planes, rays, uniforms, method='trace_rays')
+  seen = model_lib.run(variables, generator.trace_rays, planes, rays, uniforms)
   image = lambda x: x.reshape(-1, side, side, *x.shape[2:])
   mean = seen.depth[..., 0]
   asked = mean if depth is None else depth.reshape(mean.shape)
@@ -351,7 +349,7 @@ def show(
   features = image(seen.features)
   styles = jax.tree.map(lambda x: jnp.repeat(x, views, 0), styles)
   return Shown(
-    apply(features, styles, method='enlarge'),
+    model_lib.run(variables, generator.enlarge, features, styles),
     features[..., :3],
     image(seen.coverage[..., 0]),
     image(mean),
@@ -480,8 +478,8 @@ def make_step(
 
 
 def with_mean_latent(
-  model: restore.Model, rng: Key[Array, ''], *, count: int = 10_000
-) -> restore.Model:
+  model: model_lib.Model, rng: Key[Array, ''], *, count: int = 10_000
+) -> model_lib.Model:
   """Set the mean latent, toward which truncation pulls.
 
   Args:
@@ -490,8 +488,7 @@ def with_mean_latent(
     count: how many.
   """
   generator: Any = model.module
-  config = generator.config
-  size = getattr(config, 'backbone', config).z_dim
+  size = generator.config.backbone.z_dim
   z = jax.random.normal(rng, (count, size))
   ws = latents(generator, model.variables, z)
   mean = ws[:, 0].mean(0)

@@ -23,7 +23,14 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from maskjax.gan import discriminator, eg3d, restore, stylegan2, superresolution
+from maskjax.gan import (
+  discriminator,
+  eg3d,
+  model as model_lib,
+  restore,
+  stylegan2,
+  superresolution,
+)
 from maskjax.render.volume import volume
 from maskjax.training import checkpoint, files
 from maskjax.weights import persistence
@@ -112,7 +119,7 @@ def from_json(values: Mapping[str, Any], *, where: str = CONFIG) -> Any:
   return _make(_CONFIGS[kind], values, where)
 
 
-def save(folder: files.PathLike, models: Mapping[str, restore.Model]) -> None:
+def save(folder: files.PathLike, models: Mapping[str, model_lib.Model]) -> None:
   """Write networks to a folder.
 
   Args:
@@ -126,14 +133,14 @@ def save(folder: files.PathLike, models: Mapping[str, restore.Model]) -> None:
 
 
 def _write_config(
-  folder: pathlib.Path, models: Mapping[str, restore.Model]
+  folder: pathlib.Path, models: Mapping[str, model_lib.Model]
 ) -> None:
   """Write what the networks of a folder are."""
   networks = {name: to_json(m.module.config) for name, m in models.items()}
   files.write_json(folder / CONFIG, {'format': _FORMAT, 'networks': networks})
 
 
-def pack(folder: files.PathLike, models: Mapping[str, restore.Model]) -> None:
+def pack(folder: files.PathLike, models: Mapping[str, model_lib.Model]) -> None:
   """Write networks to a folder in half precision, a file each.
 
   Args:
@@ -158,7 +165,7 @@ def pack(folder: files.PathLike, models: Mapping[str, restore.Model]) -> None:
   _write_config(folder, models)
 
 
-def _unpack(path: pathlib.Path, config: Any) -> restore.Model:
+def _unpack(path: pathlib.Path, config: Any) -> model_lib.Model:
   """Read a network that `pack` wrote."""
   state = {k: v.astype(np.float32) for k, v in _read_state(path).items()}
   with _located(path, path.stem):
@@ -182,7 +189,7 @@ def _read_config(folder: pathlib.Path) -> dict[str, Any]:
     raise ValueError(f'{path} describes no networks: {error}') from error
 
 
-def load(folder: files.PathLike, name: str | None = None) -> restore.Model:
+def load(folder: files.PathLike, name: str | None = None) -> model_lib.Model:
   """Read a network from a folder.
 
   Args:
@@ -204,12 +211,12 @@ def load(folder: files.PathLike, name: str | None = None) -> restore.Model:
   packed = folder / f'{name}.safetensors'
   if packed.is_file():
     return _unpack(packed, config)
-  template = restore.variable_shapes(config)
+  template = model_lib.variable_shapes(config)
   variables = checkpoint.restore(folder / name, dict(template))
-  return restore.Model(restore.build(config), variables)
+  return model_lib.Model(config.build(), variables)
 
 
-def load_all(folder: files.PathLike) -> dict[str, restore.Model]:
+def load_all(folder: files.PathLike) -> dict[str, model_lib.Model]:
   """Read all networks of a folder."""
   names = _read_config(pathlib.Path(folder))
   return {name: load(folder, name) for name in names}
@@ -315,7 +322,7 @@ def _split(state: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
   return parts
 
 
-def _restore(config: Any, state: Mapping[str, Any]) -> restore.Model:
+def _restore(config: Any, state: Mapping[str, Any]) -> model_lib.Model:
   """Fill a network, and refuse weights that training has lost."""
   for key, value in state.items():
     value = np.asarray(value)
@@ -335,7 +342,7 @@ def _located(path: pathlib.Path, name: str) -> Iterator[None]:
 
 def read_reference(
   path: str | os.PathLike[str], *, options: Mapping[str, Any] | None = None
-) -> dict[str, restore.Model]:
+) -> dict[str, model_lib.Model]:
   """Read the networks of a reference file, every key and shape checked.
 
   Args:
@@ -372,7 +379,7 @@ def read_reference(
 
 
 def write_reference(
-  path: str | os.PathLike[str], models: Mapping[str, restore.Model]
+  path: str | os.PathLike[str], models: Mapping[str, model_lib.Model]
 ) -> None:
   """Write networks as one plain state under the reference's key names.
 

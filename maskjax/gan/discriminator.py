@@ -16,10 +16,18 @@ import functools
 import math
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.gan import fir, layers, mapping as mapping_lib, resize, stylegan2
+from maskjax.gan import (
+  fir,
+  layers,
+  mapping as mapping_lib,
+  model as model_lib,
+  resize,
+  stylegan2,
+)
 from maskjax.training import parallel
 
 _HALF = math.sqrt(0.5)
@@ -69,6 +77,33 @@ class DiscriminatorConfig:
   def projection(self) -> int:
     """Size of the mapped condition, 0 without one."""
     return (self.cmap_dim or self.channels[0]) if self.c_dim else 0
+
+  @property
+  def filter_gains(self) -> dict[str, float]:
+    """See `model.Config`."""
+    return {'': self.filter_gain}
+
+  @property
+  def filter_owners(self) -> tuple[str, ...]:
+    """See `model.Config`."""
+    return ('',)
+
+  @property
+  def exported_filters(self) -> tuple[str, ...]:
+    """See `model.Config`: a dual discriminator enlarges the raw image."""
+    return ('',) if self.image_channels == 6 else ()
+
+  def build(self) -> 'Discriminator':
+    """Return the network."""
+    return Discriminator(self)
+
+  def inputs(self) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Return the shapes of one image and its condition."""
+    side = self.resolution
+    return (
+      model_lib.one_sample(side, side, self.image_channels),
+      model_lib.one_sample(self.c_dim),
+    )
 
 
 def minibatch_deviation(

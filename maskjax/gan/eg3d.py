@@ -7,10 +7,10 @@ small image with many channels, and super-resolution the final one.
 The parts are methods, so that planes can be computed once and rendered from
 many cameras:
 
-  ws = model.apply(variables, z, c, method='map')
-  styles = model.apply(variables, ws, method='styles')
-  planes = model.apply(variables, styles, method='planes')
-  picture = model.apply(variables, planes, styles, c, method='render')
+  ws = model_lib.run(variables, generator.map, z, c)
+  styles = model_lib.run(variables, generator.styles, ws)
+  planes = model_lib.run(variables, generator.planes, styles)
+  picture = model_lib.run(variables, generator.render, planes, styles, c)
 
 Between `styles` and `planes`, the styles (S space) are yours to change.
 
@@ -22,7 +22,7 @@ Networks", CVPR 2022.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -89,6 +89,38 @@ class EG3DConfig:
         f'plane_axes={self.plane_axes!r} is not one of '
         f'{sorted(triplane.PLANE_AXES)}'
       )
+
+  @property
+  def output_side(self) -> int:
+    """Side of the final images in pixels."""
+    return self.superresolution.output_side
+
+  @property
+  def filter_gains(self) -> dict[str, float]:
+    """See `model.Config`."""
+    return {
+      'backbone.': self.backbone.filter_gain,
+      'superresolution.': self.superresolution.filter_gain,
+    }
+
+  @property
+  def filter_owners(self) -> tuple[str, ...]:
+    """See `model.Config`: the reference's classes differ here without a
+    difference in what they compute."""
+    return ('', 'superresolution')
+
+  @property
+  def exported_filters(self) -> tuple[str, ...]:
+    """See `model.Config`."""
+    return () if self.superresolution.kind == '8XDC' else ('superresolution',)
+
+  def build(self) -> 'EG3D':
+    """Return the network."""
+    return EG3D(self)
+
+  def inputs(self) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Return the shapes of one sample's latent and camera."""
+    return self.backbone.inputs()
 
 
 class Picture(NamedTuple):
@@ -394,11 +426,3 @@ class EG3D(nn.Module):
 def is_volumetric(generator: nn.Module) -> bool:
   """Whether a generator is rendered from a camera."""
   return isinstance(generator, EG3D)
-
-
-def output_side(generator: nn.Module) -> int:
-  """Return the side of a generator's final images, EG3D's or StyleGAN2's."""
-  config: Any = generator.config
-  if is_volumetric(generator):
-    return config.superresolution.output_side
-  return config.resolution

@@ -27,6 +27,7 @@ from maskjax.gan import (
   draws as draws_lib,
   eg3d as eg3d_lib,
   mapping as mapping_lib,
+  model as model_lib,
   resize,
   synthesis as synthesis_lib,
 )
@@ -95,10 +96,10 @@ def map_mixed(
   Returns:
     Copies of w, see `mapping.mix`.
   """
-  ws = generator.apply(variables, z, c, method='map')
+  ws = model_lib.run(variables, generator.map, z, c)
   if draws is None:
     return ws
-  others = generator.apply(variables, draws.z, c, method='map')
+  others = model_lib.run(variables, generator.map, draws.z, c)
   whole = ws.shape[1]
   cut = jnp.where(draws.happens < probability, draws.cut, whole)
   return mapping_lib.mix(ws, others, cut)
@@ -139,17 +140,17 @@ def generate(
   mixing = draws.mixing, mixing_probability
   if not eg3d_lib.is_volumetric(generator):
     ws = map_mixed(generator, variables, z, c, *mixing)
-    made = generator.apply(variables, ws, method='synthesize', **options)
+    made = model_lib.run(variables, generator.synthesize, ws, **options)
     return Images(made.image), ws
   seen = _condition(c, draws.swap, swap_probability, axis_name)
   ws = map_mixed(generator, variables, z, seen, *mixing)
-  picture = generator.apply(
+  picture = model_lib.run(
     variables,
+    generator.synthesize,
     ws,
     c,
     draws.uniforms,
     resolution=resolution,
-    method='synthesize',
     **options,
   )
   return Images(picture.image, picture.image_raw), ws
@@ -306,7 +307,7 @@ def roughness(
     steps: from each point to its neighbour, units.
   """
   both = jnp.concatenate([points, points + steps], 1)
-  densities, _ = generator.apply(variables, planes, both, method='field')
+  densities, _ = model_lib.run(variables, generator.field, planes, both)
   here, there = jnp.split(densities, 2, 1)
   return jnp.abs(here - there).mean()
 
@@ -347,10 +348,10 @@ def density_variation(
   seen = _condition(c, draws.swap, swap_probability, axis_name)
   mixing = draws.mixing, mixing_probability
   ws = map_mixed(generator, variables, z, seen, *mixing)
-  styles = generator.apply(variables, ws, method='styles')
+  styles = model_lib.run(variables, generator.styles, ws)
   styles = synthesis_lib.shift(styles, shifts)
   noise = 'none' if draws.noise is None else draws.noise
-  planes = generator.apply(variables, styles, noise=noise, method='planes')
+  planes = model_lib.run(variables, generator.planes, styles, noise=noise)
   points = draws.points * 2 - 1
   steps = draws.steps * distance
   return roughness(generator, variables, planes, points, steps)
@@ -379,11 +380,11 @@ def path_lengths(
   scale = (directions.shape[1] * directions.shape[2]) ** -0.5
 
   def moved(ws):
-    made = generator.apply(
+    made = model_lib.run(
       variables,
+      generator.synthesize,
       ws,
       noise='none' if noise is None else noise,
-      method='synthesize',
     )
     return (made.image * (directions * scale)).sum()
 

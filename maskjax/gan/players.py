@@ -14,10 +14,15 @@ import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 import optax
 
-from maskjax.gan import augment as augment_lib, autodecoder, eg3d, restore
+from maskjax.gan import (
+  augment as augment_lib,
+  autodecoder,
+  eg3d,
+  model as model_lib,
+)
 
 PyTree = Any
 
@@ -253,8 +258,8 @@ def optimizers(generator: nn.Module, config: GANConfig) -> Optimizers:
 
 
 def create(
-  generator: restore.Model,
-  discriminator: restore.Model,
+  generator: model_lib.Model,
+  discriminator: model_lib.Model,
   config: GANConfig,
   *,
   tx: Optimizers | None = None,
@@ -283,26 +288,8 @@ def create(
   )
 
 
-def initialize(rng: Key[Array, ''], config: Any) -> restore.Model:
-  """Return a network of a config with random weights.
-
-  Args:
-    rng: key.
-    config: see `restore.build`.
-  """
-  module = restore.build(config)
-  inputs = restore.inputs(config)
-  options = None
-  if jax.default_backend() == 'cpu':
-    # Hundreds of small draws that run once, not worth an optimised program.
-    options = {'xla_backend_optimization_level': 0}
-  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), inputs)
-  init = jax.jit(module.init, compiler_options=options)
-  return restore.Model(module, init(rng, *zeros))
-
-
-def average_model(generator: nn.Module, state: GANState) -> restore.Model:
+def average_model(generator: nn.Module, state: GANState) -> model_lib.Model:
   """Return the averaged generator, for pictures and checkpoints."""
   params = {k: v for k, v in state.average.items() if k != 'shifts'}
   variables = {'params': params, 'buffers': state.buffers}
-  return restore.Model(generator, variables)
+  return model_lib.Model(generator, variables)

@@ -10,9 +10,8 @@ Raises one-line ValueErrors that name the key that is wrong.
 from collections.abc import Mapping
 import dataclasses
 import re
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from maskjax.gan import (
   discriminator,
   eg3d,
+  model as model_lib,
   stylegan2,
   superresolution,
 )
@@ -61,18 +61,6 @@ _OWN_KEYS = frozenset(
 # In snapshots written by training, without effect on images.
 _OPTIONAL = ('dataset_label_std',)
 _SR_CLASS = re.compile(r'.*Superresolution(?:Hybrid)?(\w+)')
-
-
-class Model(NamedTuple):
-  """A network and its variables.
-
-  Attributes:
-    module: the network, with its config.
-    variables: collections 'params' and 'buffers'.
-  """
-
-  module: nn.Module
-  variables: dict[str, Any]
 
 
 def _shape(state: Mapping[str, Any], key: str) -> tuple[int, ...]:
@@ -279,19 +267,9 @@ def discriminator_config(
   )
 
 
-def _gains(config: Any) -> dict[str, float]:
-  """Return the factors on a network's filters, by prefix of their keys."""
-  if isinstance(config, eg3d.EG3DConfig):
-    return {
-      'backbone.': config.backbone.filter_gain,
-      'superresolution.': config.superresolution.filter_gain,
-    }
-  return {'': config.filter_gain}
-
-
-def _check_gains(config: Any, state: Mapping[str, Any]) -> None:
+def _check_gains(config: model_lib.Config, state: Mapping[str, Any]) -> None:
   """Refuse filters that the config does not have."""
-  for prefix, gain in _gains(config).items():
+  for prefix, gain in config.filter_gains.items():
     if eg3d_keys.filter_gain(state, prefix) != gain:
       raise ValueError(
         f'the filters of {prefix}* sum to '
@@ -299,52 +277,16 @@ def _check_gains(config: Any, state: Mapping[str, Any]) -> None:
       )
 
 
-def _filters(config: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
-  """Return which modules of a state hold a filter of their own.
-
-  The reference's classes differ here without a difference in what they
-  compute: any of the places that are known may hold one.
-  """
-  names = ['']
-  if isinstance(config, eg3d.EG3DConfig):
-    names.append('superresolution')
+def _filters(
+  config: model_lib.Config, state: Mapping[str, Any]
+) -> tuple[str, ...]:
+  """Return which modules of a state hold a filter of their own."""
   key = lambda name: f'{name}.resample_filter'.lstrip('.')
-  return tuple(name for name in names if key(name) in state)
-
-
-def build(config: Any) -> nn.Module:
-  """Return the network of a config.
-
-  Raises:
-    TypeError: not a config of this package.
-  """
-  if isinstance(config, eg3d.EG3DConfig):
-    return eg3d.EG3D(config)
-  if isinstance(config, stylegan2.StyleGAN2Config):
-    return stylegan2.Generator(config)
-  if isinstance(config, discriminator.DiscriminatorConfig):
-    return discriminator.Discriminator(config)
-  raise TypeError(f'{type(config).__name__} is not the config of a network')
-
-
-def inputs(config: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
-  """Return the shapes of one sample's inputs to a network."""
-  one = lambda *shape: jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-  if isinstance(config, discriminator.DiscriminatorConfig):
-    side = config.resolution
-    return one(side, side, config.image_channels), one(config.c_dim)
-  own = getattr(config, 'backbone', config)
-  return one(own.z_dim), one(own.c_dim)
-
-
-def variable_shapes(config: Any) -> dict[str, Any]:
-  """Return the shapes of a network's variables, without computing any."""
-  module = build(config)
-  return jax.eval_shape(module.init, jax.random.key(0), *inputs(config))
+  return tuple(name for name in config.filter_owners if key(name) in state)
 
 
 def state_shapes(
-  config: Any, *, filters: tuple[str, ...] = ()
+  config: model_lib.Config, *, filters: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
   """Return a reference state of a network, of the right shapes only.
 
@@ -357,12 +299,14 @@ def state_shapes(
   """
   empty = jax.tree.map(
     lambda leaf: np.broadcast_to(np.float32(0), leaf.shape),
-    variable_shapes(config),
+    model_lib.variable_shapes(config),
   )
   return eg3d_keys.to_state(empty, filters=filters)
 
 
-def restore(config: Any, state: Mapping[str, Any]) -> Model:
+def restore(
+  config: model_lib.Config, state: Mapping[str, Any]
+) -> model_lib.Model:
   """Fill a network with a reference state, every key and shape checked.
 
   Args:
@@ -379,7 +323,7 @@ def restore(config: Any, state: Mapping[str, Any]) -> Model:
   if any(key.endswith('resample_filter') for key in state):
     _check_gains(config, state)
   variables = eg3d_keys.from_state(state)
-  return Model(build(config), jax.tree.map(jnp.asarray, variables))
+  return model_lib.Model(config.build(), jax.tree.map(jnp.asarray, variables))
 
 
 def stylegan2_config(
@@ -389,19 +333,15 @@ def stylegan2_config(
   return _stylegan2_config(state, '', clamp)
 
 
-def export(model: Model) -> dict[str, np.ndarray]:
+def export(model: model_lib.Model) -> dict[str, np.ndarray]:
   """Turn a model back into a state in the reference's key names.
 
-  Raises:
-    TypeError: a network of another package.
+  Args:
+    model: any network of this package.
   """
   config = model.module.config
-  filters: tuple[str, ...] = ()
-  if isinstance(config, eg3d.EG3DConfig):
-    kind = config.superresolution.kind
-    filters = () if kind == '8XDC' else ('superresolution',)
-  elif isinstance(config, discriminator.DiscriminatorConfig):
-    filters = ('',) if config.image_channels == 6 else ()
   return eg3d_keys.to_state(
-    model.variables, filters=filters, gains=_gains(config)
+    model.variables,
+    filters=config.exported_filters,
+    gains=config.filter_gains,
   )

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 from skimage import measure
 
-from maskjax.gan import restore
+from maskjax.gan import model as model_lib
 from maskjax.geometry import color, mesh as mesh_lib
 
 # Heads of FFHQ are seen from 2.7 units, about a metre away.
@@ -35,13 +35,13 @@ class NoSurfaceError(ValueError):
 @functools.partial(jax.jit, static_argnums=0)
 def _evaluate(module: Any, variables: Any, planes: Array, points: Array):
   """Return density and colours at points of one scene."""
-  density, features = module.apply(
-    variables, planes, points[None], method='field'
+  density, features = model_lib.run(
+    variables, module.field, planes, points[None]
   )
   return density[0], features[0, :, :3]
 
 
-def field_of(model: restore.Model, planes: Float[Array, '3 r r c']) -> Field:
+def field_of(model: model_lib.Model, planes: Float[Array, '3 r r c']) -> Field:
   """Return the field of a scene, evaluated in chunks.
 
   Args:
@@ -182,7 +182,7 @@ def surface(
 
 
 def extract(
-  model: restore.Model,
+  model: model_lib.Model,
   planes: Float[Array, '3 r r c'],
   *,
   resolution: int = 256,

@@ -108,7 +108,7 @@ def make_step(
       f'the student has a latent of {student.config.z_dim} numbers, expected '
       f'{size + ANGLES}: the {size} of its teacher and {ANGLES} angles'
     )
-  sides = eg3d.output_side(teacher), eg3d.output_side(student)
+  sides = teacher.config.output_side, student.config.output_side
   if sides[0] != sides[1]:
     raise ValueError(
       f'the teacher makes pictures of {sides[0]} pixels, the student of '

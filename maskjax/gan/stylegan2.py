@@ -8,9 +8,14 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax
 from jaxtyping import Array, Float
 
-from maskjax.gan import mapping as mapping_lib, synthesis as synthesis_lib
+from maskjax.gan import (
+  mapping as mapping_lib,
+  model as model_lib,
+  synthesis as synthesis_lib,
+)
 
 _ARCHITECTURES = ('skip', 'resnet', 'orig')
 
@@ -83,6 +88,44 @@ class StyleGAN2Config:
   def num_ws(self) -> int:
     """Copies of w that the synthesis takes."""
     return synthesis_lib.num_ws(self.channels)
+
+  @property
+  def backbone(self) -> 'StyleGAN2Config':
+    """The StyleGAN2 of a generator: here all of it."""
+    return self
+
+  @property
+  def output_side(self) -> int:
+    """Side of the final images in pixels."""
+    return self.resolution
+
+  @property
+  def rendering_resolution(self) -> None:
+    """Side of the raw rendering: there is none."""
+    return None
+
+  @property
+  def filter_gains(self) -> dict[str, float]:
+    """See `model.Config`."""
+    return {'': self.filter_gain}
+
+  @property
+  def filter_owners(self) -> tuple[str, ...]:
+    """See `model.Config`."""
+    return ('',)
+
+  @property
+  def exported_filters(self) -> tuple[str, ...]:
+    """See `model.Config`."""
+    return ()
+
+  def build(self) -> 'Generator':
+    """Return the network."""
+    return Generator(self)
+
+  def inputs(self) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Return the shapes of one sample's latent and condition."""
+    return model_lib.one_sample(self.z_dim), model_lib.one_sample(self.c_dim)
 
 
 class Image(NamedTuple):

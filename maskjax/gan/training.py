@@ -432,7 +432,7 @@ def _check(
   generator: nn.Module, config: players.GANConfig, batch: players.GANBatch
 ) -> None:
   """Refuse batches that the networks cannot take, in one line."""
-  side = eg3d.output_side(generator)
+  side = generator.config.output_side
   without = batch.c is None or batch.fake_c is None
   if eg3d.is_volumetric(generator) and without:
     raise ValueError('EG3D trains on cameras: give c and fake_c')

@@ -10,10 +10,8 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
-import jax
-
 from maskjax.evaluation import figures
-from maskjax.gan import checkpoints, eg3d, restore, stylegan2
+from maskjax.gan import checkpoints, model as model_lib, stylegan2
 from maskjax.people_gan import (
   metrics as people_metrics,
   pictures as people_pictures,
@@ -42,11 +40,6 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
   if not path.is_file():
     raise FileNotFoundError(f'no file {path}')
   return json.loads(path.read_text('utf-8'))
-
-
-def _parameters(model: restore.Model) -> int:
-  """Return the number of trained numbers."""
-  return sum(x.size for x in jax.tree.leaves(model.variables['params']))
 
 
 def _records(run: pathlib.Path) -> list[dict[str, Any]]:
@@ -164,9 +157,11 @@ def _licences(manifest: Mapping[str, Any]) -> str:
   return '\n'.join(lines)
 
 
-def _introduction(models: Mapping[str, restore.Model]) -> str:
+def _introduction(models: Mapping[str, model_lib.Model]) -> str:
   """Say what the networks are."""
-  sizes = ', '.join(f'{k} {_parameters(m):,}' for k, m in models.items())
+  sizes = ', '.join(
+    f'{k} {model_lib.parameter_count(m):,}' for k, m in models.items()
+  )
   first: Any = next(iter(models.values())).module
   if isinstance(first, stylegan2.Generator):
     title = 'People in two dimensions'
@@ -182,7 +177,7 @@ reference's key names."""
 
 
 def card(
-  models: Mapping[str, restore.Model],
+  models: Mapping[str, model_lib.Model],
   runs: Sequence[pathlib.Path],
   manifest: Mapping[str, Any],
   results: Mapping[str, Any],
@@ -199,7 +194,7 @@ def card(
     others: work folders and results of other routes, to compare.
     note: what else is to be known of the training.
   """
-  side = eg3d.output_side(next(iter(models.values())).module)
+  side = next(iter(models.values())).module.config.output_side
   recipe = json.dumps(manifest['recipe'], sort_keys=True)
   routes = ''
   if others:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 import numpy as np
 
 from maskjax.evaluation import gan_metrics
-from maskjax.gan import autodecoder, eg3d, restore, stylegan2
+from maskjax.gan import autodecoder, eg3d, model as model_lib, stylegan2
 from maskjax.geometry import color
 from maskjax.people_gan import (
   batches as people_batches,
@@ -95,7 +95,7 @@ def _parts(count: int, batch: int) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def make(
-  model: restore.Model,
+  model: model_lib.Model,
   z: np.ndarray,
   camera: np.ndarray,
   *,
@@ -211,7 +211,7 @@ def distributions(
 
 
 def known_depth(
-  model: restore.Model,
+  model: model_lib.Model,
   codes: np.ndarray,
   data: people_batches.SourceData,
   request: Request,
@@ -277,7 +277,7 @@ def _faces(
 
 
 def turned_people(
-  model: restore.Model,
+  model: model_lib.Model,
   data: people_batches.SourceData,
   request: Request,
 ) -> dict[str, float]:
@@ -320,7 +320,7 @@ def _timed(make_all: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _flat_pictures(
-  model: restore.Model, z: np.ndarray, request: Request
+  model: model_lib.Model, z: np.ndarray, request: Request
 ) -> np.ndarray:
   """Generate uint8 pictures in two dimensions, in batches."""
   parts = []
@@ -334,12 +334,12 @@ def _flat_pictures(
   return np.concatenate(parts)
 
 
-def _check_generator(model: restore.Model, data: people_batches.SourceData):
+def _check_generator(model: model_lib.Model, data: people_batches.SourceData):
   """Raise ValueError unless the network makes pictures as large as the data."""
   generator: Any = model.module
   if not isinstance(generator, eg3d.EG3D | stylegan2.Generator):
     raise ValueError('the checkpoint is no generator of pictures')
-  side = eg3d.output_side(generator)
+  side = generator.config.output_side
   if data.image.shape[2] != side:
     raise ValueError(
       f'the data has pictures of {data.image.shape[2]} pixels, the generator '
@@ -348,7 +348,7 @@ def _check_generator(model: restore.Model, data: people_batches.SourceData):
 
 
 def measure(
-  model: restore.Model,
+  model: model_lib.Model,
   data: people_batches.SourceData,
   codes: np.ndarray | None,
   request: Request,

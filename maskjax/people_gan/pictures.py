@@ -15,7 +15,13 @@ import numpy as np
 
 from maskjax.avatar import render as avatar_render
 from maskjax.data.people import face_images
-from maskjax.gan import autodecoder, eg3d, restore, student, stylegan2
+from maskjax.gan import (
+  autodecoder,
+  eg3d,
+  model as model_lib,
+  student,
+  stylegan2,
+)
 from maskjax.geometry import camera as camera_lib, color
 from maskjax.people_gan import batches as people_batches
 from maskjax.studio import sheets
@@ -177,8 +183,8 @@ def flat_images(generator, variables, z, psi=None):
   Returns:
     f32[n, h, h, 3] in about [-1, 1].
   """
-  ws = generator.apply(variables, z, method='map', truncation_psi=psi)
-  return generator.apply(variables, ws, method='synthesize').image
+  ws = model_lib.run(variables, generator.map, z, truncation_psi=psi)
+  return model_lib.run(variables, generator.synthesize, ws).image
 
 
 def flat_samples(
@@ -195,8 +201,8 @@ def flat_samples(
 
 
 def pairs(
-  flat: restore.Model,
-  solid: restore.Model,
+  flat: model_lib.Model,
+  solid: model_lib.Model,
   seeds: Sequence[int],
   camera: Float[Array, 'v 25'],
   angles: Float[Array, 'v 2'],
@@ -238,7 +244,7 @@ def pairs(
 @functools.partial(jax.jit, static_argnums=0)
 def _from_latents(generator, variables, ws):
   """Make images of w in two dimensions."""
-  return generator.apply(variables, ws, method='synthesize').image
+  return model_lib.run(variables, generator.synthesize, ws).image
 
 
 def flat_walk(
@@ -258,7 +264,7 @@ def flat_walk(
     psi: truncation; 1 for none.
   """
   z = seed_latents(seeds, generator.config.z_dim)
-  ws = generator.apply(variables, z, method='map', truncation_psi=psi)
+  ws = model_lib.run(variables, generator.map, z, truncation_psi=psi)
   smooth = avatar_render.ease(jnp.arange(frames) / frames)
   videos = []
   for start, end in zip(ws, jnp.roll(ws, -1, 0)):
@@ -270,7 +276,7 @@ def flat_walk(
 
 
 def crowd(
-  model: restore.Model, seeds: Sequence[int], *, psi: float, rows: int = 8
+  model: model_lib.Model, seeds: Sequence[int], *, psi: float, rows: int = 8
 ) -> list[UInt8[np.ndarray, 'y x 3']]:
   """Draw many people from five sides, in blocks of some rows.
 

@@ -23,9 +23,9 @@ from maskjax.gan import (
   autodecoder,
   checkpoints,
   eg3d,
+  model as model_lib,
   players,
   resize,
-  restore,
   schedules,
   student,
   training,
@@ -62,7 +62,7 @@ class Stage(NamedTuple):
   step: Callable[..., Any]
   batches: Callable[[int], Any]
   images: int
-  models: Callable[[Any], dict[str, restore.Model]]
+  models: Callable[[Any], dict[str, model_lib.Model]]
   pictures: Callable[[Any], list[np.ndarray]]
   devices: list[jax.Device]
   codes: Callable[[Any], people_codes.Stored | None] = lambda state: None
@@ -123,10 +123,10 @@ def decoder_stage(
     model = checkpoints.load(begin)
   else:
     rng = jax.random.key(config.seed)
-    model = players.initialize(rng, people_networks.generator(config))
+    model = model_lib.initialize(rng, people_networks.generator(config))
     model = autodecoder.with_plain_mapping(model)
   generator: Any = model.module
-  _check_size(config, eg3d.output_side(generator), data)
+  _check_size(config, generator.config.output_side, data)
   codes = (_blank_codes if config.resume else first_codes)(config, data)
   tx = optax.partition(
     {
@@ -155,7 +155,7 @@ def decoder_stage(
       'params': state.ema_params['generator'],
       'buffers': model.variables['buffers'],
     }
-    averaged = restore.Model(generator, jax.device_get(variables))
+    averaged = model_lib.Model(generator, jax.device_get(variables))
     rng = jax.random.key(config.seed)
     return {'G_ema': autodecoder.with_mean_latent(averaged, rng)}
 
@@ -240,7 +240,7 @@ def student_stage(
   else:
     rng = jax.random.key(config.seed)
     own = people_networks.flat_generator(config)
-    model = autodecoder.with_plain_mapping(players.initialize(rng, own))
+    model = autodecoder.with_plain_mapping(model_lib.initialize(rng, own))
   module: Any = model.module
   tx = _adam(config, config.learning_rate)
   step = student.make_step(
@@ -267,7 +267,7 @@ def student_stage(
     variables = {
       'params': state.ema_params, 'buffers': model.variables['buffers']
     }  # fmt: skip
-    averaged = restore.Model(module, jax.device_get(variables))
+    averaged = model_lib.Model(module, jax.device_get(variables))
     rng = jax.random.key(config.seed)
     return {'G_ema': autodecoder.with_mean_latent(averaged, rng)}
 
@@ -296,9 +296,9 @@ def _players(config: ml_collections.ConfigDict, begin: str, flat: bool):
   judge = found.get('D')
   if generator is None:
     make = people_networks.flat_generator if flat else people_networks.generator
-    generator = players.initialize(for_generator, make(config))
+    generator = model_lib.initialize(for_generator, make(config))
   if judge is None:
-    judge = players.initialize(
+    judge = model_lib.initialize(
       for_judge, people_networks.discriminator(config, flat)
     )
   return generator, judge
@@ -389,7 +389,7 @@ def game_stage(
   """
   generator, judge = _players(config, begin, flat)
   module: Any = generator.module
-  _check_size(config, eg3d.output_side(module), data)
+  _check_size(config, module.config.output_side, data)
   settings = game_config(config, flat)
   codes = people_codes.read(begin, len(data.image)) if begin else None
   if settings.anchor_weight and codes is None:
@@ -418,7 +418,7 @@ def game_stage(
   def models(state):
     return {
       'G_ema': players.average_model(module, state),
-      'D': restore.Model(
+      'D': model_lib.Model(
         judge.module,
         {**judge.variables, 'params': state.discriminator.params},
       ),

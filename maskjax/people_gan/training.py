@@ -16,7 +16,7 @@ import jax
 import ml_collections
 
 from maskjax.avatar import render as avatar_render
-from maskjax.gan import checkpoints, restore, stylegan2
+from maskjax.gan import checkpoints, model as model_lib, stylegan2
 from maskjax.people_gan import (
   batches as people_batches,
   codes as people_codes,
@@ -37,7 +37,7 @@ from maskjax.training import (
 _SEEDS = tuple(range(8))
 
 
-def _video(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
+def _video(config: Any, model: model_lib.Model, folder: pathlib.Path) -> None:
   """Write a walk from person to person."""
   if isinstance(model.module, stylegan2.Generator):
     frames = people_pictures.flat_walk(
@@ -58,7 +58,7 @@ def _video(config: Any, model: restore.Model, folder: pathlib.Path) -> None:
 
 
 def _measure(
-  config: Any, model: restore.Model, codes: Any, data: Any
+  config: Any, model: model_lib.Model, codes: Any, data: Any
 ) -> dict[str, float]:
   """Measure the averaged generator on a few pictures."""
   request = people_metrics.Request(

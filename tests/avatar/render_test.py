@@ -8,7 +8,7 @@ import pytest
 import trimesh
 
 from maskjax.avatar import render as avatar_render
-from maskjax.gan import players
+from maskjax.gan import model as model_lib
 from maskjax.geometry import color, mesh_io
 from tests.gan import small
 
@@ -19,7 +19,7 @@ REQUEST = avatar_render.Request(
 
 @pytest.fixture(scope='module')
 def model():
-  model = players.initialize(jax.random.key(0), small.EG3D)
+  model = model_lib.initialize(jax.random.key(0), small.EG3D)
   # Louder densities: a scene that differs from seed to seed.
   kernel = model.variables['params']['decoder']['net_2']['kernel']
   model.variables['params']['decoder']['net_2']['kernel'] = kernel * 5

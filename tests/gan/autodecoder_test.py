@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from configs import source
-from maskjax.gan import autodecoder, layers, players, restore
+from maskjax.gan import autodecoder, layers, model as model_lib
 from maskjax.people_gan import (
   batches as people_batches,
   networks as people_networks,
@@ -32,7 +32,7 @@ def quick_compilation():
 @functools.cache
 def model():
   return autodecoder.with_plain_mapping(
-    players.initialize(jax.random.key(0), CONFIG)
+    model_lib.initialize(jax.random.key(0), CONFIG)
   )
 
 
@@ -44,7 +44,7 @@ def codes(seed=1):
 def test_plain_mapping_is_lrelu_of_the_direction_for_any_camera():
   z = jax.random.normal(jax.random.key(1), (5, 8)) * 3
   c = jax.random.normal(jax.random.key(2), (5, 25))
-  ws = model().module.apply(model().variables, z, c, method='map')
+  ws = model_lib.run(model().variables, model().module.map, z, c)
   wanted = layers.normalize_second_moment(z)
   wanted = np.sqrt(2) * np.where(wanted > 0, wanted, 0.2 * wanted)
   for copy in np.moveaxis(np.asarray(ws), 1, 0):
@@ -55,7 +55,7 @@ def test_plain_mapping_needs_room():
   narrow = dataclasses.replace(
     CONFIG, backbone=dataclasses.replace(CONFIG.backbone, layer_features=8)
   )
-  other = players.initialize(jax.random.key(0), narrow)
+  other = model_lib.initialize(jax.random.key(0), narrow)
   with pytest.raises(ValueError, match='layer_features = 16'):
     autodecoder.with_plain_mapping(other)
 
@@ -113,11 +113,11 @@ def test_views_of_a_scene_are_those_of_eg3d():
   ws = autodecoder.latents(model().module, model().variables, codes().mean[:2])
   camera = jnp.asarray(DATA.camera[:2, :2])
   shown = autodecoder.show(model().module, model().variables, ws, camera)
-  alone = functools.partial(model().module.apply, model().variables)
+  alone = functools.partial(
+    model_lib.run, model().variables, model().module.synthesize
+  )
   for i in range(4):
-    picture = alone(
-      ws[i // 2][None], camera.reshape(4, 25)[i][None], method='synthesize'
-    )
+    picture = alone(ws[i // 2][None], camera.reshape(4, 25)[i][None])
     depth, alpha = picture.depth[0, ..., 0], picture.weights[0, ..., 0]
     np.testing.assert_allclose(shown.image[i], picture.image[0], atol=1e-4)
     np.testing.assert_allclose(shown.depth[i], depth, atol=1e-4)
@@ -192,4 +192,4 @@ def test_mean_latent_is_that_of_the_prior():
   # E[lrelu(x)] sqrt 2 = 0.8 sqrt 2 / sqrt(2 pi) for a standard normal x, and a
   # little more for z of fixed length.
   np.testing.assert_allclose(w_avg, 0.8 / np.sqrt(np.pi), rtol=0.08)
-  assert isinstance(own, restore.Model)
+  assert isinstance(own, model_lib.Model)

@@ -51,7 +51,7 @@ def test_there_and_back(folder, state):
 
 def test_the_config_is_kept(folder):
   model = checkpoints.load(folder / 'imported')
-  read = restore.build(model.module.config)
+  read = model.module.config.build()
   assert read == model.module
   config = checkpoints.to_json(model.module.config)
   assert checkpoints.from_json(config) == model.module.config

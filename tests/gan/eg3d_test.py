@@ -36,22 +36,20 @@ def variables():
   return jax.jit(model.init)(jax.random.key(0), jnp.ones((1, 4)), CAMERA)
 
 
-def apply(config, variables, method, **options):
+def apply(config, variables, method):
   model = eg3d.EG3D(config)
-  return jax.jit(
-    lambda *x: model.apply(variables, *x, method=method, **options)
-  )
+  return jax.jit(lambda *x: model.apply(variables, *x, method=method))
 
 
 def test_cached_planes_serve_another_camera(variables):
   ws = jax.random.normal(jax.random.key(1), (1, CONFIG.backbone.num_ws, 6))
   other = CAMERA.copy()
   other[0, 3] = 0.3
-  whole = apply(CONFIG, variables, 'synthesize')(ws, other)
-  styles = apply(CONFIG, variables, 'styles')(ws)
-  planes = apply(CONFIG, variables, 'planes')(styles)
+  whole = apply(CONFIG, variables, eg3d.EG3D.synthesize)(ws, other)
+  styles = apply(CONFIG, variables, eg3d.EG3D.styles)(ws)
+  planes = apply(CONFIG, variables, eg3d.EG3D.planes)(styles)
   assert planes.shape == (1, 3, 8, 8, 4)
-  picture = apply(CONFIG, variables, 'render')(planes, styles, other)
+  picture = apply(CONFIG, variables, eg3d.EG3D.render)(planes, styles, other)
   for ours, theirs in zip(picture[:5], whole[:5]):
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
   assert picture.image.shape == (1, 8, 8, 3)
@@ -62,9 +60,9 @@ def test_clean_mode_returns_what_was_rendered(variables):
   sampling = dataclasses.replace(CONFIG.volume, mode='clean')
   clean = dataclasses.replace(CONFIG, volume=sampling)
   z = jnp.ones((1, 4))
-  ours = apply(clean, variables, '__call__')(z, CAMERA)
+  ours = apply(clean, variables, eg3d.EG3D.__call__)(z, CAMERA)
   np.testing.assert_array_equal(ours.image_raw, ours.features[..., :3])
-  theirs = apply(CONFIG, variables, '__call__')(z, CAMERA)
+  theirs = apply(CONFIG, variables, eg3d.EG3D.__call__)(z, CAMERA)
   np.testing.assert_allclose(ours.features, theirs.features, atol=1e-6)
   assert np.abs(theirs.image_raw - ours.image_raw).max() > 1e-3
 

@@ -11,7 +11,7 @@ from maskjax.gan import (
   fir,
   losses,
   mapping,
-  players,
+  model as model_lib,
   schedules,
   stylegan2,
 )
@@ -81,7 +81,7 @@ def test_mixing_takes_the_last_styles_from_a_second_latent():
   config = stylegan2.StyleGAN2Config(
     z_dim=4, w_dim=6, channels=(5, 4), mapping_layers=1
   )
-  model = players.initialize(jax.random.key(0), config)
+  model = model_lib.initialize(jax.random.key(0), config)
   drawn = draws.draw(
     model.module, jax.random.split(jax.random.key(1), 64), mixes=True
   )
@@ -91,8 +91,8 @@ def test_mixing_takes_the_last_styles_from_a_second_latent():
     losses.map_mixed, model.module, model.variables, z, None
   )
   plain, mixed = map_(None, 0.5), map_(drawn.mixing, 0.5)
-  second = model.module.apply(
-    model.variables, drawn.mixing.z, None, method='map'
+  second = model_lib.run(
+    model.variables, model.module.map, drawn.mixing.z, None
   )
   happens = np.asarray(drawn.mixing.happens) < 0.5
   assert 10 < happens.sum() < 54

@@ -1,10 +1,11 @@
 import json
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
-from maskjax.gan import restore
+from maskjax.gan import discriminator, eg3d, model as model_lib, restore
 from tests.gan.parity import check, recipe
 
 FOLDER = pathlib.Path(__file__).parent / 'goldens'
@@ -41,12 +42,10 @@ def load_judge(folder, golden):
 
 
 def test_full_size_has_the_reference_s_parameters():
-  shapes = lambda config: restore.variable_shapes(config)['params']
-  count = lambda tree: sum(
-    int(np.prod(x.shape)) for x in restore.jax.tree.leaves(tree)
-  )
-  assert count(shapes(restore.eg3d.EG3DConfig())) == 30_662_136
-  config = restore.discriminator.DiscriminatorConfig(image_channels=6, c_dim=25)
+  shapes = lambda config: model_lib.variable_shapes(config)['params']
+  count = lambda tree: sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))
+  assert count(shapes(eg3d.EG3DConfig())) == 30_662_136
+  config = discriminator.DiscriminatorConfig(image_channels=6, c_dim=25)
   assert count(shapes(config)) == 31_359_744
 
 

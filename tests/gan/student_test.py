@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from configs import source
-from maskjax.gan import autodecoder, players, student
+from maskjax.gan import autodecoder, model as model_lib, student
 from maskjax.people_gan import (
   networks as people_networks,
   pictures as people_pictures,
@@ -34,13 +34,13 @@ def test_angles_are_those_a_camera_was_made_with():
 
 def _networks():
   config = source.get_config('tiny_student')
-  teacher = players.initialize(
+  teacher = model_lib.initialize(
     jax.random.key(0), people_networks.generator(config)
   )
   config.channels = (8, 8, 8)
   own = people_networks.flat_generator(config)
   return teacher, autodecoder.with_plain_mapping(
-    players.initialize(jax.random.key(1), own)
+    model_lib.initialize(jax.random.key(1), own)
   )
 
 

@@ -21,10 +21,9 @@ def variables():
   return jax.tree_util.tree_map_with_path(strong, variables)
 
 
-def synthesize(variables, ws, **options):
-  rngs = options.pop('rngs', None)
+def synthesize(variables, **options):
   run = lambda ws, shifts: MODEL.apply(
-    variables, ws, shifts=shifts, method='synthesize', rngs=rngs, **options
+    variables, ws, shifts=shifts, method=MODEL.synthesize, **options
   )
   return jax.jit(run)
 
@@ -32,12 +31,12 @@ def synthesize(variables, ws, **options):
 def test_shifts_are_offsets_of_affine_biases(variables):
   ws = jax.random.normal(jax.random.key(1), (2, CONFIG.num_ws, 6))
   shift = jnp.linspace(-1.0, 1.0, 5)
-  run = synthesize(variables, ws)
+  run = synthesize(variables)
   plain, moved = run(ws, None), run(ws, {'b8': {'conv0': shift}})
   biased = jax.tree.map(lambda x: x, variables)
   affine = biased['params']['synthesis']['b8']['conv0']['affine']
   affine['bias'] = affine['bias'] + shift
-  baked = synthesize(biased, ws)(ws, None)
+  baked = synthesize(biased)(ws, None)
   np.testing.assert_allclose(moved.image, baked.image, atol=1e-5)
   np.testing.assert_allclose(
     moved.styles['b8']['conv0'],
@@ -50,7 +49,7 @@ def test_shifts_are_offsets_of_affine_biases(variables):
 def test_noise_modes(variables):
   ws = jax.random.normal(jax.random.key(1), (1, CONFIG.num_ws, 6))
   images = [
-    synthesize(variables, ws, noise=noise, rngs=rngs)(ws, None).image
+    synthesize(variables, noise=noise, rngs=rngs)(ws, None).image
     for noise, rngs in (
       ('const', None),
       ('none', None),

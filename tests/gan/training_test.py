@@ -10,6 +10,7 @@ from maskjax.gan import (
   augment,
   autodecoder,
   discriminator,
+  model as model_lib,
   players,
   poses,
   resize,
@@ -70,8 +71,8 @@ def batch_of(count):
 
 
 def game(config, tx=None):
-  generator = players.initialize(jax.random.key(0), small.EG3D)
-  judge = players.initialize(jax.random.key(1), DUAL)
+  generator = model_lib.initialize(jax.random.key(0), small.EG3D)
+  judge = model_lib.initialize(jax.random.key(1), DUAL)
   state = players.create(generator, judge, config, tx=tx)
   step = training.make_gan_step(generator.module, judge.module, config, tx=tx)
   return state, step
@@ -104,8 +105,8 @@ def test_the_lazy_parts_and_the_average():
   config = dataclasses.replace(
     CONFIG, r1_every=2, density_every=2, augment=None, average_rampup=None
   )
-  generator = players.initialize(jax.random.key(0), small.EG3D)
-  judge = players.initialize(jax.random.key(1), DUAL)
+  generator = model_lib.initialize(jax.random.key(0), small.EG3D)
+  judge = model_lib.initialize(jax.random.key(1), DUAL)
   state = players.create(generator, judge, config)
 
   def program(number):
@@ -140,7 +141,7 @@ def test_the_lazy_parts_and_the_average():
 
 def test_parts_that_are_due():
   config = dataclasses.replace(CONFIG, r1_gamma=0.0)
-  generator = players.initialize(jax.random.key(0), small.EG3D).module
+  generator = model_lib.initialize(jax.random.key(0), small.EG3D).module
   assert players.due(generator, config, 0) == (True, True, False)
   config = dataclasses.replace(
     CONFIG, density_weight=0.0, r1_every=16, generator_pause=33
@@ -151,8 +152,8 @@ def test_parts_that_are_due():
 
 def test_a_generator_waits_while_its_discriminator_learns():
   config = dataclasses.replace(CONFIG, augment=None, generator_pause=1)
-  generator = players.initialize(jax.random.key(0), small.EG3D)
-  judge = players.initialize(jax.random.key(1), DUAL)
+  generator = model_lib.initialize(jax.random.key(0), small.EG3D)
+  judge = model_lib.initialize(jax.random.key(1), DUAL)
   start = players.create(generator, judge, config)
   step = jax.jit(
     training.make_gan_step(
@@ -188,8 +189,8 @@ def flat_game(config):
     z_dim=8, w_dim=8, channels=(8, 8, 8), mapping_layers=2
   )
   single = discriminator.DiscriminatorConfig(3, 0, (8, 8, 8))
-  generator = players.initialize(jax.random.key(0), plain)
-  judge = players.initialize(jax.random.key(1), single)
+  generator = model_lib.initialize(jax.random.key(0), plain)
+  judge = model_lib.initialize(jax.random.key(1), single)
   state = players.create(generator, judge, config)
   step = jax.jit(training.make_gan_step(generator.module, judge.module, config))
   return state, step

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from configs import source
-from maskjax.gan import checkpoints, players
+from maskjax.gan import checkpoints, model as model_lib
 from maskjax.people_gan import card as people_card, networks as people_networks
 from maskjax.training import files, metrics, workdir
 
@@ -23,7 +23,7 @@ def run(tmp_path):
   for step in range(20, 201, 20):
     values = {'loss': 1 / step, 'depth_error': 0.1, 'seconds_per_step': 36.0}
     metrics.append(folder / 'metrics.jsonl', step, values)
-  model = players.initialize(
+  model = model_lib.initialize(
     jax.random.key(0), people_networks.generator(config)
   )
   checkpoints.save(folder / 'model', {'G_ema': model})

@@ -5,7 +5,7 @@ import pytest
 
 from configs import source
 from maskjax.evaluation import gan_metrics
-from maskjax.gan import players
+from maskjax.gan import model as model_lib
 from maskjax.people_gan import (
   batches as people_batches,
   metrics as people_metrics,
@@ -20,7 +20,7 @@ DATA = people_batches.by_scene(people.face_set(count=4, views=2, side=16))
 @pytest.fixture(scope='module')
 def model():
   config = people_networks.generator(source.get_config('tiny'))
-  return players.initialize(jax.random.key(0), config)
+  return model_lib.initialize(jax.random.key(0), config)
 
 
 def test_depth_along_the_axis_of_a_plane_is_constant():
@@ -130,7 +130,7 @@ def test_pictures_of_the_same_kind_are_nearer_and_inception_is_asked():
 def test_a_generator_without_cameras_is_measured_by_its_pictures():
   config = source.get_config('tiny_stylegan2')
   config.channels = (8, 8, 8)
-  flat = players.initialize(
+  flat = model_lib.initialize(
     jax.random.key(0), people_networks.flat_generator(config)
   )
   request = people_metrics.Request(pictures=8, batch=3)
@@ -138,7 +138,7 @@ def test_a_generator_without_cameras_is_measured_by_its_pictures():
   assert values.keys() == {
     'pictures', 'seconds_per_1000', 'face_frechet', 'precision', 'recall',
   }  # fmt: skip
-  judge = players.initialize(
+  judge = model_lib.initialize(
     jax.random.key(0), people_networks.discriminator(config, True)
   )
   with pytest.raises(ValueError, match='no generator'):

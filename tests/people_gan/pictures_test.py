@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs import source
-from maskjax.gan import autodecoder, players
+from maskjax.gan import autodecoder, model as model_lib
 from maskjax.geometry import camera as camera_lib
 from maskjax.people_gan import (
   batches as people_batches,
@@ -19,7 +19,7 @@ DATA = people_batches.by_scene(people.face_set(count=3, views=2))
 @pytest.fixture(scope='module')
 def model():
   config = people_networks.generator(source.get_config('tiny'))
-  return players.initialize(jax.random.key(0), config)
+  return model_lib.initialize(jax.random.key(0), config)
 
 
 def test_cameras_turn_around_the_middle_at_the_distance_of_the_data():

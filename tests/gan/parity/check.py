@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from maskjax.gan import restore
+from maskjax.gan import model as model_lib, restore
 from maskjax.geometry import camera as camera_lib
 from maskjax.render.volume import rays as rays_lib
 from tests.gan.parity import (
@@ -69,7 +69,7 @@ def load_state(
   )
 
 
-def load_generator(folder: pathlib.Path, golden: Golden) -> restore.Model:
+def load_generator(folder: pathlib.Path, golden: Golden) -> model_lib.Model:
   """Build the generator of a set."""
   state = load_state(folder, golden, 'G')
   options = dict(golden.meta['rendering_kwargs'])
@@ -83,8 +83,10 @@ def load_generator(folder: pathlib.Path, golden: Golden) -> restore.Model:
   return restore.restore(config, state)
 
 
-def _apply(model: restore.Model, method: str, **options: Any) -> Callable:
-  """Return a compiled method of a model."""
+def _apply(
+  model: model_lib.Model, method: Callable, **options: Any
+) -> Callable:
+  """Return a compiled method of a model's network."""
   compiled = golden_rows.exact_jit(
     lambda variables, *inputs: model.module.apply(
       variables, *inputs, method=method, **options
@@ -105,22 +107,24 @@ def _strided(planes: Any, count: int) -> np.ndarray:
   return channels[:, ::stride]
 
 
-def _check_latents(golden: Golden, model: restore.Model) -> Iterator[Row]:
+def _check_latents(golden: Golden, model: model_lib.Model) -> Iterator[Row]:
   """Compare the mapping network."""
   z, c = golden['z'], golden['c']
-  ours = {'ws': _apply(model, 'map')(z, c)}
+  ours = {'ws': _apply(model, model.module.map)(z, c)}
   yield from golden_rows.compare_known(golden, ours)
   if 'ws_trunc' in golden:
     psi, cutoff = golden.meta['psi']
-    map_ = _apply(model, 'map', truncation_psi=psi, truncation_cutoff=cutoff)
+    map_ = _apply(
+      model, model.module.map, truncation_psi=psi, truncation_cutoff=cutoff
+    )
     yield golden_rows.compare(golden, 'ws_trunc', map_(z, c))
 
 
 def _check_planes(
-  golden: Golden, model: restore.Model, styles: Any
+  golden: Golden, model: model_lib.Model, styles: Any
 ) -> Iterator[Row]:
   """Compare the backbone, and its blocks where they are recorded."""
-  plane = _apply(model, 'planes', capture_intermediates=True)
+  plane = _apply(model, model.module.planes, capture_intermediates=True)
   planes, captured = plane(styles)
   if 'planes' in golden:
     ours = _strided(planes, golden['planes'].shape[1])
@@ -132,13 +136,13 @@ def _check_planes(
       value = blocks[parts[1]]['__call__'][0][parts[2] == 'img']
       yield golden_rows.compare(golden, name, channels_first(value))
   if 'planes_nonoise' in golden:
-    silent = _apply(model, 'planes', noise='none')(styles)
+    silent = _apply(model, model.module.planes, noise='none')(styles)
     ours = _strided(silent, golden['planes_nonoise'].shape[1])
     yield golden_rows.compare(golden, 'planes_nonoise', ours)
 
 
 def uniforms_of(
-  golden: Golden, run: str, model: restore.Model, resolution: int
+  golden: Golden, run: str, model: model_lib.Model, resolution: int
 ) -> rays_lib.Uniforms:
   """Return the random numbers of a run, recorded or the middles."""
   sampling = model.module.config.volume
@@ -193,7 +197,7 @@ def _details(rendering: Any, rays: Any, name: str, length: int) -> Any:
 def _check_details(
   golden: Golden,
   run: str,
-  model: restore.Model,
+  model: model_lib.Model,
   planes: Any,
   uniforms: Any,
   resolution: int,
@@ -202,7 +206,7 @@ def _check_details(
   names = golden.under(f'{run}/render/')
   if not names:
     return
-  trace = _apply(model, 'trace', resolution=resolution)
+  trace = _apply(model, model.module.trace, resolution=resolution)
   rendering = trace(planes, golden['c'], uniforms)
   rays = golden_rows.exact_jit(
     lambda c: rays_lib.camera_rays(camera_lib.from_vector25(c), resolution)
@@ -215,7 +219,7 @@ def _check_details(
 
 
 def _check_run(
-  golden: Golden, run: str, model: restore.Model, render: Any, scene: Any
+  golden: Golden, run: str, model: model_lib.Model, render: Any, scene: Any
 ) -> Iterator[Row]:
   """Compare the images of one run."""
   styles, planes = scene
@@ -244,25 +248,27 @@ def _runs(golden: Golden) -> list[str]:
   ]
 
 
-def _with_axes(model: restore.Model, plane_axes: str) -> restore.Model:
+def _with_axes(model: model_lib.Model, plane_axes: str) -> model_lib.Model:
   """Return the model with other plane axes."""
   config = dataclasses.replace(model.module.config, plane_axes=plane_axes)
-  return model._replace(module=restore.build(config))
+  return model._replace(module=config.build())
 
 
-def _renderers(model: restore.Model) -> Callable[[int], Callable]:
+def _renderers(model: model_lib.Model) -> Callable[[int], Callable]:
   """Return a compiled renderer for each resolution, made once."""
   made: dict[int, Callable] = {}
 
   def get(resolution):
     if resolution not in made:
-      made[resolution] = _apply(model, 'render', resolution=resolution)
+      made[resolution] = _apply(
+        model, model.module.render, resolution=resolution
+      )
     return made[resolution]
 
   return get
 
 
-def check_forward(golden: Golden, model: restore.Model) -> Iterator[Row]:
+def check_forward(golden: Golden, model: model_lib.Model) -> Iterator[Row]:
   """Compare every result of an EG3D generator.
 
   Args:
@@ -273,10 +279,13 @@ def check_forward(golden: Golden, model: restore.Model) -> Iterator[Row]:
     A row for each array.
   """
   rows = list(_check_latents(golden, model))
-  style, plane = _apply(model, 'styles'), _apply(model, 'planes')
+  style, plane = (
+    _apply(model, model.module.styles),
+    _apply(model, model.module.planes),
+  )
   ws = golden.arrays.get('ws')
   if ws is None:
-    ws = _apply(model, 'map')(golden['z'], golden['c'])
+    ws = _apply(model, model.module.map)(golden['z'], golden['c'])
   styles = style(ws)
   rows += _check_planes(golden, model, styles)
   yield from rows
@@ -294,7 +303,7 @@ def check_forward(golden: Golden, model: restore.Model) -> Iterator[Row]:
       rows.append(row)
       yield row
   if 'sample/xyz' in golden:
-    field = _apply(model, 'field')(scene[1], golden['sample/xyz'])
+    field = _apply(model, model.module.field)(scene[1], golden['sample/xyz'])
     values = {'sample/sigma': field[0][..., None], 'sample/rgb': field[1]}
     for row in golden_rows.compare_known(golden, values):
       rows.append(row)
@@ -319,8 +328,8 @@ def check_stylegan2(golden: Golden) -> Iterator[Row]:
     c = np.zeros((len(z), 0), np.float32)
     if case['c_dim']:
       c = golden['c'][:, : case['c_dim']]
-    ws = _apply(generator, 'map')(z, c)
-    image = _apply(generator, 'synthesize')(ws).image
+    ws = _apply(generator, generator.module.map)(z, c)
+    image = _apply(generator, generator.module.synthesize)(ws).image
     state = recipe.make_state(case['seed_D'], case['D_keys'])
     config = restore.discriminator_config(
       state, group_size=case.get('mbstd_group', 4)
@@ -331,11 +340,15 @@ def check_stylegan2(golden: Golden) -> Iterator[Row]:
     ours = {
       'ws': ws,
       'image': channels_first(image),
-      'logits': _apply(judge, '__call__')(given, c),
+      'logits': _apply(judge, judge.module.__call__)(given, c),
     }
     for key in golden.under(f'{name}/image_psi'):
-      low = _apply(generator, 'map', truncation_psi=float(key))(z, c)
-      silent = _apply(generator, 'synthesize', noise='none')(low).image
+      low = _apply(generator, generator.module.map, truncation_psi=float(key))(
+        z, c
+      )
+      silent = _apply(generator, generator.module.synthesize, noise='none')(
+        low
+      ).image
       ours[f'image_psi{key}'] = channels_first(silent)
     values = {f'{name}/{key}': value for key, value in ours.items()}
     for row in golden_rows.compare_known(golden, values):

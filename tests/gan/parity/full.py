@@ -11,10 +11,9 @@ import pathlib
 import re
 from typing import Any
 
-import jax
 import numpy as np
 
-from maskjax.gan import discriminator, restore
+from maskjax.gan import discriminator, model as model_lib, restore
 from tests.gan.parity import recipe, rows as golden_rows
 from tests.gan.parity.rows import channels_first, channels_last
 
@@ -36,7 +35,7 @@ def load_shapes(path: pathlib.Path) -> dict[str, Any]:
 
 def load_models(
   path: pathlib.Path, golden: Golden
-) -> tuple[restore.Model, restore.Model]:
+) -> tuple[model_lib.Model, model_lib.Model]:
   """Build generator and discriminator from the recipe."""
   shapes, meta = load_shapes(path), golden.meta
   kwargs = meta['rendering_kwargs']
@@ -95,16 +94,21 @@ def _compare_cuts(
 
 def _check_run(
   golden: Golden,
-  generator: restore.Model,
-  judge: restore.Model,
+  generator: model_lib.Model,
+  judge: model_lib.Model,
   scene: Any,
   side: int,
 ) -> Iterator[Row]:
   """Compare the images of one side of the rendering."""
   run, (styles, planes) = f'n{side}', scene
   render = golden_rows.exact_jit(
-    lambda variables, planes, styles, c: generator.module.apply(
-      variables, planes, styles, c, resolution=side, method='render'
+    lambda variables, planes, styles, c: model_lib.run(
+      variables,
+      generator.module.render,
+      planes,
+      styles,
+      c,
+      resolution=side,
     )
   )
   picture = render(generator.variables, planes, styles, golden['c'])
@@ -129,7 +133,7 @@ def _check_run(
     yield golden_rows.compare(golden, f'{run}/logits', logits)
 
 
-def _judge(judge: restore.Model, image: Any, raw: Any, c: Any) -> Any:
+def _judge(judge: model_lib.Model, image: Any, raw: Any, c: Any) -> Any:
   """Return logits of a pair of images."""
   run = golden_rows.exact_jit(
     lambda variables, image, raw, c: judge.module.apply(
@@ -139,7 +143,7 @@ def _judge(judge: restore.Model, image: Any, raw: Any, c: Any) -> Any:
   return run(judge.variables, image, raw, c)
 
 
-def _check_latents(golden: Golden, generator: restore.Model) -> Iterator[Row]:
+def _check_latents(golden: Golden, generator: model_lib.Model) -> Iterator[Row]:
   """Compare one copy of w, truncated and not."""
   for name in golden.arrays:
     match = re.fullmatch(r'ws(?:_trunc([\d.]+))?', name)
@@ -147,13 +151,13 @@ def _check_latents(golden: Golden, generator: restore.Model) -> Iterator[Row]:
       continue
     psi = float(match[1]) if match[1] else None
     run = golden_rows.exact_jit(
-      lambda variables, z, c, psi=psi: generator.module.apply(
+      lambda variables, z, c, psi=psi: model_lib.run(
         variables,
+        generator.module.map,
         z,
         c,
         truncation_psi=psi,
         truncation_cutoff=_CUTOFF,
-        method='map',
       )
     )
     ws = run(generator.variables, golden['z'], golden['c'])
@@ -187,10 +191,10 @@ def check(path: pathlib.Path) -> Iterator[Row]:
   yield from keep(_check_latents(golden, generator))
 
   def scene_of(variables, z, c):
-    apply = generator.module.apply
-    ws = apply(variables, z, c, method='map')
-    styles = apply(variables, ws, method='styles')
-    return styles, apply(variables, styles, method='planes')
+    module = generator.module
+    ws = model_lib.run(variables, module.map, z, c)
+    styles = model_lib.run(variables, module.styles, ws)
+    return styles, model_lib.run(variables, module.planes, styles)
 
   scene = golden_rows.exact_jit(scene_of)(
     generator.variables, golden['z'], golden['c']
@@ -216,8 +220,3 @@ def check(path: pathlib.Path) -> Iterator[Row]:
     )
     yield from keep([golden_rows.compare(golden, 'D/logits', logits)])
   yield from golden_rows.left_out(golden, rows, _INPUTS)
-
-
-def parameter_count(model: restore.Model) -> int:
-  """Return the number of trained numbers of a network."""
-  return sum(leaf.size for leaf in jax.tree.leaves(model.variables['params']))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from maskjax.gan import discriminator, restore
+from maskjax.gan import discriminator, model as model_lib, restore
 from maskjax.weights import eg3d_keys
 from tests.gan.parity import recipe, rows as golden_rows
 from tests.gan.parity.rows import channels_first, channels_last
@@ -91,12 +91,12 @@ def _generator_loss(model, resolution, seed, c):
     return (value * channels_last(weight)).mean()
 
   def loss(params, ws):
-    picture = model.module.apply(
+    picture = model_lib.run(
       {**model.variables, 'params': params},
+      model.module.synthesize,
       ws,
       c,
       resolution=resolution,
-      method='synthesize',
     )
     return (
       weighted('v_image', picture.image)
@@ -108,7 +108,7 @@ def _generator_loss(model, resolution, seed, c):
 
 
 def check_generator(
-  golden: Golden, forward: Golden, model: restore.Model
+  golden: Golden, forward: Golden, model: model_lib.Model
 ) -> Iterator[Row]:
   """Compare gradients through rendering and through the mapping.
 
@@ -131,7 +131,7 @@ def check_generator(
 
   def mapped(params):
     variables = {**model.variables, 'params': params}
-    ws = model.module.apply(variables, z, c, method='map')
+    ws = model_lib.run(variables, model.module.map, z, c)
     return jnp.square(ws).mean()
 
   value, to_params = golden_rows.exact_jit(jax.value_and_grad(mapped))(
@@ -143,7 +143,9 @@ def check_generator(
   yield from check_tree(golden, 'Gmap', mapping, 'mapping.')
 
 
-def check_discriminator(golden: Golden, model: restore.Model) -> Iterator[Row]:
+def check_discriminator(
+  golden: Golden, model: model_lib.Model
+) -> Iterator[Row]:
   """Compare logits, gradients to images, R1 and its gradients.
 
   Args:
@@ -224,7 +226,7 @@ def check_variants(
 def check(
   golden: Golden,
   forward: Golden,
-  generator: restore.Model,
+  generator: model_lib.Model,
   state: Mapping[str, np.ndarray],
 ) -> Iterator[Row]:
   """Compare every gradient of a set.

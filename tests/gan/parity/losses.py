@@ -12,7 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from maskjax.gan import draws as draws_lib, losses, mapping, restore
+from maskjax.gan import (
+  draws as draws_lib,
+  losses,
+  mapping,
+  model as model_lib,
+  restore,
+)
 from maskjax.render.volume import rays as rays_lib
 from tests.gan.parity import (
   gradients as gan_parity_gradients,
@@ -42,8 +48,8 @@ class _Setting(NamedTuple):
 
   golden: Golden
   case: str
-  generator: restore.Model
-  discriminator: restore.Model
+  generator: model_lib.Model
+  discriminator: model_lib.Model
   options: Mapping[str, Any]
   resolution: int
 
@@ -97,7 +103,7 @@ def _resolution(golden: Golden, case: str, default: int) -> int:
   return default
 
 
-def _noise(draws: Iterator[Any], generator: restore.Model) -> Any:
+def _noise(draws: Iterator[Any], generator: model_lib.Model) -> Any:
   """Take the noise images of the backbone."""
   backbone = generator.module.config.backbone
   noise: dict[str, dict[str, Any]] = {}
@@ -272,7 +278,7 @@ def check_phase(setting: _Setting, phase: str) -> Iterator[Row]:
 def check(
   golden: Golden,
   forward: Golden,
-  generator: restore.Model,
+  generator: model_lib.Model,
   state: Mapping[str, np.ndarray],
 ) -> Iterator[Row]:
   """Compare every phase of every case.

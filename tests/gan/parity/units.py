@@ -226,7 +226,9 @@ def _synthesis_layer(golden: Golden, case: str, options: Options) -> Results:
     clamp=options.get('conv_clamp'),
     use_noise=options.get('use_noise', True),
   )
-  styles = _apply(module, golden, case, golden[f'{case}/in/w'], method='style')
+  styles = _apply(
+    module, golden, case, golden[f'{case}/in/w'], method=module.style
+  )
   results = {}
   for name, noise, gain in (
     ('const', 'const', 1.0),
@@ -242,7 +244,9 @@ def _torgb(golden: Golden, case: str, options: Options) -> Results:
   (x,) = _images(golden, f'{case}/in/x')
   outputs, inputs = golden[f'{case}/state/weight'].shape[:2]
   module = synthesis.ToImage(inputs, outputs, options.get('conv_clamp'))
-  styles = _apply(module, golden, case, golden[f'{case}/in/w'], method='style')
+  styles = _apply(
+    module, golden, case, golden[f'{case}/in/w'], method=module.style
+  )
   return {'out/y': channels_first(_apply(module, golden, case, x, styles))}
 
 
@@ -271,7 +275,7 @@ def _synthesis_block(golden: Golden, case: str, options: Options) -> Results:
     clamp=options.get('conv_clamp'),
   )
   ws = golden[f'{case}/in/ws']
-  styles = _apply(module, golden, case, ws, method='styles')
+  styles = _apply(module, golden, case, ws, method=module.styles)
   return _pair(golden, case, _apply(module, golden, case, x, image, styles))
 
 
