@@ -18,7 +18,20 @@ os.environ.setdefault('MPLBACKEND', 'Agg')
 
 from absl import flags
 import jax
+import jaxtyping
 import pytest
+
+from tests import typed
+
+# Rooms whose annotations are true: beartype checks every call of a function of
+# theirs, shapes and all. Modules are instrumented while they are imported, so
+# nothing of maskjax may be imported before.
+_TYPED = (
+  'maskjax.geometry',
+)  # fmt: skip
+jaxtyping.install_import_hook(
+  _TYPED, f'{typed.check.__module__}.{typed.check.__name__}'
+)
 
 from maskjax.training import parallel
 
@@ -39,6 +52,14 @@ if not flags.FLAGS.is_parsed():
 # Memory maps of a process before programs are let go. Each compiled program
 # takes several, Linux allows 65,530, and XLA aborts beyond.
 _MOST_MAPS = 20_000
+
+
+@pytest.fixture
+def unchecked():
+  """Let a test pass what annotations forbid, to see what users are told."""
+  jaxtyping.config.update('jaxtyping_disable', True)
+  yield
+  jaxtyping.config.update('jaxtyping_disable', False)
 
 
 @pytest.fixture(scope='module', autouse=True)

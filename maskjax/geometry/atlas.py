@@ -23,7 +23,8 @@ class Atlas(NamedTuple):
   Attributes:
     mesh: the same faces in the same order, with uvs; vertices on cuts are
       repeated.
-    source: the vertex that each vertex came from.
+    source: number of the vertex, in the mesh that was cut, that each vertex
+      came from.
   """
 
   mesh: mesh_lib.Mesh
@@ -31,7 +32,7 @@ class Atlas(NamedTuple):
 
 
 def split(cut: mesh_lib.Mesh) -> tuple[mesh_lib.Mesh, Atlas]:
-  """Finds the connected surface behind a mesh that is cut along its charts.
+  """Find the connected surface behind a mesh that is cut along its charts.
 
   Args:
     cut: a mesh with uvs, with several vertices where charts meet (concrete).
@@ -54,10 +55,13 @@ def split(cut: mesh_lib.Mesh) -> tuple[mesh_lib.Mesh, Atlas]:
 
 
 def usable(mesh: mesh_lib.Mesh) -> bool:
-  """Tells whether a mesh has uvs that an image can be laid over.
+  """Tell whether a mesh has uvs that an image can be laid over.
 
   They lie in the unit square, and nearly all faces have an area there: not so
   with repeated textures, or where one colour stands for a whole part.
+
+  Args:
+    mesh: any mesh (concrete, not traced).
   """
   if mesh.uvs is None:
     return False
@@ -70,7 +74,7 @@ def usable(mesh: mesh_lib.Mesh) -> bool:
 
 
 def unwrap(mesh: mesh_lib.Mesh, *, size: int = 1024) -> Atlas:
-  """Cuts a mesh into charts that do not overlap.
+  """Cut a mesh into charts that do not overlap.
 
   Args:
     mesh: any mesh (concrete, not traced).
@@ -102,9 +106,9 @@ def unwrap(mesh: mesh_lib.Mesh, *, size: int = 1024) -> Atlas:
   source = np.asarray(source, np.int32)
   cut = dataclasses.replace(
     mesh,
-    vertices=jnp.asarray(mesh.vertices)[source],
+    vertices=mesh.vertices[source],
     faces=jnp.asarray(np.asarray(faces, np.int32)),
-    colors=None if mesh.colors is None else jnp.asarray(mesh.colors)[source],
+    colors=None if mesh.colors is None else mesh.colors[source],
     uvs=jnp.asarray(np.clip(np.asarray(uvs, np.float32), 0.0, 1.0)),
   )
   return Atlas(cut, source)

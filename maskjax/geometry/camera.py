@@ -20,6 +20,8 @@ from jaxtyping import Array, Float
 
 from maskjax.geometry import safe
 
+# A number, or one that is traced.
+_Scalar = float | Float[Array, '']
 # Points nearer than this (cm), or behind the camera, have no projection.
 _MIN_DEPTH = 1e-6
 
@@ -41,7 +43,7 @@ class Camera:
 
 
 def _centred(focal: Float[Array, '...']) -> Float[Array, '... 3 3']:
-  """Builds intrinsics whose principal point is the centre of the image."""
+  """Build intrinsics whose principal point is the centre of the image."""
   zero, one = jnp.zeros_like(focal), jnp.ones_like(focal)
   half = one / 2
   rows = [[focal, zero, half], [zero, focal, half], [zero, zero, one]]
@@ -51,7 +53,7 @@ def _centred(focal: Float[Array, '...']) -> Float[Array, '... 3 3']:
 def intrinsics_from_fov(
   fovy: float | Float[Array, '...'],
 ) -> Float[Array, '... 3 3']:
-  """Builds the intrinsics of a square image with centred principal point.
+  """Build the intrinsics of a square image with centred principal point.
 
   Args:
     fovy: full vertical angle of view in degrees, in (0, 180).
@@ -65,7 +67,7 @@ def intrinsics_from_fov(
 def orthographic_intrinsics(
   height: float | Float[Array, '...'],
 ) -> Float[Array, '... 3 3']:
-  """Builds the intrinsics of an orthographic camera with a square image.
+  """Build the intrinsics of an orthographic camera with a square image.
 
   Use them with `Camera(..., projection='orthographic')`.
 
@@ -84,7 +86,7 @@ def _pose(
   forward: Float[Array, '... 3'],
   eye: Float[Array, '... 3'],
 ) -> Float[Array, '... 4 4']:
-  """Stacks axes and position into cam2world."""
+  """Stack axes and position into cam2world."""
   columns = jnp.stack([right, down, forward, eye], -1)
   last = jnp.asarray([0.0, 0.0, 0.0, 1.0], columns.dtype)
   last = jnp.broadcast_to(last, (*columns.shape[:-2], 1, 4))
@@ -94,9 +96,13 @@ def _pose(
 def look_at(
   eye: Float[Array, '... 3'],
   target: Float[Array, '... 3'],
-  up: Float[Array, '... 3'] | tuple[float, float, float] = (0.0, 1.0, 0.0),
+  up: Float[Array, '... 3'] | tuple[_Scalar, _Scalar, _Scalar] = (
+    0.0,
+    1.0,
+    0.0,
+  ),
 ) -> Float[Array, '... 4 4']:
-  """Places a camera at `eye` that looks at `target`.
+  """Place a camera at `eye` that looks at `target`.
 
   Args:
     eye: position of the camera, world, cm.
@@ -126,9 +132,13 @@ def orbit(
   *,
   radius: float | Float[Array, '...'] = 63.5,
   fovy: float | Float[Array, '...'] = 30.0,
-  target: Float[Array, '3'] | tuple[float, float, float] = (0.0, 0.0, 2.0),
+  target: Float[Array, '3'] | tuple[_Scalar, _Scalar, _Scalar] = (
+    0.0,
+    0.0,
+    2.0,
+  ),
 ) -> Camera:
-  """Places a camera on a sphere around `target`, looking at it.
+  """Place a camera on a sphere around `target`, looking at it.
 
   Args:
     azimuth: degrees; 0 is in front of the face (+z), positive moves the
@@ -160,7 +170,7 @@ def orbit(
 
 
 def invert_pose(pose: Float[Array, '... 4 4']) -> Float[Array, '... 4 4']:
-  """Inverts a rigid transform.
+  """Invert a rigid transform.
 
   Args:
     pose: rotation and translation, for example cam2world.
@@ -182,7 +192,7 @@ def invert_pose(pose: Float[Array, '... 4 4']) -> Float[Array, '... 4 4']:
 def world_to_camera(
   camera: Camera, points: Float[Array, '... v 3']
 ) -> Float[Array, '... v 3']:
-  """Moves points from the world into the camera's frame.
+  """Move points from the world into the camera's frame.
 
   Args:
     camera: camera(s) with batch shape `...`.
@@ -207,7 +217,7 @@ def world_to_camera(
 def directions_to_camera(
   camera: Camera, directions: Float[Array, '... v 3']
 ) -> Float[Array, '... v 3']:
-  """Rotates directions (normals) from the world into the camera's frame.
+  """Rotate directions (normals) from the world into the camera's frame.
 
   Args:
     camera: camera(s) with batch shape `...`.
@@ -232,7 +242,7 @@ def project_camera_points(
   *,
   projection: str = 'perspective',
 ) -> tuple[Float[Array, '... v 2'], Float[Array, '... v']]:
-  """Projects points given in the camera's frame.
+  """Project points given in the camera's frame.
 
   Args:
     intrinsics: normalised intrinsics with batch shape `...`.
@@ -261,7 +271,7 @@ def project_camera_points(
 def project(
   camera: Camera, points: Float[Array, '... v 3']
 ) -> tuple[Float[Array, '... v 2'], Float[Array, '... v']]:
-  """Projects world points into the image.
+  """Project world points into the image.
 
   Args:
     camera: camera(s) with batch shape `...`.
@@ -278,7 +288,7 @@ def project(
 
 
 def to_opengl(cam2world: Float[Array, '... 4 4']) -> Float[Array, '... 4 4']:
-  """Converts an OpenCV pose to OpenGL and glTF axes (y up, z backward).
+  """Convert an OpenCV pose to OpenGL and glTF axes (y up, z backward).
 
   Args:
     cam2world: OpenCV pose.
@@ -291,7 +301,7 @@ def to_opengl(cam2world: Float[Array, '... 4 4']) -> Float[Array, '... 4 4']:
 
 
 def from_opengl(cam2world: Float[Array, '... 4 4']) -> Float[Array, '... 4 4']:
-  """Converts an OpenGL or glTF pose to OpenCV axes; see `to_opengl`.
+  """Convert an OpenGL or glTF pose to OpenCV axes; see `to_opengl`.
 
   Args:
     cam2world: OpenGL pose.
@@ -303,7 +313,7 @@ def from_opengl(cam2world: Float[Array, '... 4 4']) -> Float[Array, '... 4 4']:
 
 
 def to_vector25(camera: Camera) -> Float[Array, '... 25']:
-  """Flattens a camera into EG3D's 25 numbers.
+  """Flatten a camera into EG3D's 25 numbers.
 
   Args:
     camera: camera(s) with batch shape `...`.
@@ -330,7 +340,7 @@ def to_vector25(camera: Camera) -> Float[Array, '... 25']:
 
 
 def from_vector25(vector: Float[Array, '... 25']) -> Camera:
-  """Builds cameras from EG3D's 25 numbers; see `to_vector25`.
+  """Build cameras from EG3D's 25 numbers; see `to_vector25`.
 
   Args:
     vector: 25 numbers per camera.

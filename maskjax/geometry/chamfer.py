@@ -3,7 +3,7 @@
 Shapes: V vertices, F faces, N points.
 """
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 import numpy as np
 import scipy.spatial
 
@@ -23,7 +23,7 @@ def sample_surface(
 
   Args:
     mesh: the surface.
-    count: number of points.
+    count: number of points to draw.
     rng: source of the randomness.
 
   Returns:
@@ -52,8 +52,8 @@ def sample_surface(
   return points, vectors[chosen] / np.maximum(areas[chosen, None], 1e-30)
 
 
-def _visible(points):
-  """Which points the front view (orthographic, along -z) sees, bool[N]."""
+def _visible(points: Float[np.ndarray, 'n 3']) -> Bool[np.ndarray, 'n']:
+  """Tell which points the front view (orthographic, along -z) sees."""
   cells = np.floor(points[:, :2] / _CELL).astype(np.int64)
   _, index = np.unique(cells, axis=0, return_inverse=True)
   index = index.reshape(-1)
@@ -62,8 +62,12 @@ def _visible(points):
   return points[:, 2] > nearest[index] - _DEPTH
 
 
-def _select(points, normals, surface):
-  """The points of the asked-for part of a surface."""
+def _select(
+  points: Float[np.ndarray, 'n 3'],
+  normals: Float[np.ndarray, 'n 3'],
+  surface: str,
+) -> Float[np.ndarray, 'm 3']:
+  """Return the points of the asked-for part of a surface."""
   if surface == 'all':
     return points
   kept = points[normals[:, 2] > 0.0]

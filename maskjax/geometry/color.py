@@ -5,8 +5,6 @@ power. Both pieces are computed everywhere and one is selected, so the power's
 argument is kept away from 0, where its gradient is infinite.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
@@ -15,8 +13,10 @@ _SRGB_KNEE = 0.04045
 _LINEAR_KNEE = 0.0031308
 
 
-def srgb_to_linear(srgb: Float[Array, '...']) -> Float[Array, '...']:
-  """Converts sRGB values to linear light.
+def srgb_to_linear(
+  srgb: Float[Array | np.ndarray, '*shape'],
+) -> Float[Array, '*shape']:
+  """Convert sRGB values to linear light.
 
   Args:
     srgb: values in [0, 1]. Negative values follow the line through 0, values
@@ -29,8 +29,10 @@ def srgb_to_linear(srgb: Float[Array, '...']) -> Float[Array, '...']:
   return jnp.where(srgb <= _SRGB_KNEE, srgb / 12.92, power)
 
 
-def linear_to_srgb(linear: Float[Array, '...']) -> Float[Array, '...']:
-  """Converts linear light to sRGB values.
+def linear_to_srgb(
+  linear: Float[Array | np.ndarray, '*shape'],
+) -> Float[Array, '*shape']:
+  """Convert linear light to sRGB values.
 
   Args:
     linear: values in [0, 1]. Negative values follow the line through 0,
@@ -43,7 +45,9 @@ def linear_to_srgb(linear: Float[Array, '...']) -> Float[Array, '...']:
   return jnp.where(linear <= _LINEAR_KNEE, linear * 12.92, power)
 
 
-def signed_to_bytes(values: Float[Any, '...']) -> UInt8[np.ndarray, '...']:
+def signed_to_bytes(
+  values: Float[Array | np.ndarray, '*shape'],
+) -> UInt8[np.ndarray, '*shape']:
   """Turn values in [-1, 1] into bytes of a picture as StyleGAN's tools do.
 
   They add 128 and cut off, where `to_bytes` rounds half to even: pictures and
@@ -52,6 +56,8 @@ def signed_to_bytes(values: Float[Any, '...']) -> UInt8[np.ndarray, '...']:
   return np.clip(np.asarray(values) * 127.5 + 128, 0, 255).astype(np.uint8)
 
 
-def to_bytes(values: Float[np.ndarray, '...']) -> UInt8[np.ndarray, '...']:
-  """Rounds values in [0, 1], those outside clipped, to bytes of a picture."""
-  return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+def to_bytes(
+  values: Float[Array | np.ndarray, '*shape'],
+) -> UInt8[np.ndarray, '*shape']:
+  """Round values in [0, 1], those outside clipped, to bytes of a picture."""
+  return np.round(np.clip(np.asarray(values), 0, 1) * 255).astype(np.uint8)

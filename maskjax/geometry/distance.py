@@ -30,23 +30,24 @@ def winding_number(
   vertices: Float[Array, 'v 3'],
   faces: Int[Array, 'f 3'],
 ) -> Float[Array, 'n']:
-  """Computes how often a surface winds around points.
+  """Compute how often a surface winds around points.
 
   Args:
-    points: cm.
-    vertices: cm.
-    faces: counter-clockwise seen from outside.
+    points: where to count, world, cm.
+    vertices: positions of the surface's vertices, world, cm.
+    faces: vertex indices, counter-clockwise seen from outside.
 
   Returns:
     Sum of the signed solid angles of the faces, over 4 pi.
   """
 
-  def one(point):
+  def one(point: Float[Array, '3']) -> Float[Array, '']:
     a, b, c = (vertices[faces[:, k]] - point[None] for k in range(3))
     la, lb, lc = (jnp.sqrt(jnp.sum(v * v, -1)) for v in (a, b, c))
     volume = jnp.sum(a * jnp.cross(b, c), -1)
     spread = la * lb * lc + jnp.sum(a * b, -1) * lc
     spread = spread + jnp.sum(b * c, -1) * la + jnp.sum(c * a, -1) * lb
+    # tan(solid angle / 2), Van Oosterom and Strackee, equation 8.
     return jnp.sum(jnp.arctan2(volume, spread)) / (2 * jnp.pi)
 
   return jax.lax.map(one, points, batch_size=_CHUNK)
@@ -55,10 +56,10 @@ def winding_number(
 def signed_distance(
   points: Float[np.ndarray, 'n 3'], mesh: mesh_lib.Mesh
 ) -> Float[np.ndarray, 'n']:
-  """Computes distances from a mesh, negative inside.
+  """Compute distances from a mesh, negative inside.
 
   Args:
-    points: cm.
+    points: where to measure, world, cm.
     mesh: closed, or open: then what the surface half surrounds is inside, and
       the distance grows from 0 across the opening.
 

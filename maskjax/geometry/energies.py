@@ -15,14 +15,17 @@ import numpy as np
 from maskjax.geometry import mesh as mesh_lib, safe
 
 
-def face_pairs(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'p 2']:
+def face_pairs(
+  faces: Int[Array | np.ndarray, 'f 3'],
+) -> Int[np.ndarray, 'p 2']:
   """List the pairs of faces that share an edge (concrete, not traced).
 
   Args:
     faces: vertex indices.
 
   Returns:
-    i32[P, 2]; where more than two faces meet, each is paired with the next.
+    Numbers of faces; where more than two faces meet, each is paired with the
+    next.
   """
   faces = np.asarray(faces)
   sides = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
@@ -35,18 +38,19 @@ def face_pairs(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'p 2']:
 def laplacian_energy(
   values: Float[Array, 'v c'], edges: Int[np.ndarray, 'e 2']
 ) -> Float[Array, '']:
-  """Mean squared distance of vertices from the mean of their neighbours.
+  """Return the mean squared distance of vertices from their neighbours' mean.
 
   Args:
     values: positions (smooths the shape) or offsets from the start shape
       (smooths the change and keeps the start shape's features), cm.
-    edges: from `mesh.edges`.
+    edges: pairs of vertex indices, from `mesh.edges`.
 
   Returns:
     cm^2.
   """
   first, second = edges[:, 0], edges[:, 1]
   count = values.shape[0]
+  # |sum of (neighbour - vertex) / degree|^2: the umbrella operator.
   degree = np.bincount(np.asarray(edges).ravel(), minlength=count)
   inverse = jnp.asarray(1.0 / np.maximum(degree, 1), values.dtype)
   difference = values[second] - values[first]
@@ -57,15 +61,15 @@ def laplacian_energy(
 
 def normal_consistency(
   vertices: Float[Array, 'v 3'],
-  faces: Int[Array, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   pairs: Int[np.ndarray, 'p 2'],
 ) -> Float[Array, '']:
-  """Mean of 1 - cos(angle between the normals of neighbouring faces).
+  """Return the mean of 1 - cos(angle between normals of neighbouring faces).
 
   Args:
-    vertices: positions.
+    vertices: positions, in any unit.
     faces: vertex indices.
-    pairs: from `face_pairs`.
+    pairs: neighbouring faces, from `face_pairs`.
 
   Returns:
     In [0, 2]; 0 for a plane.
@@ -87,12 +91,13 @@ def edge_length_energy(
   edges: Int[np.ndarray, 'e 2'],
   rest_lengths: Float[Array, 'e'],
 ) -> Float[Array, '']:
-  """Mean squared relative stretch of the edges.
+  """Return the mean squared relative stretch of the edges.
 
   Args:
-    vertices: positions.
-    edges: from `mesh.edges`.
-    rest_lengths: `edge_lengths` of the start shape, or their mean, > 0.
+    vertices: positions, in any unit.
+    edges: pairs of vertex indices, from `mesh.edges`.
+    rest_lengths: `edge_lengths` of the start shape, or their mean, > 0, in
+      the unit of the vertices.
 
   Returns:
     Mean of (length / rest - 1)^2.
@@ -104,7 +109,7 @@ def edge_length_energy(
 def symmetry_energy(
   values: Float[Array, 'v 3'], symmetry: Int[np.ndarray, 'v']
 ) -> Float[Array, '']:
-  """Mean squared distance of vertices from their twins' mirror images.
+  """Return the mean squared distance of vertices from their twins' mirrors.
 
   Args:
     values: positions or offsets, cm.
@@ -119,21 +124,21 @@ def symmetry_energy(
 
 def foldover_energy(
   vertices: Float[Array, 'v 3'],
-  faces: Int[Array, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   rest_vertices: Float[Array, 'v 3'],
   *,
   margin: float = 0.1,
 ) -> Float[Array, '']:
-  """Barrier against triangles that collapse or turn against their start.
+  """Return a barrier against triangles that collapse or turn over.
 
   The signed area of every face, projected onto its rest plane, as a part of
   its rest area, should stay above `margin`. It is quadratic in the vertices,
   so that even a fully collapsed triangle has a gradient that reopens it.
 
   Args:
-    vertices: positions.
+    vertices: positions, in any unit.
     faces: vertex indices.
-    rest_vertices: positions of the start shape.
+    rest_vertices: positions of the start shape, in the same unit.
     margin: where the barrier begins; 1 is the rest shape itself, 0 a
       triangle at right angles to it or without area.
 
@@ -141,11 +146,12 @@ def foldover_energy(
     Mean of (max(0, margin - ratio) / margin)^2.
   """
 
-  def area_vectors(points):
+  def area_vectors(points: Float[Array, 'v 3']) -> Float[Array, 'f 3']:
     a, b, c = (points[faces[:, k]] for k in range(3))
     return jnp.cross(b - a, c - a)
 
   rest = area_vectors(rest_vertices)
+  # Area vectors are twice as long as areas: the factors cancel in the ratio.
   squares = jnp.sum(rest**2, axis=-1)
   projected = jnp.sum(area_vectors(vertices) * rest, axis=-1)
   ratio = safe.safe_divide(projected, squares)

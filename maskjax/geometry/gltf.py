@@ -15,7 +15,7 @@ import pathlib
 import struct
 from typing import Any
 
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 import numpy as np
 from PIL import Image
 
@@ -36,8 +36,8 @@ _MATERIAL: dict[str, Any] = {
 }
 
 
-def _chunk(kind, data, filler):
-  """One GLB chunk, padded to a multiple of four bytes."""
+def _chunk(kind: bytes, data: bytes, filler: bytes) -> bytes:
+  """Return one GLB chunk, padded to a multiple of four bytes."""
   data += filler * (-len(data) % 4)
   return struct.pack('<I4s', len(data), kind) + data
 
@@ -45,12 +45,12 @@ def _chunk(kind, data, filler):
 class _Buffer:
   """The binary chunk while it grows, with its views and accessors."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.data = b''
-    self.views = []
-    self.accessors = []
+    self.views: list[dict[str, Any]] = []
+    self.accessors: list[dict[str, Any]] = []
 
-  def add_bytes(self, data):
+  def add_bytes(self, data: bytes) -> int:
     """Append bytes; return their view's number."""
     start = len(self.data)
     self.views.append(
@@ -59,7 +59,14 @@ class _Buffer:
     self.data += data + b'\0' * (-len(data) % 4)
     return len(self.views) - 1
 
-  def add(self, array, target, *, normalized=False, bounds=False):
+  def add(
+    self,
+    array: Shaped[np.ndarray, 'n c'],
+    target: int,
+    *,
+    normalized: bool = False,
+    bounds: bool = False,
+  ) -> int:
     """Append an array [N, C]; return its accessor's number."""
     self.views.append(
       {
@@ -69,7 +76,7 @@ class _Buffer:
         'target': target,
       }
     )
-    accessor = {
+    accessor: dict[str, Any] = {
       'bufferView': len(self.views) - 1,
       'componentType': _COMPONENTS[array.dtype.name],
       'count': len(array),
@@ -87,13 +94,16 @@ class _Buffer:
 
 
 def _png(image: UInt8[np.ndarray, 'h w 3']) -> bytes:
+  """Return the bytes of a PNG file."""
   file = io.BytesIO()
   Image.fromarray(image).save(file, format='PNG', optimize=True)
   return file.getvalue()
 
 
-def _textured(buffer, image):
-  """Returns the fields of a document whose material shows an image."""
+def _textured(
+  buffer: _Buffer, image: UInt8[np.ndarray, 'h w 3']
+) -> dict[str, Any]:
+  """Return the fields of a document whose material shows an image."""
   plain = _MATERIAL['pbrMetallicRoughness']
   surface = {**plain, 'baseColorTexture': {'index': 0}}
   view = buffer.add_bytes(_png(image))
@@ -121,9 +131,9 @@ def encode(
   """Return a GLB file with one mesh.
 
   Args:
-    positions: metres.
-    faces: vertex indices.
-    normals: unit vectors.
+    positions: of the vertices, metres.
+    faces: vertex indices, counter-clockwise seen from outside.
+    normals: unit vectors at the vertices.
     colors: linear RGB in [0, 1], or None; kept in 16 bits a channel.
     uvs: texture coordinates, (0, 0) bottom left, or None.
     texture: sRGB, row 0 at the top, or None; readers multiply it by `colors`,
@@ -140,8 +150,10 @@ def encode(
     raise ValueError('a texture needs uvs, got None')
   buffer = _Buffer()
   attributes = {
-    'NORMAL': buffer.add(np.float32(normals), _ARRAY_BUFFER),
-    'POSITION': buffer.add(np.float32(positions), _ARRAY_BUFFER, bounds=True),
+    'NORMAL': buffer.add(np.asarray(normals, np.float32), _ARRAY_BUFFER),
+    'POSITION': buffer.add(
+      np.asarray(positions, np.float32), _ARRAY_BUFFER, bounds=True
+    ),
   }
   if colors is not None:
     rgba = np.full((len(positions), 4), 65535, np.uint16)
@@ -188,6 +200,9 @@ def encode(
 
 def read_extras(path: str | pathlib.Path) -> dict[str, Any]:
   """Return the extras noted in a GLB file ({} if there are none).
+
+  Args:
+    path: the GLB file.
 
   Raises:
     ValueError: the file is missing or no GLB file.

@@ -9,7 +9,7 @@ Source: Nicolet, Jacobson, Jakob, "Large Steps in Inverse Rendering of
 Geometry", SIGGRAPH Asia 2021, for `smoothing_operator`.
 """
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 import scipy.linalg
 import scipy.sparse
@@ -23,8 +23,13 @@ KINDS = ('uniform', 'cotangent')
 _MIN_COTANGENT, _MAX_COTANGENT = 0.0, 20.0
 
 
-def _from_weights(count, first, second, weights):
-  """Diagonal of sums minus symmetric weights, csr[count, count]."""
+def _from_weights(
+  count: int,
+  first: Int[np.ndarray, 'e'],
+  second: Int[np.ndarray, 'e'],
+  weights: Float[np.ndarray, 'e'],
+) -> scipy.sparse.csr_array:
+  """Return sums on the diagonal minus symmetric weights, f64[V, V]."""
   rows = np.concatenate([first, second])
   columns = np.concatenate([second, first])
   adjacency = scipy.sparse.coo_array(
@@ -34,12 +39,12 @@ def _from_weights(count, first, second, weights):
 
 
 def uniform(
-  vertex_count: int, faces: Int[np.ndarray, 'f 3']
+  vertex_count: int, faces: Int[Array | np.ndarray, 'f 3']
 ) -> scipy.sparse.csr_array:
   """Return the combinatorial Laplacian (degree minus adjacency).
 
   Args:
-    vertex_count: V.
+    vertex_count: number of vertices of the mesh, V.
     faces: vertex indices.
 
   Returns:
@@ -50,7 +55,8 @@ def uniform(
 
 
 def cotangent(
-  vertices: Float[np.ndarray, 'v 3'], faces: Int[np.ndarray, 'f 3']
+  vertices: Float[Array | np.ndarray, 'v 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
 ) -> scipy.sparse.csr_array:
   """Return the cotangent Laplacian (no mass matrix).
 
@@ -65,6 +71,8 @@ def cotangent(
   vertices = np.asarray(vertices, np.float64)
   faces = np.asarray(faces)
   first, second, weights = [], [], []
+  # L_ij = -(cot alpha_ij + cot beta_ij) / 2: each face adds the cotangent of
+  # each of its corners to the edge opposite (Pinkall and Polthier, 1993).
   for corner in range(3):
     a, b, c = (faces[:, (corner + k) % 3] for k in range(3))
     u, v = vertices[b] - vertices[a], vertices[c] - vertices[a]
@@ -74,13 +82,16 @@ def cotangent(
     second.append(c)
     weights.append(0.5 * np.clip(cotangents, _MIN_COTANGENT, _MAX_COTANGENT))
   return _from_weights(
-    len(vertices), *(np.concatenate(x) for x in (first, second, weights))
+    len(vertices),
+    np.concatenate(first),
+    np.concatenate(second),
+    np.concatenate(weights),
   )
 
 
 def laplacian(
-  vertices: Float[np.ndarray, 'v 3'],
-  faces: Int[np.ndarray, 'f 3'],
+  vertices: Float[Array | np.ndarray, 'v 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   kind: str = 'uniform',
 ) -> scipy.sparse.csr_array:
   """Return the Laplacian of the named kind, csr f64[V, V].
@@ -101,8 +112,8 @@ def laplacian(
 
 
 def smoothing_operator(
-  vertices: Float[np.ndarray, 'v 3'],
-  faces: Int[np.ndarray, 'f 3'],
+  vertices: Float[Array | np.ndarray, 'v 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   weight: float,
   *,
   pinned: Int[np.ndarray, 'r'] | None = None,
@@ -150,11 +161,11 @@ def smoothing_operator(
 
 
 def harmonic_fill(
-  values: Float[np.ndarray, 'v c'],
-  known: Bool[np.ndarray, 'v'],
-  faces: Int[np.ndarray, 'f 3'],
+  values: Float[Array | np.ndarray, 'v c'],
+  known: Bool[Array | np.ndarray, 'v'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   *,
-  vertices: Float[np.ndarray, 'v 3'] | None = None,
+  vertices: Float[Array | np.ndarray, 'v 3'] | None = None,
 ) -> Float[np.ndarray, 'v c']:
   """Fill unknown vertex values by diffusion over the surface.
 

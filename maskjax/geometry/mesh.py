@@ -1,9 +1,10 @@
 """Triangle meshes and the small geometry on them.
 
 Frame: centimetres, +x to the viewer's right, +y up, +z out of the face.
-Faces are counter-clockwise seen from outside. Functions on arrays take one
-mesh and can be `vmap`ped over vertices; topology (`edges`, `weld`, ...) is
-NumPy, made once before a loop.
+Faces are counter-clockwise seen from outside. A `Mesh` holds jax arrays;
+`from_numpy` makes one of what was built outside of jax. Functions on arrays
+take one mesh and can be `vmap`ped over vertices; topology (`edges`, `weld`,
+...) is NumPy, made once before a loop.
 
 Shapes: `V` vertices, `F` faces, `E` edges.
 """
@@ -21,7 +22,7 @@ from maskjax.geometry import safe
 
 @flax.struct.dataclass
 class Mesh:
-  """A triangle mesh.
+  """A triangle mesh, of jax arrays.
 
   Attributes:
     vertices: positions in cm.
@@ -39,22 +40,48 @@ class Mesh:
   texture: Float[Array, 'h w 3'] | None = None
 
 
+def from_numpy(
+  vertices: Float[np.ndarray, 'v 3'],
+  faces: Int[np.ndarray, 'f 3'],
+  *,
+  colors: Float[np.ndarray, 'v 3'] | None = None,
+  uvs: Float[np.ndarray, 'v 2'] | None = None,
+) -> Mesh:
+  """Return a mesh of arrays that were made outside of jax.
+
+  Args:
+    vertices: positions, cm.
+    faces: vertex indices, counter-clockwise seen from outside.
+    colors: linear RGB in [0, 1] per vertex, or None.
+    uvs: texture coordinates in [0, 1] per vertex, or None.
+
+  Returns:
+    Mesh, its floats in float32 and its indices in int32.
+  """
+  return Mesh(
+    vertices=jnp.asarray(vertices, jnp.float32),
+    faces=jnp.asarray(faces, jnp.int32),
+    colors=None if colors is None else jnp.asarray(colors, jnp.float32),
+    uvs=None if uvs is None else jnp.asarray(uvs, jnp.float32),
+  )
+
+
 def _area_vectors(
-  vertices: Float[Array, 'v 3'], faces: Int[Array, 'f 3']
+  vertices: Float[Array, 'v 3'], faces: Int[Array | np.ndarray, 'f 3']
 ) -> Float[Array, 'f 3']:
-  """Returns outward vectors as long as twice the area of their faces."""
+  """Return outward vectors as long as twice the area of their faces."""
   a, b, c = (vertices[faces[:, i]] for i in range(3))
   return jnp.cross(b - a, c - a)
 
 
 def face_normals(
-  vertices: Float[Array, 'v 3'], faces: Int[Array, 'f 3']
+  vertices: Float[Array, 'v 3'], faces: Int[Array | np.ndarray, 'f 3']
 ) -> Float[Array, 'f 3']:
-  """Computes the unit normals of the faces.
+  """Compute the unit normals of the faces.
 
   Args:
-    vertices: positions.
-    faces: vertex indices.
+    vertices: positions, in any unit.
+    faces: vertex indices, counter-clockwise seen from outside.
 
   Returns:
     Outward unit vectors; 0 for degenerate faces.
@@ -63,9 +90,9 @@ def face_normals(
 
 
 def face_areas(
-  vertices: Float[Array, 'v 3'], faces: Int[Array, 'f 3']
+  vertices: Float[Array, 'v 3'], faces: Int[Array | np.ndarray, 'f 3']
 ) -> Float[Array, 'f']:
-  """Computes the areas of the faces.
+  """Compute the areas of the faces.
 
   Args:
     vertices: positions in cm.
@@ -78,13 +105,13 @@ def face_areas(
 
 
 def vertex_normals(
-  vertices: Float[Array, 'v 3'], faces: Int[Array, 'f 3']
+  vertices: Float[Array, 'v 3'], faces: Int[Array | np.ndarray, 'f 3']
 ) -> Float[Array, 'v 3']:
-  """Computes area-weighted unit normals at the vertices.
+  """Compute area-weighted unit normals at the vertices.
 
   Args:
-    vertices: positions.
-    faces: vertex indices.
+    vertices: positions, in any unit.
+    faces: vertex indices, counter-clockwise seen from outside.
 
   Returns:
     Outward unit vectors; 0 at vertices without a face of positive area.
@@ -96,14 +123,18 @@ def vertex_normals(
   return safe.safe_normalize(total)
 
 
-def _half_edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'h 2']:
-  """Lists the three edges of every face, the smaller index first."""
+def _half_edges(
+  faces: Int[Array | np.ndarray, 'f 3'],
+) -> Int[np.ndarray, 'h 2']:
+  """List the three edges of every face, the smaller index first."""
   faces = np.asarray(faces)
   return np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
 
 
-def edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2']:
-  """Lists every edge once.
+def edges(
+  faces: Int[Array | np.ndarray, 'f 3'],
+) -> Int[np.ndarray, 'e 2']:
+  """List every edge once.
 
   Args:
     faces: vertex indices (concrete, not traced).
@@ -114,8 +145,10 @@ def edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2']:
   return np.unique(_half_edges(faces), axis=0)
 
 
-def boundary_edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2']:
-  """Lists the edges that belong to exactly one face.
+def boundary_edges(
+  faces: Int[Array | np.ndarray, 'f 3'],
+) -> Int[np.ndarray, 'e 2']:
+  """List the edges that belong to exactly one face.
 
   Args:
     faces: vertex indices (concrete, not traced).
@@ -128,9 +161,9 @@ def boundary_edges(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2']:
 
 
 def boundary_vertices(
-  vertex_count: int, faces: Int[np.ndarray, 'f 3']
+  vertex_count: int, faces: Int[Array | np.ndarray, 'f 3']
 ) -> Bool[np.ndarray, 'v']:
-  """Marks the vertices on a boundary edge.
+  """Mark the vertices on a boundary edge.
 
   Args:
     vertex_count: number of vertices of the mesh.
@@ -145,9 +178,9 @@ def boundary_vertices(
 
 
 def same_places(
-  vertices: Float[Array, 'v 3'], tolerance: float = 1e-5
+  vertices: Float[Array | np.ndarray, 'v 3'], tolerance: float = 1e-5
 ) -> Int[np.ndarray, 'v']:
-  """Finds vertices that lie at the same place.
+  """Find vertices that lie at the same place.
 
   Args:
     vertices: positions in cm (concrete, not traced).
@@ -164,7 +197,7 @@ def same_places(
 
 
 def weld(mesh: Mesh, tolerance: float = 1e-5) -> Mesh:
-  """Merges vertices at the same place and drops what that makes degenerate.
+  """Merge vertices at the same place and drop what that makes degenerate.
 
   Colours and texture coordinates of the first of the merged vertices are
   kept; vertices without a face are dropped.
@@ -183,7 +216,7 @@ def weld(mesh: Mesh, tolerance: float = 1e-5) -> Mesh:
 
 
 def compact(mesh: Mesh) -> Mesh:
-  """Drops the vertices that no face uses.
+  """Drop the vertices that no face uses.
 
   Args:
     mesh: any mesh (concrete, not traced).
@@ -194,8 +227,8 @@ def compact(mesh: Mesh) -> Mesh:
   faces = np.asarray(mesh.faces)
   kept, inverse = np.unique(faces, return_inverse=True)
 
-  def pick(values):
-    return None if values is None else jnp.asarray(values)[kept]
+  def pick(values: Float[Array, 'v c'] | None) -> Float[Array, '_ c'] | None:
+    return None if values is None else values[kept]
 
   return dataclasses.replace(
     mesh,
@@ -207,7 +240,7 @@ def compact(mesh: Mesh) -> Mesh:
 
 
 def pad(mesh: Mesh, *, vertices: int, faces: int) -> Mesh:
-  """Pads a mesh to fixed counts, so that one compiled program serves many.
+  """Pad a mesh to fixed counts, so that one compiled program serves many.
 
   The added vertices repeat vertex 0 and the added faces are (0, 0, 0): without
   area, they are never drawn and weigh nothing.
@@ -232,7 +265,7 @@ def pad(mesh: Mesh, *, vertices: int, faces: int) -> Mesh:
       'at least as many as it has.'
     )
 
-  def extend(values):
+  def extend(values: Float[Array, 'v c'] | None) -> Float[Array, '_ c'] | None:
     if values is None:
       return None
     tail = jnp.broadcast_to(values[:1], (extra_vertices, values.shape[1]))
@@ -242,14 +275,14 @@ def pad(mesh: Mesh, *, vertices: int, faces: int) -> Mesh:
   return dataclasses.replace(
     mesh,
     vertices=extend(mesh.vertices),
-    faces=jnp.concatenate([jnp.asarray(mesh.faces), tail]),
+    faces=jnp.concatenate([mesh.faces, tail]),
     colors=extend(mesh.colors),
     uvs=extend(mesh.uvs),
   )
 
 
 def concatenate(*meshes: Mesh) -> Mesh:
-  """Puts several meshes into one scene.
+  """Put several meshes into one scene.
 
   An occluder hides what lies behind it but is not part of the picture. Draw
   it along, with an attribute that is 1 on what shall be seen:
@@ -278,7 +311,7 @@ def concatenate(*meshes: Mesh) -> Mesh:
       'colours first.'
     )
 
-  def join(name):
+  def join(name: str) -> Float[Array, '_ c'] | None:
     values = [getattr(mesh, name) for mesh in meshes]
     missing = sum(value is None for value in values)
     if missing == len(values):
@@ -288,13 +321,11 @@ def concatenate(*meshes: Mesh) -> Mesh:
         f'Either all meshes of a scene have {name} or none has; {missing} of '
         f'{len(values)} have none.'
       )
-    return jnp.concatenate([jnp.asarray(value) for value in values])
+    return jnp.concatenate(values)
 
   counts = [mesh.vertices.shape[0] for mesh in meshes]
   starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-  faces = [
-    jnp.asarray(mesh.faces) + int(start) for mesh, start in zip(meshes, starts)
-  ]
+  faces = [mesh.faces + int(start) for mesh, start in zip(meshes, starts)]
   return Mesh(
     vertices=join('vertices'),
     faces=jnp.concatenate(faces),
@@ -305,7 +336,7 @@ def concatenate(*meshes: Mesh) -> Mesh:
 
 
 def check(mesh: Mesh) -> None:
-  """Raises if shapes, indices or numbers of a mesh make no sense.
+  """Raise if shapes, indices or numbers of a mesh make no sense.
 
   Args:
     mesh: any mesh (concrete, not traced).
@@ -353,11 +384,11 @@ def check(mesh: Mesh) -> None:
 def transform(
   vertices: Float[Array, 'v 3'], matrix: Float[Array, '4 4']
 ) -> Float[Array, 'v 3']:
-  """Applies an affine transform to positions.
+  """Apply an affine transform to positions.
 
   Args:
-    vertices: positions.
-    matrix: affine 4x4, applied to columns.
+    vertices: positions, in any unit.
+    matrix: affine map of positions written as columns (x, y, z, 1).
 
   Returns:
     The moved positions.

@@ -13,13 +13,14 @@ it to GLB, and with its vertex colours to the others. Files are written under a
 temporary name and renamed, so that a reader never sees half a file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import json
 import os
 import pathlib
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
 import numpy as np
 
 from maskjax.geometry import color, gltf, mesh as mesh_lib
@@ -30,8 +31,8 @@ _METRES = ('.glb', '.gltf')
 _CM_PER_METRE = 100.0
 
 
-def _normals(mesh):
-  """Unit normals, f32[V, 3]; straight ahead where a vertex has none."""
+def _normals(mesh: mesh_lib.Mesh) -> Float[np.ndarray, 'v 3']:
+  """Return unit normals, f32[V, 3]; straight ahead where a vertex has none."""
   faces, same = mesh.faces, np.arange(len(mesh.vertices))
   if mesh.uvs is not None:
     # Where charts meet there are several vertices, but there is no crease.
@@ -42,14 +43,15 @@ def _normals(mesh):
   return normals
 
 
-def _srgb(mesh):
-  """Colours as sRGB f32[V, 3] in [0, 1], or None."""
+def _srgb(mesh: mesh_lib.Mesh) -> Float[np.ndarray, 'v 3'] | None:
+  """Return the colours as sRGB in [0, 1], or None."""
   if mesh.colors is None:
     return None
   return np.asarray(color.linear_to_srgb(jnp.clip(mesh.colors, 0.0, 1.0)))
 
 
-def _to_glb(mesh, extras):
+def _to_glb(mesh: mesh_lib.Mesh, extras: Mapping[str, Any] | None) -> bytes:
+  """Return a binary glTF file, in metres."""
   colors, texture = mesh.colors, None
   if mesh.texture is not None:
     linear = jnp.clip(mesh.texture, 0.0, 1.0)
@@ -66,8 +68,8 @@ def _to_glb(mesh, extras):
   )
 
 
-def _to_obj(mesh, extras):
-  """Positions with colours, uvs and normals, as text."""
+def _to_obj(mesh: mesh_lib.Mesh, extras: Mapping[str, Any] | None) -> bytes:
+  """Return a text of positions with colours, uvs and normals."""
   lines = ['# maskjax; cm, +y up, +z out of the face; sRGB vertex colours']
   if extras:
     lines.append(f'# {json.dumps(dict(extras), sort_keys=True)}')
@@ -76,7 +78,7 @@ def _to_obj(mesh, extras):
   if colors is not None:
     rows = np.concatenate([rows, colors], axis=1)
 
-  def write(tag, values):
+  def write(tag: str, values: Float[np.ndarray, 'v c']) -> None:
     for row in values.tolist():
       lines.append(tag + ' ' + ' '.join(f'{value:.6f}' for value in row))
 
@@ -91,8 +93,8 @@ def _to_obj(mesh, extras):
   return ('\n'.join(lines) + '\n').encode()
 
 
-def _to_ply(mesh, extras):
-  """Binary PLY: positions, normals, 8-bit colours."""
+def _to_ply(mesh: mesh_lib.Mesh, extras: Mapping[str, Any] | None) -> bytes:
+  """Return a binary PLY file: positions, normals, 8-bit colours."""
   count = len(mesh.vertices)
   fields = [(name, '<f4') for name in ('x', 'y', 'z', 'nx', 'ny', 'nz')]
   colors = _srgb(mesh)
@@ -108,20 +110,18 @@ def _to_ply(mesh, extras):
   header.append(f'element face {len(mesh.faces)}')
   header += ['property list uchar int vertex_indices', 'end_header', '']
   table = np.zeros(count, fields)
-  for names_of, values in (
-    (('x', 'y', 'z'), np.asarray(mesh.vertices)),
-    (('nx', 'ny', 'nz'), _normals(mesh)),
-    (('red', 'green', 'blue'), colors),
-  ):
-    for column, name in enumerate(names_of if values is not None else ()):
-      scaled = np.round(values * 255.0) if values is colors else values
-      table[name] = scaled[:, column]
+  columns = [np.asarray(mesh.vertices), _normals(mesh)]
+  if colors is not None:
+    columns.append(np.round(colors * 255.0))
+  for (name, _), column in zip(fields, np.concatenate(columns, 1).T):
+    table[name] = column
   faces = np.zeros(len(mesh.faces), [('count', 'u1'), ('index', '<i4', 3)])
   faces['count'], faces['index'] = 3, np.asarray(mesh.faces)
   return '\n'.join(header).encode() + table.tobytes() + faces.tobytes()
 
 
-def _write_atomically(path, data):
+def _write_atomically(path: pathlib.Path, data: bytes) -> None:
+  """Write a file under another name and give it its own when complete."""
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
   try:
@@ -164,15 +164,15 @@ def save_mesh(
   _write_atomically(path, writers[path.suffix.lower()](mesh, extras))
 
 
-def _unit(colors):
-  """RGB f32[V, 3] in [0, 1] of floats or normalised integers."""
+def _unit(colors: Shaped[np.ndarray, 'v c']) -> Float[Array, 'v 3']:
+  """Return RGB in [0, 1] of floats or normalised integers."""
   colors = np.asarray(colors)[:, :3]
   top = np.iinfo(colors.dtype).max if colors.dtype.kind == 'u' else 1
   return jnp.asarray(colors / np.float32(top), jnp.float32)
 
 
-def _colors(part, linear):
-  """Linear vertex colours f32[V, 3] of a trimesh mesh, or None."""
+def _colors(part: Any, linear: bool) -> Float[Array, 'v 3'] | None:
+  """Return the linear vertex colours of a trimesh mesh, or None."""
   visual = part.visual
   if visual.kind == 'texture':
     # Colours beside a material: glTF's COLOR_0, or behind OBJ positions.
@@ -191,8 +191,11 @@ def _colors(part, linear):
   return color.srgb_to_linear(_unit(visual.to_color().vertex_colors))
 
 
-def _joined(parts, fill):
-  """Per-vertex arrays of all parts as one; None where no part has any."""
+def _joined(
+  parts: Sequence[tuple[Float[Array, '_ c'] | None, int]],
+  fill: Float[np.ndarray, 'c'],
+) -> Float[Array, 'v c'] | None:
+  """Return per-vertex arrays of all parts as one; None if no part has any."""
   if all(values is None for values, _ in parts):
     return None
   return jnp.concatenate(
@@ -203,7 +206,7 @@ def _joined(parts, fill):
   )
 
 
-def _read(path, suffix):
+def _read(path: pathlib.Path, suffix: str) -> mesh_lib.Mesh:
   """Read with trimesh and join all parts of the scene into one Mesh."""
   import trimesh  # heavy, and needed for reading only
 

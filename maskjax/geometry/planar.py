@@ -22,11 +22,22 @@ import scipy.spatial
 _OVERLENGTH = 1.2
 _STEP = 0.2
 
+# From plane points [N, 2] to surface points [N, 3].
+Embedding = Callable[[Float[np.ndarray, 'n 2']], Float[np.ndarray, 'n 3']]
+# From plane points [N, 2] to the wished edge lengths [N] there.
+Sizing = Callable[[Float[np.ndarray, 'n 2']], Float[np.ndarray, 'n']]
+_Holes = Sequence[Float[np.ndarray, '_ 2']]
+
 
 def inside_polygon(
   points: Float[np.ndarray, 'n 2'], polygon: Float[np.ndarray, 'l 2']
 ) -> Bool[np.ndarray, 'n']:
-  """Return which points lie inside a closed polygon (even-odd rule)."""
+  """Return which points lie inside a closed polygon (even-odd rule).
+
+  Args:
+    points: in the plane.
+    polygon: its corners in order, the first not repeated.
+  """
   x, y = points[:, 0, None], points[:, 1, None]
   x0, y0 = polygon.T
   x1, y1 = np.roll(polygon, -1, axis=0).T
@@ -38,8 +49,9 @@ def inside_polygon(
 
 def resample(
   curve: Float[np.ndarray, 'l 2'],
-  embed: Callable[[np.ndarray], np.ndarray],
-  size: Callable[[np.ndarray], np.ndarray],
+  embed: Embedding,
+  size: Sizing,
+  *,
   closed: bool = False,
 ) -> Float[np.ndarray, 'n 2']:
   """Space points along a curve by the wished edge length on the surface.
@@ -64,16 +76,24 @@ def resample(
   return points[:-1] if closed else points
 
 
-def _inside(points, outline, holes):
-  """Return which points lie in the region, bool[N]."""
+def _inside(
+  points: Float[np.ndarray, 'n 2'],
+  outline: Float[np.ndarray, 'l 2'],
+  holes: _Holes,
+) -> Bool[np.ndarray, 'n']:
+  """Return which points lie in the region."""
   keep = inside_polygon(points, outline)
   for hole in holes:
     keep &= ~inside_polygon(points, hole)
   return keep
 
 
-def _triangles(points, outline, holes):
-  """Delaunay triangles whose centres lie in the region, anticlockwise."""
+def _triangles(
+  points: Float[np.ndarray, 'n 2'],
+  outline: Float[np.ndarray, 'l 2'],
+  holes: _Holes,
+) -> Int[np.ndarray, 'f 3']:
+  """Return Delaunay triangles with centres in the region, anticlockwise."""
   faces = scipy.spatial.Delaunay(points).simplices
   centres = points[faces].mean(1)
   faces = faces[_inside(centres, outline, holes)]
@@ -82,14 +102,20 @@ def _triangles(points, outline, holes):
   return np.where(area[:, None] < 0, faces[:, [0, 2, 1]], faces)
 
 
-def _spring_moves(points, faces, embed, size):
-  """One step of the repulsive springs: the move of every point, f[N, 2]."""
+def _spring_moves(
+  points: Float[np.ndarray, 'n 2'],
+  faces: Int[np.ndarray, 'f 3'],
+  embed: Embedding,
+  size: Sizing,
+) -> Float[np.ndarray, 'n 2']:
+  """Return one step of the repulsive springs: the move of every point."""
   bars = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
   bars = np.unique(bars, axis=0)
   first, second = points[bars[:, 0]], points[bars[:, 1]]
   solid = embed(points)
   lengths = np.linalg.norm(solid[bars[:, 0]] - solid[bars[:, 1]], axis=1)
   wished = size(0.5 * (first + second))
+  # Of all bars together, springs are 1.2 times as long as there is room for.
   scale = np.sqrt(np.sum(lengths**2) / np.sum(wished**2))
   push = np.maximum(_OVERLENGTH * scale * wished - lengths, 0.0)
   moves = (push / lengths)[:, None] * (first - second)
@@ -101,8 +127,10 @@ def _spring_moves(points, faces, embed, size):
   return _STEP * total
 
 
-def _area_stretch(points, embed, delta=1e-4):
-  """Surface area per plane area at every point, f[N]."""
+def _area_stretch(
+  points: Float[np.ndarray, 'n 2'], embed: Embedding, delta: float = 1e-4
+) -> Float[np.ndarray, 'n']:
+  """Return surface area per plane area at every point."""
   du, dv = (
     (embed(points + step) - embed(points - step)) / (2.0 * delta)
     for step in delta * np.eye(2)[:, None]
@@ -110,14 +138,20 @@ def _area_stretch(points, embed, delta=1e-4):
   return np.linalg.norm(np.cross(du, dv), axis=1)
 
 
-def _scatter(outline, holes, embed, size):
-  """First inner points, as dense as their wished spacing asks, f[N, 2]."""
+def _scatter(
+  outline: Float[np.ndarray, 'l 2'],
+  holes: _Holes,
+  embed: Embedding,
+  size: Sizing,
+) -> Float[np.ndarray, 'n 2']:
+  """Return first inner points, as dense as their wished spacing asks."""
   low, high = outline.min(0), outline.max(0)
 
-  def wished(points):  # the spacing, measured in the plane
+  def wished(points: Float[np.ndarray, 'n 2']) -> Float[np.ndarray, 'n']:
+    # The spacing, measured in the plane.
     return size(points) / np.sqrt(_area_stretch(points, embed))
 
-  def lattice(spacing):
+  def lattice(spacing: float) -> Float[np.ndarray, 'n 2']:
     rows = np.arange(low[1], high[1], spacing * np.sqrt(0.75))
     columns = np.arange(low[0], high[0], spacing)
     grid_x, grid_y = np.meshgrid(columns, rows)
@@ -133,7 +167,13 @@ def _scatter(outline, holes, embed, size):
   return points[border.query(points)[0] > 0.6 * wished(points)]
 
 
-def _drop_squeezed(points, faces, embed, size, fixed):
+def _drop_squeezed(
+  points: Float[np.ndarray, 'n 2'],
+  faces: Int[np.ndarray, 'f 3'],
+  embed: Embedding,
+  size: Sizing,
+  fixed: int,
+) -> Float[np.ndarray, 'm 2']:
   """Drop inner points that have come too near the border or each other."""
   solid = embed(points)
   corners = solid[faces]
@@ -148,8 +188,8 @@ def _drop_squeezed(points, faces, embed, size, fixed):
   return np.delete(points, drop[drop >= fixed], axis=0)
 
 
-def _edge_pairs(faces):
-  """Inner edges as (face, corner of it opposite the edge) pairs, i[E, 2, 2]."""
+def _edge_pairs(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2 2']:
+  """Return inner edges as two (face, its corner opposite the edge) each."""
   count = len(faces)
   edges = np.sort(faces[:, [1, 2, 2, 0, 0, 1]].reshape(-1, 2), axis=1)
   order = np.lexsort((edges[:, 1], edges[:, 0]))
@@ -159,15 +199,21 @@ def _edge_pairs(faces):
   return np.stack([sides // 3, sides % 3], -1)
 
 
-def _flip(points, faces, solid):
+def _flip(
+  points: Float[np.ndarray, 'n 2'],
+  faces: Int[np.ndarray, 'f 3'],
+  solid: Float[np.ndarray, 'n 3'],
+) -> Int[np.ndarray, 'f 3']:
   """Flip edges until they are Delaunay on the surface, not in the plane."""
 
-  def angles(a, b, c):  # at a
+  Corner = Int[np.ndarray, 'e']
+
+  def angles(a: Corner, b: Corner, c: Corner) -> Float[np.ndarray, 'e']:  # at a
     u, v = solid[b] - solid[a], solid[c] - solid[a]
     cross = np.linalg.norm(np.cross(u, v), axis=-1)
     return np.arctan2(cross, np.sum(u * v, -1))
 
-  def turns_left(a, b, c):
+  def turns_left(a: Corner, b: Corner, c: Corner) -> Bool[np.ndarray, 'e']:
     u, v = points[b] - points[a], points[c] - points[a]
     return u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0] > 1e-9
 
@@ -193,9 +239,9 @@ def _flip(points, faces, solid):
 
 def triangulate(
   outline: Float[np.ndarray, 'l 2'],
-  holes: Sequence[Float[np.ndarray, 'l 2']],
-  embed: Callable[[np.ndarray], np.ndarray],
-  size: Callable[[np.ndarray], np.ndarray],
+  holes: _Holes,
+  embed: Embedding,
+  size: Sizing,
   *,
   iterations: int = 60,
 ) -> tuple[Float[np.ndarray, 'n 2'], Int[np.ndarray, 'f 3']]:
@@ -205,7 +251,7 @@ def triangulate(
     outline: the vertices of the outer boundary; every one is kept.
     holes: the vertices of each hole's boundary; every one is kept.
     embed: plane points [N, 2] -> surface points [N, 3].
-    size: plane points [N, 2] -> wished edge length [N] there .
+    size: plane points [N, 2] -> wished edge length [N] there.
     iterations: spring steps.
 
   Returns:
@@ -235,7 +281,9 @@ def triangulate(
   return points, faces
 
 
-def _check_border(faces, lengths):
+def _check_border(
+  faces: Int[np.ndarray, 'f 3'], lengths: Sequence[int]
+) -> None:
   """Raise unless the boundary loops' edges are all edges of the faces."""
   present = set(
     map(tuple, np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)))

@@ -11,12 +11,12 @@ from jaxtyping import Array, Float
 
 
 def _tiny(x: Array) -> float:
-  """Returns the smallest normal number of `x`'s dtype."""
+  """Return the smallest normal number of `x`'s dtype."""
   return float(jnp.finfo(x.dtype).tiny)
 
 
-def safe_sqrt(x: Float[Array, '...']) -> Float[Array, '...']:
-  """Square root with value and gradient 0 for x <= 0.
+def safe_sqrt(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
+  """Take the square root, with value and gradient 0 for x <= 0.
 
   Without it: d sqrt(x) / dx is infinite at 0.
 
@@ -32,9 +32,9 @@ def safe_sqrt(x: Float[Array, '...']) -> Float[Array, '...']:
 
 
 def safe_divide(
-  numerator: Float[Array, '...'], denominator: Float[Array, '...']
-) -> Float[Array, '...']:
-  """Division that yields 0, with gradient 0, where the denominator is 0.
+  numerator: Float[Array, '*shape'], denominator: Float[Array, '*shape']
+) -> Float[Array, '*shape']:
+  """Divide, and yield 0, with gradient 0, where the denominator is 0.
 
   Args:
     numerator: any shape.
@@ -51,7 +51,7 @@ def safe_divide(
 def safe_norm(
   x: Float[Array, '...'], *, axis: int = -1, keepdims: bool = False
 ) -> Float[Array, '...']:
-  """Euclidean length, with gradient 0 at the zero vector.
+  """Return the Euclidean length, with gradient 0 at the zero vector.
 
   Without it: the gradient of the length of the zero vector is nan.
 
@@ -67,9 +67,9 @@ def safe_norm(
 
 
 def safe_normalize(
-  x: Float[Array, '...'], *, axis: int = -1
-) -> Float[Array, '...']:
-  """Unit vectors; vectors too short to have a direction become 0.
+  x: Float[Array, '*shape'], *, axis: int = -1
+) -> Float[Array, '*shape']:
+  """Return unit vectors; vectors too short to have a direction become 0.
 
   The vector is scaled by its largest component first, so that tiny and huge
   vectors (normals of minute triangles) keep their direction.
@@ -90,8 +90,8 @@ def safe_normalize(
   return jnp.where(usable, scaled / length, 0.0)
 
 
-def safe_acos(x: Float[Array, '...']) -> Float[Array, '...']:
-  """Arc cosine in radians for x in [-1, 1], clamped, finite gradient.
+def safe_acos(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
+  """Return the arc cosine in radians of x clamped to [-1, 1].
 
   Without it: the gradient is infinite at -1 and 1, and rounding can take a
   dot product of unit vectors outside of the domain.
@@ -106,8 +106,8 @@ def safe_acos(x: Float[Array, '...']) -> Float[Array, '...']:
   return jnp.arccos(jnp.clip(x, -bound, bound))
 
 
-def safe_log(x: Float[Array, '...']) -> Float[Array, '...']:
-  """Natural logarithm of max(x, tiny), with gradient 0 where clamped.
+def safe_log(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
+  """Return the natural logarithm of max(x, tiny), gradient 0 where clamped.
 
   Args:
     x: any shape.

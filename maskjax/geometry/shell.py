@@ -11,7 +11,7 @@ half is outlined; the other half is its mirror image.
 Shapes: N points, L points of a loop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from jaxtyping import Float
 import numpy as np
@@ -37,10 +37,10 @@ def to_plane(
   """Project points from the shell's centre into its plane.
 
   Args:
-    points: f[N, 3] cm, not at the centre.
+    points: cm, not at the centre.
 
   Returns:
-    (plane points f[N, 2] in radians, distances from the centre f[N] in cm).
+    Plane points in radians, and distances from the centre in cm.
   """
   offsets = points - _CENTRE
   radii = np.linalg.norm(offsets, axis=-1)
@@ -49,8 +49,8 @@ def to_plane(
   return offsets[..., :2] * (angles / across)[..., None], radii
 
 
-def _rim_curve(count):
-  """The +x half of the rim from chin to crown, in cm, f[count, 3]."""
+def _rim_curve(count: int) -> Float[np.ndarray, 'n 3']:
+  """Return the +x half of the rim from chin to crown, in cm."""
   turn = np.linspace(0.0, np.pi, count)
   sine, cosine = np.sin(turn), np.cos(turn)
   x = 8.7 * sine * (1.0 - 0.06 * cosine)  # narrower at the jaw
@@ -61,8 +61,10 @@ def _rim_curve(count):
   return curve
 
 
-def _smoothing(kind, vertices):
-  """Thin plate smoothing of every canonical vertex, f[468]."""
+def _smoothing(
+  kind: str, vertices: Float[np.ndarray, '468 3']
+) -> Float[np.ndarray, '468']:
+  """Return the thin plate smoothing of every canonical vertex."""
   smoothing = np.full(len(vertices), _SMOOTHING[kind])
   if kind == 'plain':
     x, y, z = vertices.T
@@ -73,7 +75,7 @@ def _smoothing(kind, vertices):
   return smoothing
 
 
-def surface(kind: str) -> Callable[[np.ndarray], np.ndarray]:
+def surface(kind: str) -> planar.Embedding:
   """Return the shell as a function from plane points [N, 2] to cm [N, 3].
 
   Args:
@@ -91,7 +93,7 @@ def surface(kind: str) -> Callable[[np.ndarray], np.ndarray]:
   values = 0.5 * (values + values[::-1])
   radius = scipy.interpolate.RectBivariateSpline(_GRID, _GRID, values)
 
-  def embed(points):
+  def embed(points: Float[np.ndarray, 'n 2']) -> Float[np.ndarray, 'n 3']:
     angles = np.linalg.norm(points, axis=-1)
     sine = np.sinc(angles / np.pi)
     x, y, z = points[:, 0] * sine, points[:, 1] * sine, np.cos(angles)
@@ -100,8 +102,8 @@ def surface(kind: str) -> Callable[[np.ndarray], np.ndarray]:
   return embed
 
 
-def _eye_hole():
-  """The +x eye hole in the plane: an almond around the lids, f[256, 2]."""
+def _eye_hole() -> Float[np.ndarray, '256 2']:
+  """Return the +x eye hole in the plane: an almond around the lids."""
   vertices = canonical.load().vertices.astype(np.float64)
   lids, _ = to_plane(vertices[list(canonical.LEFT_EYE)])
   lids = np.concatenate([lids, lids[:1]])
@@ -117,8 +119,8 @@ def _eye_hole():
   return loop.mean(0) + (loop - loop.mean(0)) * [1.2, 2.2]
 
 
-def _mouth_hole():
-  """The +x half of the mouth hole in the plane, bottom to top, f[200, 2]."""
+def _mouth_hole() -> Float[np.ndarray, '200 2']:
+  """Return the +x half of the mouth hole in the plane, bottom to top."""
   vertices = canonical.load().vertices.astype(np.float64)
   lips, _ = to_plane(vertices[list(canonical.INNER_LIPS)])
   width = 1.12 * lips[:, 0].max()
@@ -132,8 +134,8 @@ def _mouth_hole():
 
 def half_outline(
   kind: str,
-  embed: Callable[[np.ndarray], np.ndarray],
-  size: Callable[[np.ndarray], np.ndarray],
+  embed: planar.Embedding,
+  size: planar.Sizing,
 ) -> tuple[Float[np.ndarray, 'l 2'], Sequence[Float[np.ndarray, '_ 2']]]:
   """Return the +x half's boundary in the plane, vertices already spaced.
 
@@ -147,7 +149,9 @@ def half_outline(
     lie exactly on x = 0. The mouth is a bay of the outline, the eye a hole.
   """
 
-  def line(start, end):
+  def line(
+    start: Float[np.ndarray, '2'], end: Float[np.ndarray, '2']
+  ) -> Float[np.ndarray, 'n 2']:
     weights = np.linspace(0.0, 1.0, 300)[:, None]
     return planar.resample(start + weights * (end - start), embed, size)
 

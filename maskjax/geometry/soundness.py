@@ -58,13 +58,18 @@ class Soundness(NamedTuple):
     )
 
 
-def _area_vectors(vertices, faces):
+def _area_vectors(
+  vertices: Float[np.ndarray, 'v 3'], faces: Int[np.ndarray, 'f 3']
+) -> Float[np.ndarray, 'f 3']:
+  """Return outward vectors as long as twice the area of their faces."""
   a, b, c = (vertices[faces[:, k]] for k in range(3))
   return np.cross(b - a, c - a)
 
 
-def _flipped(vectors, faces, count):
-  """Which faces look against the faces around them, bool[F]."""
+def _flipped(
+  vectors: Float[np.ndarray, 'f 3'], faces: Int[np.ndarray, 'f 3'], count: int
+) -> Bool[np.ndarray, 'f']:
+  """Tell which faces look against the faces around them."""
   total = np.zeros((count, 3))
   for corner in range(3):
     np.add.at(total, faces[:, corner], vectors)
@@ -72,16 +77,20 @@ def _flipped(vectors, faces, count):
   return np.sum(around * vectors, -1) < 0.0
 
 
-def _degenerate(vertices, vectors, faces):
-  """Which faces have (nearly) no area, bool[F]."""
+def _degenerate(
+  vertices: Float[np.ndarray, 'v 3'],
+  vectors: Float[np.ndarray, 'f 3'],
+  faces: Int[np.ndarray, 'f 3'],
+) -> Bool[np.ndarray, 'f']:
+  """Tell which faces have (nearly) no area."""
   sides = vertices[faces] - vertices[np.roll(faces, 1, axis=1)]
   longest = np.sum(sides**2, -1).max(1)
   equilateral = np.sqrt(0.75) * longest  # twice its area
   return np.linalg.norm(vectors, axis=1) <= DEGENERATE_QUALITY * equilateral
 
 
-def _non_manifold(faces):
-  """Number of edges that do not have one face on either side."""
+def _non_manifold(faces: Int[np.ndarray, 'f 3']) -> int:
+  """Return the number of edges that do not have one face on either side."""
   sides = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
   forward = sides[:, 0] < sides[:, 1]
   _, index = np.unique(np.sort(sides, axis=1), axis=0, return_inverse=True)
@@ -145,7 +154,12 @@ def report(
 def bad_faces(
   vertices: Float[np.ndarray, 'v 3'], faces: Int[np.ndarray, 'f 3']
 ) -> Bool[np.ndarray, 'f']:
-  """Return which faces are flipped or degenerate, as `report` counts them."""
+  """Return which faces are flipped or degenerate, as `report` counts them.
+
+  Args:
+    vertices: positions, cm.
+    faces: vertex indices.
+  """
   vectors = _area_vectors(vertices, faces)
   return _flipped(vectors, faces, len(vertices)) | _degenerate(
     vertices, vectors, faces

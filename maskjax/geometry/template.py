@@ -59,16 +59,16 @@ class Template:
 
 
 def boundary_loops(
-  faces: Int[np.ndarray, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
 ) -> list[Int[np.ndarray, '_']]:
   """Return the boundaries of a surface as ordered loops of vertices.
 
   Args:
-    faces: i[F, 3].
+    faces: vertex indices.
 
   Returns:
-    Loops i32[.], in the direction of the faces' own edges, each starting at
-    its smallest vertex; empty for a closed surface.
+    Loops of vertex indices, in the direction of the faces' own edges, each
+    starting at its smallest vertex; empty for a closed surface.
   """
   sides = np.asarray(faces)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).tolist()
   present = {tuple(side) for side in sides}
@@ -88,15 +88,17 @@ def boundary_loops(
   return loops
 
 
-def _sort_loops(vertices, faces):
-  """(rim, holes): the longest boundary loop, and all others."""
+def _sort_loops(
+  vertices: Float[np.ndarray, 'v 3'], faces: Int[np.ndarray, 'f 3']
+) -> tuple[Int[np.ndarray, 'r'], tuple[Int[np.ndarray, '_'], ...]]:
+  """Return the rim, the longest boundary loop, and all others."""
   loops = boundary_loops(faces)
   if not loops:
     return np.zeros(0, np.int32), ()
 
-  def length(loop):
+  def length(loop: Int[np.ndarray, '_']) -> float:
     steps = vertices[loop] - vertices[np.roll(loop, -1)]
-    return np.linalg.norm(steps, axis=1).sum()
+    return float(np.linalg.norm(steps, axis=1).sum())
 
   rim = max(range(len(loops)), key=lambda k: length(loops[k]))
   return loops[rim], tuple(l for k, l in enumerate(loops) if k != rim)
@@ -105,8 +107,13 @@ def _sort_loops(vertices, faces):
 # --- the map from the canonical face ---------------------------------------
 
 
-def _barycentric(points, corners):
-  """Weights [N, 3] of the closest points of triangles [N, 3, 2]."""
+def _barycentric(
+  points: Float[np.ndarray, 'n 2'], corners: Float[np.ndarray, 'n 3 2']
+) -> tuple[Float[np.ndarray, 'n 3'], Float[np.ndarray, '4 n']]:
+  """Return weights of the triangles' closest points, and their distances.
+
+  The four distances are those of each side, and 0 or infinity for inside.
+  """
   choices = []
   for k in range(3):  # the closest point of every side
     start, end = corners[:, k], corners[:, (k + 1) % 3]
@@ -127,8 +134,12 @@ def _barycentric(points, corners):
   return weights[np.argmin(distances, 0), np.arange(len(points))], distances
 
 
-def _on_middle(heights, plane, half_faces):
-  """(triangles [N], weights [N, 3]) of points of the middle, at heights [N].
+def _on_middle(
+  heights: Float[np.ndarray, 'n'],
+  plane: Float[np.ndarray, 'v 2'],
+  half_faces: Int[np.ndarray, 'f 3'],
+) -> tuple[Int[np.ndarray, 'n'], Float[np.ndarray, 'n 3']]:
+  """Return triangles of points of the middle, and weights within them.
 
   They stay on the edges of the middle, or left and right would disagree.
   """
@@ -155,8 +166,10 @@ def _on_middle(heights, plane, half_faces):
   return triangle[edge], weights
 
 
-def _canonical_map(plane, half_faces):
-  """(triangles, weights) of the 468 points, mirrored like the mesh.
+def _canonical_map(
+  plane: Float[np.ndarray, 'v 2'], half_faces: Int[np.ndarray, 'f 3']
+) -> tuple[Int[np.ndarray, '468'], Float[np.ndarray, '468 3']]:
+  """Return triangles and weights of the 468 points, mirrored like the mesh.
 
   The point straight ahead of (or behind) each canonical point, seen from the
   centre; the closest one where that falls into a hole.
@@ -192,20 +205,21 @@ def _canonical_map(plane, half_faces):
 # --- templates -------------------------------------------------------------
 
 
-def _uvs(plane):
-  """The plane fitted into the unit square, one scale for both axes."""
+def _uvs(plane: Float[np.ndarray, 'v 2']) -> Float[np.ndarray, 'v 2']:
+  """Return the plane fitted into the unit square, one scale for both axes."""
   low, high = plane.min(0), plane.max(0)
   scale = 0.98 / (high - low).max()
   return 0.5 + (plane - 0.5 * (low + high)) * scale
 
 
 @functools.lru_cache(maxsize=8)
-def _build(kind, edge_length):
+def _build(kind: str, edge_length: float) -> Template:
   """Build one of our templates (slow; cached)."""
   embed = shell.surface(kind)
   growth = 0.03 if kind == 'plain' else 0.12
 
-  def size(points):  # finer in the middle of the face
+  def size(points: Float[np.ndarray, 'n 2']) -> Float[np.ndarray, 'n']:
+    # Finer in the middle of the face.
     return edge_length * (0.9 + growth * (np.sum(points**2, -1) - 0.8))
 
   outline, holes = shell.half_outline(kind, embed, size)
@@ -335,10 +349,10 @@ def canonical_points(
 
   Args:
     template: one of our own templates.
-    vertices: f[V, 3] cm, deformed vertices; the template's own when None.
+    vertices: deformed vertices, cm; the template's own when None.
 
   Returns:
-    f[468, 3] cm.
+    Positions in cm.
 
   Raises:
     ValueError: the template has no canonical map.

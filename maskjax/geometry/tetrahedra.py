@@ -14,6 +14,7 @@ Tetrahedra" (2021), section 3.2, for its derivative.
 Shapes: `X Y Z` grid points, `N` = X * Y * Z, `V F` capacities, `C` channels.
 """
 
+from collections.abc import Sequence
 import functools
 import itertools
 from typing import NamedTuple
@@ -106,7 +107,7 @@ class _Table(NamedTuple):
 
 
 def _triangles(inside: tuple[bool, ...]) -> list[list[tuple[int, int]]]:
-  """Returns the triangles of a pattern, their vertices given by edges."""
+  """Return the triangles of a pattern, their vertices given by edges."""
   within = [i for i in range(4) if inside[i]]
   without = [i for i in range(4) if not inside[i]]
   if len(within) in (1, 3):
@@ -121,8 +122,12 @@ def _triangles(inside: tuple[bool, ...]) -> list[list[tuple[int, int]]]:
   return [[ring[0], ring[1], ring[2]], [ring[0], ring[2], ring[3]]]
 
 
-def _outward(corners, inside, triangle):
-  """Turns a triangle such that it is seen from the outside."""
+def _outward(
+  corners: Int[np.ndarray, '4 3'],
+  inside: tuple[bool, ...],
+  triangle: list[tuple[int, int]],
+) -> list[tuple[int, int]]:
+  """Turn a triangle such that it is seen from the outside."""
   points = [(corners[i] + corners[j]) / 2 for i, j in triangle]
   normal = np.cross(points[1] - points[0], points[2] - points[0])
   flags = np.array(inside)
@@ -132,7 +137,7 @@ def _outward(corners, inside, triangle):
 
 @functools.lru_cache(maxsize=1)
 def _table() -> _Table:
-  """Builds the table."""
+  """Build the table."""
   corners = np.zeros((6, 4, 3), np.int64)
   starts = np.zeros((6, 16, 2, 3, 3), np.int64)
   kinds = np.zeros((6, 16, 2, 3), np.int64)
@@ -153,17 +158,20 @@ def _table() -> _Table:
   return _Table(corners, counts, starts, kinds)
 
 
-def _strides(grid):
+def _strides(grid: Grid) -> Int[np.ndarray, '3']:
+  """Return how far neighbours in x, y and z are apart in a flat list."""
   return np.array([grid.shape[1] * grid.shape[2], grid.shape[2], 1])
 
 
-def _shifted(values, step):
-  """Returns the values of the cubes' corners at `step`, [X-1, Y-1, Z-1]."""
+def _shifted(
+  values: Int[Array, 'x y z'], step: Sequence[int]
+) -> Int[Array, 'x-1 y-1 z-1']:
+  """Return the values of the cubes' corners at `step`, [X-1, Y-1, Z-1]."""
   return values[tuple(slice(s, n - 1 + s) for s, n in zip(step, values.shape))]
 
 
-def _patterns(inside):
-  """Returns the pattern of signs of all tetrahedra, [6, X-1, Y-1, Z-1]."""
+def _patterns(inside: Bool[Array, 'x y z']) -> Int[Array, '6 x-1 y-1 z-1']:
+  """Return the pattern of signs of all tetrahedra, one bit a corner."""
   signs = inside.astype(jnp.int32)
   return jnp.stack(
     [
@@ -173,8 +181,8 @@ def _patterns(inside):
   )
 
 
-def _crossings(inside):
-  """Tells which edges change sign, [7, X, Y, Z]; edges are not wrapped."""
+def _crossings(inside: Bool[Array, 'x y z']) -> Bool[Array, '7 x y z']:
+  """Tell which edges change sign; edges are not wrapped."""
   found = []
   for way in _DIRECTIONS:
     kept = tuple(slice(0, n - d) for n, d in zip(inside.shape, way))
@@ -185,19 +193,19 @@ def _crossings(inside):
 
 
 def positions(grid: Grid) -> Float[np.ndarray, 'n 3']:
-  """Returns where the grid points lie, cm, x slowest."""
+  """Return where the grid points lie, cm, x slowest."""
   axes = [o + grid.cell * np.arange(n) for o, n in zip(grid.origin, grid.shape)]
   return np.stack(np.meshgrid(*axes, indexing='ij'), -1).reshape(-1, 3)
 
 
 def needed(distances: Float[Array, 'x y z']) -> Int[Array, '3']:
-  """Counts the tetrahedra with both signs, vertices and faces of a surface.
+  """Count the tetrahedra with both signs, vertices and faces of a surface.
 
   Args:
-    distances: negative inside.
+    distances: at the grid points, negative inside, in any unit.
 
   Returns:
-    The three numbers.
+    The three numbers, in this order.
   """
   inside = distances < 0
   patterns = _patterns(inside)
@@ -210,10 +218,11 @@ def needed(distances: Float[Array, 'x y z']) -> Int[Array, '3']:
 def choose_capacity(
   distances: Float[Array, 'x y z'], headroom: float = 2.0
 ) -> Capacity:
-  """Chooses the lengths of the lists by a surface that is to be changed.
+  """Choose the lengths of the lists by a surface that is to be changed.
 
   Args:
-    distances: of the start shape (concrete, not traced).
+    distances: at the grid points, of the start shape, negative inside
+      (concrete, not traced).
     headroom: how many times as large the surface may become.
 
   Returns:
@@ -230,8 +239,15 @@ def choose_capacity(
   return Capacity(*(int(np.ceil(n * headroom)) for n in counts))
 
 
-def _vertices(distances, values, grid, crossed, capacity, margin):
-  """Interpolates along the first edges that change sign."""
+def _vertices(
+  distances: Float[Array, 'x y z'],
+  values: Float[Array, 'n c'] | None,
+  grid: Grid,
+  crossed: Bool[Array, 'e'],
+  capacity: Capacity,
+  margin: float,
+) -> tuple[Float[Array, 'v 3'], Float[Array, 'v c'] | None]:
+  """Interpolate along the first edges that change sign."""
   (edge,) = jnp.nonzero(crossed, size=capacity.vertices, fill_value=-1)
   used = edge >= 0
   edge = jnp.maximum(edge, 0).astype(jnp.int32)
@@ -242,12 +258,13 @@ def _vertices(distances, values, grid, crossed, capacity, margin):
   end = jnp.where(used, end, start)
   flat = distances.reshape(-1)
   first, second = flat[start], flat[end]
+  # Where the distance, taken as linear along the edge, is 0.
   # One is negative and one is not, so their difference is not 0.
   along = jnp.where(used, first / jnp.where(used, first - second, 1.0), 0.0)
   along = jnp.clip(along, margin, 1.0 - margin) if margin else along
   places = jnp.asarray(positions(grid), distances.dtype)
 
-  def mix(table):
+  def mix(table: Float[Array, 'n k']) -> Float[Array, 'v k']:
     a, b = table[start], table[end]
     return a + along[:, None] * (b - a)
 
@@ -255,8 +272,13 @@ def _vertices(distances, values, grid, crossed, capacity, margin):
   return points, None if values is None else mix(values)
 
 
-def _faces(patterns, number, grid, capacity):
-  """Lists the triangles of the first tetrahedra with both signs."""
+def _faces(
+  patterns: Int[Array, '6 a b c'],
+  number: Int[Array, 'e'],
+  grid: Grid,
+  capacity: Capacity,
+) -> Int[Array, 'f 3']:
+  """List the triangles of the first tetrahedra with both signs."""
   table = _table()
   flat = patterns.reshape(-1)
   (tetrahedron,) = jnp.nonzero(
@@ -293,12 +315,13 @@ def march(
   *,
   margin: float = 0.0,
 ) -> Marched:
-  """Extracts the surface where the distance is 0.
+  """Extract the surface where the distance is 0.
 
   Args:
-    distances: negative inside, any unit; 0 counts as outside.
-    grid: the grid.
-    capacity: lengths of the lists.
+    distances: at the grid points, negative inside, in any unit; 0 counts as
+      outside.
+    grid: where the grid points lie.
+    capacity: lengths of the lists, static.
     values: numbers per grid point to interpolate to the vertices.
     margin: part of an edge that vertices keep away from its ends; it moves
       some of them a little, and prevents needles.

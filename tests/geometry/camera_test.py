@@ -51,13 +51,13 @@ def test_the_standard_camera_sees_34_centimetres():
 @pytest.mark.parametrize(
   'azimuth, elevation, direction',
   [
-    (0, 0, (0, 0, 1)),
-    (90, 0, (1, 0, 0)),
-    (-90, 0, (-1, 0, 0)),
-    (180, 0, (0, 0, -1)),
-    (0, 90, (0, 1, 0)),
-    (0, -90, (0, -1, 0)),
-    (45, 30, (0.6123724, 0.5, 0.6123724)),
+    (0.0, 0.0, (0, 0, 1)),
+    (90.0, 0.0, (1, 0, 0)),
+    (-90.0, 0.0, (-1, 0, 0)),
+    (180.0, 0.0, (0, 0, -1)),
+    (0.0, 90.0, (0, 1, 0)),
+    (0.0, -90.0, (0, -1, 0)),
+    (45.0, 30.0, (0.6123724, 0.5, 0.6123724)),
   ],
 )
 def test_orbit_directions(azimuth, elevation, direction):
@@ -142,7 +142,7 @@ def test_opengl_axes_round_trip():
   np.testing.assert_array_equal(camera.from_opengl(opengl), pose)
 
 
-def test_vector25_round_trip_and_layout():
+def test_vector25_round_trip_and_layout(unchecked):
   views = _orbit(jnp.asarray([10.0, 20.0]), 5.0)
   vector = camera.to_vector25(views)
   assert vector.shape == (2, 25)

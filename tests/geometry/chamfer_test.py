@@ -8,7 +8,7 @@ from maskjax.geometry import chamfer, mesh as mesh_lib
 
 
 def square(z=0.0, side=10.0, up=1):
-  """A square in the plane z, facing +z (or -z)."""
+  """Return a square in the plane z, facing +z (or -z)."""
   corners = np.array([[0, 0, z], [side, 0, z], [side, side, z], [0, side, z]])
   faces = np.array([[0, 1, 2], [0, 2, 3]])[:, ::up]
   return mesh_lib.Mesh(

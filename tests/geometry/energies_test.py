@@ -29,7 +29,7 @@ def every_energy(vertices):
 
 
 def reference(vertices):
-  """The same energies in plain NumPy loops, float64."""
+  """Return the same energies in plain NumPy loops, float64."""
   vertices = np.asarray(vertices, np.float64)
   rest = VERTICES.astype(np.float64)
 

@@ -7,7 +7,7 @@ from maskjax.geometry import laplacian
 
 
 def grid(side=6, spacing=1.0):
-  """A flat square grid of side x side vertices, split into triangles."""
+  """Return a flat square grid of side x side vertices, split into triangles."""
   x, y = np.meshgrid(np.arange(side), np.arange(side))
   vertices = np.stack([x, y, 0 * x], -1).reshape(-1, 3) * spacing
   a = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()
@@ -83,7 +83,7 @@ def test_smoothing_operator_refuses_bad_input():
   with pytest.raises(ValueError, match='weight is -1'):
     laplacian.smoothing_operator(vertices, faces, -1)
   with pytest.raises(ValueError, match='has 36 vertices'):
-    laplacian.smoothing_operator(vertices, faces, 1.0, pinned=[36])
+    laplacian.smoothing_operator(vertices, faces, 1.0, pinned=np.array([36]))
   with pytest.raises(ValueError, match='expected one of'):
     laplacian.smoothing_operator(vertices, faces, 1.0, kind='graph')
 
@@ -110,7 +110,7 @@ def test_harmonic_fill_keeps_the_range_and_fills_lone_pieces():
   np.testing.assert_allclose(filled[36:], 0.5, atol=1e-6)
 
 
-def test_harmonic_fill_refuses_bad_input():
+def test_harmonic_fill_refuses_bad_input(unchecked):
   _, faces = grid()
   with pytest.raises(ValueError, match='no vertex value is known'):
     laplacian.harmonic_fill(np.ones((36, 3)), np.zeros(36, bool), faces)

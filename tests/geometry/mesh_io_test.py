@@ -35,7 +35,7 @@ def glb_parts(path):
 
 
 def accessor(document, binary, number):
-  """An accessor's array, [N, C]."""
+  """Return an accessor's array, [N, C]."""
   entry = document['accessors'][number]
   view = document['bufferViews'][entry['bufferView']]
   dtype = {5126: '<f4', 5123: '<u2', 5125: '<u4'}[entry['componentType']]

@@ -15,7 +15,7 @@ _CORNERS = np.array(
 
 
 def _sphere(rings=16, sectors=32, radius=3.0):
-  """A closed latitude-longitude sphere with outward faces."""
+  """Return a closed latitude-longitude sphere with outward faces."""
   theta = np.linspace(0, np.pi, rings + 1)[1:-1]
   phi = np.linspace(0, 2 * np.pi, sectors, endpoint=False)
   t, p = np.meshgrid(theta, phi, indexing='ij')
@@ -52,7 +52,7 @@ def test_areas_of_a_sphere_and_a_tetrahedron():
   total = jax.jit(mesh.face_areas)(vertices, faces).sum()
   np.testing.assert_allclose(total, 4 * np.pi * 9, rtol=2e-3)
   np.testing.assert_allclose(
-    mesh.face_areas(_CORNERS, _TETRAHEDRON),
+    mesh.face_areas(jnp.asarray(_CORNERS), _TETRAHEDRON),
     [0.5, 0.5, np.sqrt(3) / 2, 0.5],
     rtol=1e-6,
   )
@@ -99,9 +99,9 @@ def test_edges_and_boundary():
 
 def test_weld_restores_a_mesh_that_was_cut_into_triangles():
   vertices, faces = _sphere(6, 8)
-  soup = mesh.Mesh(
-    vertices=vertices[faces].reshape(-1, 3),
-    faces=np.arange(faces.size).reshape(-1, 3),
+  soup = mesh.from_numpy(
+    vertices[faces].reshape(-1, 3),
+    np.arange(faces.size).reshape(-1, 3),
     colors=vertices[faces].reshape(-1, 3) / 6 + 0.5,
   )
   welded = mesh.weld(soup)
@@ -118,14 +118,14 @@ def test_weld_restores_a_mesh_that_was_cut_into_triangles():
 
 
 def test_compact_drops_unused_vertices():
-  kept = mesh.compact(mesh.Mesh(_CORNERS, jnp.asarray([[1, 2, 3]])))
+  kept = mesh.compact(mesh.from_numpy(_CORNERS, np.array([[1, 2, 3]])))
   np.testing.assert_array_equal(kept.vertices, _CORNERS[1:])
   np.testing.assert_array_equal(kept.faces, [[0, 1, 2]])
   assert kept.colors is None
 
 
 def test_pad_changes_counts_and_nothing_else():
-  small = mesh.Mesh(jnp.asarray(_CORNERS), jnp.asarray(_TETRAHEDRON))
+  small = mesh.from_numpy(_CORNERS, _TETRAHEDRON)
   padded = mesh.pad(small, vertices=10, faces=8)
   mesh.check(padded)
   assert padded.vertices.shape == (10, 3) and padded.faces.shape == (8, 3)
@@ -141,8 +141,10 @@ def test_pad_changes_counts_and_nothing_else():
 
 
 def test_concatenate_keeps_every_face_and_number():
-  one = mesh.Mesh(_CORNERS, jnp.asarray(_TETRAHEDRON), colors=_CORNERS)
-  two = mesh.Mesh(_CORNERS[:3] + 5, jnp.asarray([[0, 1, 2]]), _CORNERS[1:])
+  one = mesh.from_numpy(_CORNERS, _TETRAHEDRON, colors=_CORNERS)
+  two = mesh.from_numpy(
+    _CORNERS[:3] + 5, np.array([[0, 1, 2]]), colors=_CORNERS[1:]
+  )
   scene = mesh.concatenate(one, two, one)
   mesh.check(scene)
   expected = [m.vertices[np.asarray(m.faces)] for m in (one, two, one)]
@@ -157,15 +159,23 @@ def test_concatenate_keeps_every_face_and_number():
     mesh.concatenate()
 
 
+def _broken(*leaves):
+  """Return a mesh as jax puts it together: of anything, unlike `Mesh(...)`."""
+  whole = mesh.from_numpy(
+    _CORNERS, _TETRAHEDRON, colors=_CORNERS if len(leaves) > 2 else None
+  )
+  return jax.tree.unflatten(jax.tree.structure(whole), leaves)
+
+
 @pytest.mark.parametrize(
   'broken, message',
   [
-    (mesh.Mesh(_CORNERS[:, :2], _TETRAHEDRON), 'vertices must have shape'),
-    (mesh.Mesh(_CORNERS, _TETRAHEDRON + 1), 'index 4 vertices'),
-    (mesh.Mesh(_CORNERS, _TETRAHEDRON[:, :2]), 'shape'),
-    (mesh.Mesh(_CORNERS, _TETRAHEDRON * 1.0), 'integers'),
-    (mesh.Mesh(_CORNERS, _TETRAHEDRON, _CORNERS[:2]), 'colors must have'),
-    (mesh.Mesh(_CORNERS * np.nan, _TETRAHEDRON), 'finite'),
+    (_broken(_CORNERS[:, :2], _TETRAHEDRON), 'vertices must have shape'),
+    (_broken(_CORNERS, _TETRAHEDRON + 1), 'index 4 vertices'),
+    (_broken(_CORNERS, _TETRAHEDRON[:, :2]), 'shape'),
+    (_broken(_CORNERS, _TETRAHEDRON * 1.0), 'integers'),
+    (_broken(_CORNERS, _TETRAHEDRON, _CORNERS[:2]), 'colors must have'),
+    (_broken(_CORNERS * np.nan, _TETRAHEDRON), 'finite'),
   ],
 )
 def test_check_names_the_fault(broken, message):
@@ -184,5 +194,5 @@ def test_transform():
 
 
 def test_mesh_is_a_pytree():
-  both = jax.tree.map(lambda x: x, mesh.Mesh(_CORNERS, _TETRAHEDRON))
+  both = jax.tree.map(lambda x: x, mesh.from_numpy(_CORNERS, _TETRAHEDRON))
   assert len(jax.tree.leaves(both)) == 2

@@ -8,7 +8,7 @@ from maskjax.geometry import mesh as mesh_lib, soundness
 
 
 def grid(side=7):
-  """A flat square grid that faces +z."""
+  """Return a flat square grid that faces +z."""
   x, y = np.meshgrid(np.arange(side), np.arange(side))
   vertices = np.stack([x, y, 0 * x], -1).reshape(-1, 3)
   a = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()

@@ -121,7 +121,7 @@ def build(
     head.strokes, spacing=spacing, finish=finish
   )
   vertices = _keep_within(vertices * _stretch(params))
-  return meshes.Mesh(vertices=vertices, faces=faces, colors=colors)
+  return meshes.from_numpy(vertices, faces, colors=colors)
 
 
 @functools.lru_cache(maxsize=64)
