@@ -7,7 +7,7 @@ r"""Train the matcher; leaves its folder and report.json in the workdir.
 from absl import flags
 
 from maskjax.matcher import network, training as matcher_training
-from maskjax.training import flags as flags_lib
+from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/matcher.py')
 _WORKDIR = flags.DEFINE_string(
@@ -18,7 +18,8 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
   """Train, and say how well it does on heads it has not seen."""
   del argv
-  report = matcher_training.train(_CONFIG.value, _WORKDIR.value)
+  config = settings.read(matcher_training.Settings, _CONFIG.value)
+  report = matcher_training.train(config, _WORKDIR.value)
   held_out = report['held_out']
   words = ', '.join(
     f'{name} {held_out[name]:.1%}' for name in network.ATTRIBUTES

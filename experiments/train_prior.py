@@ -6,8 +6,8 @@ r"""Train one stage of the bundled prior; leaves a model folder in the workdir.
 
 from absl import flags
 
-from maskjax.prior import training as prior_training
-from maskjax.training import flags as flags_lib
+from maskjax.prior import settings as prior_settings, training as prior_training
+from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/prior.py')
 _WORKDIR = flags.DEFINE_string(
@@ -18,7 +18,8 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
   """Train."""
   del argv
-  prior_training.train(_CONFIG.value, _WORKDIR.value)
+  stage = settings.read(prior_settings.Settings, _CONFIG.value)
+  prior_training.train(stage, _WORKDIR.value)
 
 
 if __name__ == '__main__':

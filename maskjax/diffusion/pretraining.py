@@ -201,29 +201,19 @@ def make_step(
   """
   with_condition = 'controlnet' in trained
 
-  def step(state, rng, batch, frozen, axis_name=None):
+  def loss_fn(params, rng, batch, frozen, axis_name):
     count = batch.tokens.shape[0]
     keys = parallel.example_keys(rng, count, axis_name)
     keys = jax.vmap(lambda key: jax.random.split(key))(keys)
     images, condition = jax.vmap(prepare)(keys[:, 0], batch)
+    merged = dataclasses.replace(model, params={**frozen, **params})
+    loss = denoising_loss(
+      merged,
+      keys[:, 1],
+      _pool(images, downscale),
+      batch.tokens,
+      condition=_pool(condition, downscale) if with_condition else None,
+    )
+    return loss, {}
 
-    def loss_fn(params):
-      merged = dataclasses.replace(model, params={**frozen, **params})
-      return denoising_loss(
-        merged,
-        keys[:, 1],
-        _pool(images, downscale),
-        batch.tokens,
-        condition=_pool(condition, downscale) if with_condition else None,
-      )
-
-    loss, grads = jax.value_and_grad(loss_fn)(state.params)
-    grads = parallel.pmean(grads, axis_name)
-    metrics = {
-      'loss': parallel.pmean(loss, axis_name),
-      'gradient_norm': optax.tree.norm(grads),
-    }
-    state = state_lib.apply_gradients(state, grads, tx, ema_decay=ema_decay)
-    return state, metrics
-
-  return step
+  return state_lib.make_step(loss_fn, tx, ema_decay=ema_decay)

@@ -457,24 +457,20 @@ def make_step(
     ema_decay: of the average that is kept for use.
   """
 
-  def step(state, rng, views, buffers, axis_name=None):
+  def loss_fn(params, rng, views, buffers, axis_name):
     keys = parallel.example_keys(rng, views.scene.shape[0], axis_name)
+    variables = {'params': params['generator'], 'buffers': buffers}
+    return decoder_loss(
+      generator, variables, params['codes'], views, keys, losses, axis_name
+    )
 
-    def loss_fn(params):
-      variables = {'params': params['generator'], 'buffers': buffers}
-      return decoder_loss(
-        generator, variables, params['codes'], views, keys, losses, axis_name
-      )
-
-    compute = jax.value_and_grad(loss_fn, has_aux=True)
-    (loss, parts), grads = compute(state.params)
-    grads = parallel.pmean(grads, axis_name)
-    metrics = parallel.pmean({'loss': loss, **parts}, axis_name)
-    metrics['gradient_norm'] = optax.tree.norm(grads['generator'])
-    state = state_lib.apply_gradients(state, grads, tx, ema_decay=ema_decay)
-    return state, metrics
-
-  return step
+  return state_lib.make_step(
+    loss_fn,
+    tx,
+    ema_decay=ema_decay,
+    # The latents' gradients say nothing of the generator's.
+    watch=lambda grads: state_lib.gradient_norm(grads['generator']),
+  )
 
 
 def with_mean_latent(

@@ -115,7 +115,7 @@ def make_step(
       f'{sides[1]}'
     )
 
-  def lesson(rng, cameras, frozen, axis_name):
+  def example(rng, cameras, frozen, axis_name):
     """Draw people; return the student's latents and the teacher's pictures."""
     people = cameras.camera.shape[0]
     keys = parallel.example_keys(rng, people, axis_name)
@@ -125,21 +125,10 @@ def make_step(
     seen = autodecoder.show(teacher, frozen['teacher'], ws, cameras.camera)
     return latents(z, cameras.angles), seen.image
 
-  def step(state, rng, cameras, frozen, axis_name=None):
-    z, wanted = lesson(rng, cameras, frozen, axis_name)
+  def loss_fn(params, rng, cameras, frozen, axis_name):
+    z, wanted = example(rng, cameras, frozen, axis_name)
+    variables = {'params': params, 'buffers': frozen['buffers']}
+    image = autodecoder.draw(student, variables, z)
+    return autodecoder.pyramid_distance(image, wanted, levels), {}
 
-    def loss_fn(params):
-      variables = {'params': params, 'buffers': frozen['buffers']}
-      image = autodecoder.draw(student, variables, z)
-      return autodecoder.pyramid_distance(image, wanted, levels)
-
-    loss, grads = jax.value_and_grad(loss_fn)(state.params)
-    grads = parallel.pmean(grads, axis_name)
-    metrics = {
-      'loss': parallel.pmean(loss, axis_name),
-      'gradient_norm': optax.tree.norm(grads),
-    }
-    state = state_lib.apply_gradients(state, grads, tx, ema_decay=ema_decay)
-    return state, metrics
-
-  return step
+  return state_lib.make_step(loss_fn, tx, ema_decay=ema_decay)

@@ -8,6 +8,7 @@ Shapes: `b` pictures, `s` pixels a side, `k` kinds, `t` words.
 """
 
 from collections.abc import Callable
+import dataclasses
 import functools
 import pathlib
 from typing import Any, NamedTuple
@@ -15,7 +16,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
-import ml_collections
 import numpy as np
 import optax
 
@@ -28,12 +28,11 @@ from maskjax.data.creatures import (
 from maskjax.matcher import network as matcher_lib
 from maskjax.studio import views as studio_views
 from maskjax.training import (
-  checkpoint,
   files,
-  loop,
-  metrics as metrics_lib,
-  progress,
+  settings as settings_lib,
   state as state_lib,
+  task as task_lib,
+  trainer,
   workdir as workdir_lib,
 )
 
@@ -42,6 +41,33 @@ _SHIFT = 4
 _OVAL_RATE = 0.2
 # Strongest noise that is added: samples and renders are not free of it.
 _NOISE = 0.08
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(trainer.Settings):
+  """A training of the matcher; its values are in configs/matcher.py.
+
+  Attributes:
+    data: folder of `experiments.build_prior_data`.
+    held_out: number of its last shards that the matcher is judged by.
+    channels: widths of the image tower's levels, the finest first.
+    features: width of the space in which pictures and words meet.
+    batch_size: pictures of a step.
+    learning_rate: largest rate of AdamW.
+    warmup_steps: first steps, in which the rate rises from 0.
+    weight_decay: of AdamW.
+    ema_decay: decay of the average of the weights, which is what is saved.
+  """
+
+  data: str
+  held_out: int = settings_lib.number(1)
+  channels: tuple[int, ...] = settings_lib.number(1)
+  features: int = settings_lib.number(1)
+  batch_size: int = settings_lib.number(1)
+  learning_rate: float = settings_lib.number(0)
+  warmup_steps: int = settings_lib.number(0)
+  weight_decay: float = settings_lib.number(0)
+  ema_decay: float = settings_lib.number(0)
 
 
 class Batch(NamedTuple):
@@ -213,33 +239,30 @@ def make_step(
     matcher_lib.tokenize(config, studio_views.lighting_names())
   )
 
-  @jax.jit
-  def step(state, rng, batch):
+  def loss_fn(params, rng, batch, axis_name):
+    del axis_name
     rng_images, rng_names = jax.random.split(rng)
     images = _compose_batch(rng_images, batch)
     called = jax.random.randint(rng_names, rows.shape, 0, names.shape[1])
+    matcher = matcher_lib.Matcher(params, module)
+    phrases = (names[rows, called], views, lights)
+    answers = matcher_lib.logits(matcher, images, phrases)
+    losses, metrics = [], {}
+    for index, (name, answer) in enumerate(
+      zip(matcher_lib.ATTRIBUTES, answers)
+    ):
+      truth = batch.labels[:, index]
+      losses.append(
+        optax.softmax_cross_entropy_with_integer_labels(answer, truth).mean()
+      )
+      metrics[name] = jnp.mean(answer.argmax(-1) == truth)
+    return sum(losses), metrics
 
-    def loss_fn(params):
-      matcher = matcher_lib.Matcher(params, module)
-      phrases = (names[rows, called], views, lights)
-      answers = matcher_lib.logits(matcher, images, phrases)
-      losses, metrics = [], {}
-      for index, (name, answer) in enumerate(
-        zip(matcher_lib.ATTRIBUTES, answers)
-      ):
-        truth = batch.labels[:, index]
-        losses.append(
-          optax.softmax_cross_entropy_with_integer_labels(answer, truth).mean()
-        )
-        metrics[name] = jnp.mean(answer.argmax(-1) == truth)
-      loss = sum(losses)
-      return loss, metrics | {'loss': loss}
-
-    grads, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
-    state = state_lib.apply_gradients(state, grads, tx, ema_decay=ema_decay)
-    return state, metrics
-
-  return step
+  return jax.jit(
+    state_lib.make_step(
+      loss_fn, tx, ema_decay=ema_decay, watch=lambda grads: {}
+    )
+  )
 
 
 def accuracy(
@@ -301,78 +324,73 @@ def split(
   )
 
 
-def _optimizer(
-  config: ml_collections.ConfigDict,
-) -> optax.GradientTransformation:
-  """AdamW with warm-up and a cosine that ends at zero."""
+def _optimizer(settings: Settings) -> optax.GradientTransformation:
+  """Return AdamW with a warm-up and a cosine that ends at zero."""
   rate = optax.warmup_cosine_decay_schedule(
-    0.0, config.learning_rate, config.warmup_steps, config.steps
+    0.0, settings.learning_rate, settings.warmup_steps, settings.steps
   )
   return optax.chain(
     optax.clip_by_global_norm(1.0),
-    optax.adamw(rate, b2=0.99, weight_decay=config.weight_decay),
+    optax.adamw(rate, b2=0.99, weight_decay=settings.weight_decay),
   )
 
 
-def train(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
+def _task(
+  settings: Settings, folder: pathlib.Path, images: head_images.HeadImages
+) -> task_lib.Task:
+  """Return the training of a matcher on some heads."""
+  network = matcher_lib.MatcherConfig(
+    words=matcher_lib.vocabulary(),
+    channels=settings.channels,
+    features=settings.features,
+  )
+  matcher = matcher_lib.create(jax.random.key(settings.seed), network)
+  tx = _optimizer(settings)
+  truth = labels(images), labels(images, mirrored=True)
+
+  def batch(step: int) -> Batch:
+    rng = np.random.default_rng([settings.seed, step])
+    return draw(rng, images, truth, batch_size=settings.batch_size)
+
+  def save(number: int, state: state_lib.TrainState) -> None:
+    del number
+    averaged = jax.device_get(state.ema_params)
+    matcher_lib.save(
+      folder / 'matcher', matcher_lib.Matcher(averaged, matcher.module)
+    )
+
+  return task_lib.Task(
+    state=state_lib.create(matcher.params, tx, ema=True),
+    step=make_step(matcher.module, tx, ema_decay=settings.ema_decay),
+    batches=batch,
+    save=save,
+    shown=('loss', *matcher_lib.ATTRIBUTES),
+  )
+
+
+def train(settings: Settings, directory: files.PathLike) -> dict[str, Any]:
   """Train; `directory/matcher` holds the averaged networks so far.
 
   Args:
-    config: see configs/matcher.py.
+    settings: settings of the training, see configs/matcher.py.
     directory: work folder.
 
   Returns:
     What is written to report.json: accuracies on held-out heads.
 
   Raises:
-    ValueError, FileNotFoundError: bad config or data.
+    FileNotFoundError: there is no run to resume.
+    ValueError: there are too few heads, or the work folder belongs to other
+      settings.
   """
   folder = workdir_lib.prepare(
     directory,
-    config,
-    resume=config.resume,
+    settings,
+    resume=settings.resume,
     may_change=('checkpoint_every', 'data'),
   )
-  seen, held_out = split(pathlib.Path(config.data), config.held_out)
-  network = matcher_lib.MatcherConfig(
-    words=matcher_lib.vocabulary(),
-    channels=tuple(config.channels),
-    features=config.features,
-  )
-  matcher = matcher_lib.create(jax.random.key(config.seed), network)
-  tx = _optimizer(config)
-  state = state_lib.create(matcher.params, tx, ema=True)
-  if config.resume:
-    state = checkpoint.restore(folder / 'checkpoints', state)
-  truth = labels(seen), labels(seen, mirrored=True)
-
-  def batch(step: int) -> Batch:
-    rng = np.random.default_rng([config.seed, step])
-    return draw(rng, seen, truth, batch_size=config.batch_size)
-
-  def save(number: int, state: state_lib.TrainState) -> None:
-    checkpoint.save(folder / 'checkpoints', number, state, keep=1)
-    averaged = matcher_lib.Matcher(
-      jax.device_get(state.ema_params), matcher.module
-    )
-    matcher_lib.save(folder / 'matcher', averaged)
-
-  path = folder / 'metrics.jsonl'
-  metrics_lib.truncate(path, int(state.step))
-  with progress.bar(
-    config.steps, start=int(state.step), keys=('loss', *matcher_lib.ATTRIBUTES)
-  ) as report:
-    outcome = loop.run(
-      make_step(matcher.module, tx, ema_decay=config.ema_decay),
-      state,
-      jax.random.key(config.seed),
-      batch,
-      steps=config.steps,
-      log=[functools.partial(metrics_lib.append, path), report],
-      log_every=config.log_every,
-      checkpoint=save,
-      checkpoint_every=config.checkpoint_every,
-    )
+  seen, held_out = split(pathlib.Path(settings.data), settings.held_out)
+  outcome = trainer.fit(_task(settings, folder, seen), settings, folder)
   saved = matcher_lib.load(folder / 'matcher')
   result = {'steps': outcome.step, 'held_out': accuracy(saved, held_out)}
   files.write_json(folder / 'report.json', result)

@@ -4,15 +4,19 @@ The state is a frozen pytree; every function here is pure and can be jitted,
 mapped over devices, donated and written to a checkpoint as it is.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 import optax
 
+from maskjax.training import parallel
+
 PyTree = Any
+Metrics = dict[str, Any]
 
 
 @flax.struct.dataclass
@@ -126,3 +130,44 @@ def apply_gradients(
     opt_state=opt_state,
     ema_params=average,
   )
+
+
+def gradient_norm(grads: PyTree) -> Metrics:
+  """Return the norm of all gradients, as a metric."""
+  return {'gradient_norm': optax.tree.norm(grads)}
+
+
+def make_step(
+  loss_fn: Callable[..., tuple[Float[Array, ''], Metrics]],
+  tx: optax.GradientTransformation,
+  *,
+  ema_decay: float | None = None,
+  watch: Callable[[PyTree], Metrics] = gradient_norm,
+) -> Callable[..., tuple[TrainState, Metrics]]:
+  """Build the training step of a loss.
+
+  Args:
+    loss_fn: `loss_fn(params, rng, batch, *shared, axis_name)` returns the mean
+      loss of this device's share of the batch, and further metrics. `rng` is
+      the step's typed key, the same on all devices (`parallel.example_keys`).
+    tx: the optimiser that the state was created with.
+    ema_decay: decay of the moving average, in [0, 1); None for none.
+    watch: metrics of the gradients, which are averaged over devices by then.
+
+  Returns:
+    `step(state, rng, batch, *shared, axis_name=None) -> (state, metrics)`,
+    pure and not yet jitted; metrics are 'loss', those of the loss, and those
+    of `watch`.
+  """
+  compute = jax.value_and_grad(loss_fn, has_aux=True)
+
+  def step(state, rng, batch, *shared, axis_name=None):
+    (loss, parts), grads = compute(
+      state.params, rng, batch, *shared, axis_name=axis_name
+    )
+    grads = parallel.pmean(grads, axis_name)
+    metrics = parallel.pmean({'loss': loss, **parts}, axis_name)
+    metrics |= watch(grads)
+    return apply_gradients(state, grads, tx, ema_decay=ema_decay), metrics
+
+  return step

@@ -17,7 +17,8 @@ def _plain(config: Any) -> dict[str, Any]:
     config = config.to_dict()
   elif dataclasses.is_dataclass(config) and not isinstance(config, type):
     config = dataclasses.asdict(config)
-  return json.loads(json.dumps(config, allow_nan=False))
+  # By name: a file stays the same when fields are declared in another order.
+  return json.loads(json.dumps(config, allow_nan=False, sort_keys=True))
 
 
 def _flat(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

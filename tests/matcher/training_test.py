@@ -11,7 +11,7 @@ from configs import matcher as matcher_config
 from maskjax.data.creatures import creatures, head_images
 from maskjax.matcher import network as matcher_lib, training as matcher_training
 from maskjax.studio import views as studio_views
-from maskjax.training import state as state_lib
+from maskjax.training import settings, state as state_lib
 
 _WORDS = matcher_lib.vocabulary()
 _SMALL = matcher_lib.MatcherConfig(_WORDS, channels=(8, 8, 16, 16), features=16)
@@ -145,8 +145,15 @@ def config(tmp_path):
   return config
 
 
+def train(config, folder):
+  """Train as the experiment does."""
+  return matcher_training.train(
+    settings.read(matcher_training.Settings, config), folder
+  )
+
+
 def test_resumed_training_equals_an_unbroken_one(config, tmp_path, monkeypatch):
-  report = matcher_training.train(config, tmp_path / 'whole')
+  report = train(config, tmp_path / 'whole')
   assert report == json.loads((tmp_path / 'whole' / 'report.json').read_text())
   assert report['held_out']['pictures'] == 6
 
@@ -160,9 +167,9 @@ def test_resumed_training_equals_an_unbroken_one(config, tmp_path, monkeypatch):
 
   monkeypatch.setattr(matcher_training, 'draw', break_off)
   with pytest.raises(RuntimeError, match='power cut'):
-    matcher_training.train(config, tmp_path / 'broken')
+    train(config, tmp_path / 'broken')
   config.resume = True
-  matcher_training.train(config, tmp_path / 'broken')
+  train(config, tmp_path / 'broken')
   for name in ('matcher/model.safetensors', 'matcher/config.json'):
     whole, broken = (tmp_path / run / name for run in ('whole', 'broken'))
     assert whole.read_bytes() == broken.read_bytes()
@@ -171,4 +178,4 @@ def test_resumed_training_equals_an_unbroken_one(config, tmp_path, monkeypatch):
 def test_too_few_shards_are_refused(config, tmp_path):
   config.held_out = 2
   with pytest.raises(ValueError, match='holds 2 shards'):
-    matcher_training.train(config, tmp_path / 'run')
+    train(config, tmp_path / 'run')

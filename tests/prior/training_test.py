@@ -10,9 +10,9 @@ import pytest
 from configs import prior
 from maskjax.data.creatures import creatures, head_images
 from maskjax.diffusion import model as model_lib
-from maskjax.prior import training as prior_training
+from maskjax.prior import settings as prior_settings, training as prior_training
 from maskjax.studio import condition as condition_lib, views as studio_views
-from maskjax.training import checkpoint, metrics, workdir
+from maskjax.training import checkpoint, metrics, settings, workdir
 
 SIZE = 16
 
@@ -77,6 +77,12 @@ def tiny(data, **fields):
   return config
 
 
+def train(config, folder):
+  """Train as the experiment does."""
+  stage = settings.read(prior_settings.Settings, config)
+  prior_training.train(stage, str(folder))
+
+
 def test_data_is_heads_and_art_if_there_is_some(data, tmp_path):
   images, art = prior_training.load_data(data)
   np.testing.assert_array_equal(images.rgb, heads().rgb)
@@ -104,18 +110,22 @@ def test_captions_for_the_vocabulary_name_everything(data):
 
 
 def test_rate_warms_up_stays_and_falls():
-  config = prior.get_config()
-  config.update(steps=100, warmup_steps=10, decay_steps=40, learning_rate=2.0)
-  rate = prior_training.learning_rate(config)
+  def learning_rate(**fields):
+    config = prior.get_config()
+    config.update(steps=100, warmup_steps=10, learning_rate=2.0)
+    config.update(fields)
+    stage = settings.read(prior_settings.Settings, config)
+    return prior_training.learning_rate(stage)
+
+  rate = learning_rate(decay_steps=40)
   steps = (0, 5, 10, 59, 60, 80, 100, 120)
   np.testing.assert_allclose(
     [rate(step) for step in steps], [0, 1, 2, 2, 2, 1, 0, 0], atol=1e-5
   )
-  config.update(decay_steps=0)
-  rate = prior_training.learning_rate(config)
+  rate = learning_rate(decay_steps=0)
   np.testing.assert_allclose([rate(s) for s in (5, 10, 500)], [1, 2, 2])
-  config.update(warmup_steps=0)  # at full rate from the first step
-  rate = prior_training.learning_rate(config)
+  # At full rate from the first step.
+  rate = learning_rate(decay_steps=0, warmup_steps=0)
   np.testing.assert_allclose([rate(0), rate(1)], [2, 2])
 
 
@@ -136,17 +146,17 @@ def log(folder):
 def resumed(data, tmp_path_factory):
   """Two steps, then a third one in another call and with the data moved."""
   folder = tmp_path_factory.mktemp('resumed')
-  prior_training.train(tiny(data), str(folder))
+  train(tiny(data), folder)
   assert [step for step, *_ in log(folder)] == [1, 2]
   elsewhere = tmp_path_factory.mktemp('elsewhere')
   for path in data.iterdir():
     (elsewhere / path.name).write_bytes(path.read_bytes())
-  prior_training.train(tiny(elsewhere, steps=3, resume=True), str(folder))
+  train(tiny(elsewhere, steps=3, resume=True), folder)
   return folder
 
 
 def test_resumed_run_equals_unbroken_run_bit_for_bit(data, resumed, tmp_path):
-  prior_training.train(tiny(data, steps=3), str(tmp_path))
+  train(tiny(data, steps=3), tmp_path)
   assert checkpoint.all_steps(tmp_path / 'checkpoints') == [3]
   assert log(tmp_path) == log(resumed)
   assert len(log(tmp_path)) == 3
@@ -174,7 +184,7 @@ def test_controlnet_is_trained_upon_a_model_that_stays(data, resumed, tmp_path):
     warmup_steps=0,
     learning_rate=1e-2,
   )
-  prior_training.train(config, str(tmp_path))
+  train(config, tmp_path)
   before = bytes_of(resumed / 'model')
   after = bytes_of(tmp_path / 'model')
   same = [name for name in before if before[name] == after[name]]
@@ -206,7 +216,7 @@ def test_wrong_input_gives_one_line(
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(prior_training.pretraining, 'create', stub_model)
   with pytest.raises(error, match=words) as caught:
-    prior_training.train(tiny(data, **fields), str(tmp_path / 'run'))
+    train(tiny(data, **fields), tmp_path / 'run')
   assert '\n' not in str(caught.value)
   # The mended command can use the same folder.
   assert not (tmp_path / 'run').exists()
@@ -223,13 +233,13 @@ def test_emoji_of_another_size_are_refused(data, tmp_path):
   write_heads(tmp_path)
   write_art(tmp_path, size=8)
   with pytest.raises(ValueError, match=r'emoji in .* are 8 pixels'):
-    prior_training.train(tiny(tmp_path), str(tmp_path / 'run'))
+    train(tiny(tmp_path), tmp_path / 'run')
 
 
 def test_resuming_before_the_first_checkpoint_is_refused(data, tmp_path):
   workdir.prepare(tmp_path, tiny(data, init='gone'))
   with pytest.raises(FileNotFoundError, match='no checkpoint to resume from'):
-    prior_training.train(tiny(data, init='gone', resume=True), str(tmp_path))
+    train(tiny(data, init='gone', resume=True), tmp_path)
 
 
 def test_little_else_is_imported():

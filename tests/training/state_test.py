@@ -60,3 +60,39 @@ def test_average_without_ema_is_refused():
   state = state_lib.create(_PARAMS, optax.sgd(0.1))
   with pytest.raises(ValueError, match='ema=True'):
     state_lib.apply_gradients(state, _GRADS, optax.sgd(0.1), ema_decay=0.9)
+
+
+def _loss(params, rng, batch, scale, axis_name):
+  del rng, axis_name
+  error = scale * (params['w'] * batch).sum() - params['b']
+  return error**2, {'error': error}
+
+
+def test_step_of_a_loss_is_gradient_update_average_and_metrics():
+  tx = optax.sgd(0.1)
+  step = state_lib.make_step(_loss, tx, ema_decay=0.5)
+  state = state_lib.create(_PARAMS, tx, ema=True)
+  batch, scale = jnp.array([2.0, 1.0]), jnp.array(3.0)
+  for call in (step, jax.jit(step)):
+    after, metrics = call(state, jax.random.key(0), batch, scale)
+    # error = 3 (2 - 2) - 0.5; its square has slopes 2 error (6, 3, -1).
+    np.testing.assert_allclose(metrics['loss'], 0.25, rtol=1e-6)
+    np.testing.assert_allclose(metrics['error'], -0.5, rtol=1e-6)
+    np.testing.assert_allclose(metrics['gradient_norm'], 46**0.5, rtol=1e-6)
+    np.testing.assert_allclose(after.params['w'], [1.6, -1.7], rtol=1e-6)
+    np.testing.assert_allclose(after.params['b'], 0.4, rtol=1e-6)
+    # The average warms up: it keeps a tenth of its first value.
+    np.testing.assert_allclose(after.ema_params['w'], [1.54, -1.73], rtol=1e-6)
+    assert after.step == 1
+
+
+def test_step_watches_the_gradients_that_it_is_told_to():
+  tx = optax.sgd(0.1)
+  step = state_lib.make_step(
+    _loss, tx, watch=lambda grads: state_lib.gradient_norm(grads['b'])
+  )
+  state = state_lib.create(_PARAMS, tx)
+  batch, scale = jnp.array([2.0, 1.0]), jnp.array(3.0)
+  after, metrics = step(state, jax.random.key(0), batch, scale)
+  np.testing.assert_allclose(metrics['gradient_norm'], 1.0, rtol=1e-6)
+  assert after.ema_params is None

@@ -1,0 +1,75 @@
+"""What a training stage of the prior is told, and within which limits."""
+
+import dataclasses
+
+from maskjax.training import settings, trainer
+
+NETWORKS = ('unet', 'text_encoder', 'controlnet')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heads:
+  """The pictures that `experiments.build_prior_data` draws.
+
+  Attributes:
+    shards: number of files.
+    views: pictures of each head.
+    size: side of a picture, pixels.
+  """
+
+  shards: int = settings.number(1)
+  views: int = settings.number(1)
+  size: int = settings.number(1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(trainer.Settings):
+  """A stage of the prior; its values are in configs/prior.py.
+
+  Attributes:
+    init: model folder to begin from; '' begins with random weights.
+    data: folder of `experiments.build_prior_data`.
+    heads: how that folder is built.
+    sample_size: side of a picture, pixels.
+    pixel_unshuffle: side of the block of pixels that is folded into channels.
+    channels: widths of the UNet's levels, the finest first.
+    attention_heads: heads of each attention.
+    norm_groups: groups of each normalisation.
+    text_features: width of the text encoder.
+    text_layers: layers of the text encoder.
+    vocabulary: size of the tokenizer's vocabulary.
+    tokens: tokens of a caption.
+    condition_embedding: widths of the embedding of the ControlNet's condition.
+    trained: networks that learn; the others stay as they are.
+    downscale: factor by which pictures are averaged down.
+    batch_size: pictures of a step.
+    learning_rate: largest rate of AdamW.
+    warmup_steps: first steps, in which the rate rises from 0.
+    decay_steps: last steps, in which the rate falls to 0.
+    weight_decay: of AdamW.
+    ema_decay: decay of the average of the weights, which is what is saved.
+    dtype: type that the networks compute in.
+  """
+
+  init: str
+  data: str
+  heads: Heads
+  sample_size: int = settings.number(1)
+  pixel_unshuffle: int = settings.number(1)
+  channels: tuple[int, ...] = settings.number(1)
+  attention_heads: int = settings.number(1)
+  norm_groups: int = settings.number(1)
+  text_features: int = settings.number(1)
+  text_layers: int = settings.number(1)
+  vocabulary: int = settings.number(1)
+  tokens: int = settings.number(1)
+  condition_embedding: tuple[int, ...] = settings.number(1)
+  trained: tuple[str, ...] = settings.some_of(*NETWORKS)
+  downscale: int = settings.number(1)
+  batch_size: int = settings.number(1)
+  learning_rate: float = settings.number(0)
+  warmup_steps: int = settings.number(0)
+  decay_steps: int = settings.number(0)
+  weight_decay: float = settings.number(0)
+  ema_decay: float = settings.number(0)
+  dtype: str = settings.choice('float32', 'bfloat16')
