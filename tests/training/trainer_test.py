@@ -118,7 +118,7 @@ def test_an_end_before_the_last_step_calls_no_hooks(tmp_path):
     # Asked one log point later, so that the device never waits.
     stop=lambda number, values: number == 2,
   )
-  outcome = trainer.fit(task, _settings(), tmp_path)
+  outcome = trainer.fit(task, _settings(checkpoint_every=9), tmp_path)
   assert outcome.reason == 'stop' and outcome.step == 3
   assert calls == [2]
 
