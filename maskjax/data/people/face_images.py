@@ -347,7 +347,7 @@ def manifest(folder: pathlib.Path, recipe: Recipe) -> dict[str, Any]:
   images = shards.load(sorted(folder.glob('*.npz')), ('rgb',))['rgb']
   return {
     'images': len(images),
-    'recipe': dataclasses.asdict(recipe),
+    'recipe': dict(sorted(dataclasses.asdict(recipe).items())),
     'world': {
       'cm_per_unit': CM_PER_UNIT,
       'origin_cm': list(ORIGIN_CM),

@@ -160,7 +160,7 @@ def manifest(folder: pathlib.Path, recipe: Recipe) -> dict[str, Any]:
   used = [styles.SOURCES[names[k]] for k in np.unique(images.source)]
   return {
     'images': len(images.rgb),
-    'recipe': dataclasses.asdict(recipe),
+    'recipe': dict(sorted(dataclasses.asdict(recipe).items())),
     'attributes': list(people_words.ATTRIBUTES),
     'unknown_attribute': _UNKNOWN,
     'source_names': names,
