@@ -7,69 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from maskjax.data.creatures import traits
+from maskjax.data.creatures import table, traits
 from maskjax.studio import words as studio_words
 
-NAMES = {
-  'tiger': ('tiger', 'Bengal tiger', 'tiger'),
-  'lion': ('lion', 'lion', 'male lion'),
-  'leopard': ('leopard', 'cheetah', 'jaguar'),
-  'cat': ('cat', 'house cat', 'kitty'),
-  'fox': ('fox', 'red fox'),
-  'wolf': ('wolf', 'grey wolf'),
-  'dog': ('dog', 'hound', 'puppy'),
-  'bear': ('bear', 'brown bear', 'grizzly bear'),
-  'panda': ('panda', 'giant panda', 'panda bear'),
-  'raccoon': ('raccoon',),
-  'elephant': ('elephant', 'elephant', 'African elephant'),
-  'rabbit': ('rabbit', 'bunny', 'hare'),
-  'pig': ('pig', 'piglet'),
-  'cow': ('cow', 'bull'),
-  'deer': ('deer', 'stag', 'reindeer'),
-  'mouse': ('mouse', 'rat'),
-  'sheep': ('sheep', 'lamb'),
-  'horse': ('horse', 'pony'),
-  'zebra': ('zebra',),
-  'koala': ('koala', 'koala bear'),
-  'hippo': ('hippo', 'hippopotamus'),
-  'rhinoceros': ('rhinoceros', 'rhino'),
-  'gorilla': ('gorilla', 'gorilla', 'ape'),
-  'monkey': ('monkey', 'chimpanzee'),
-  'frog': ('frog', 'toad'),
-  'owl': ('owl',),
-  'eagle': ('eagle', 'bald eagle', 'hawk'),
-  'parrot': ('parrot', 'macaw'),
-  'penguin': ('penguin',),
-  'rooster': ('rooster', 'chicken'),
-  'crocodile': ('crocodile', 'alligator'),
-  'dragon': ('dragon',),
-  'robot': ('robot', 'android'),
-  'alien': ('alien', 'extraterrestrial'),
-  'skull': ('skull', 'skeleton'),
-  'clown': ('clown', 'circus clown'),
-  'ogre': ('ogre', 'troll', 'orc'),
-  'cartoon character': (
-    'cartoon character',
-    'cartoon character',
-    'cartoon face',
-    'cartoon boy',
-  ),
-  'demon': ('demon', 'devil'),
-  'pirate': ('pirate', 'pirate captain'),
-  'unicorn': ('unicorn',),
-}
-# Names that say a trait of their own, and the words they do not go with.
-_CLASHES = {
-  'red fox': traits.COLORS,
-  'grey wolf': traits.COLORS,
-  'brown bear': traits.COLORS,
-  'Bengal tiger': (),
-  'puppy': ('old',),
-  'piglet': ('old',),
-  'lamb': ('old',),
-  'kitty': ('old',),
-  'cartoon boy': ('old',),
-}
+# What each kind is called.
+NAMES = {name: kind.names for name, kind in table.KINDS.items()}
 _TEMPLATES = (
   '{a} mask',
   '{a} mask',
@@ -88,10 +30,11 @@ def subject(
   kind: str, modifiers: Sequence[str], rng: np.random.Generator
 ) -> str:
   """Return a head's name with its modifiers, e.g. 'old white wolf'."""
+  row = table.get(kind)
   names = [
     name
-    for name in NAMES[kind]
-    if not set(modifiers) & set(_CLASHES.get(name, ()))
+    for name in row.names
+    if not set(modifiers) & set(row.clashes.get(name, ()))
   ]
   order = traits.MOODS + traits.AGES + traits.COLORS + traits.MATERIALS
   words = sorted(modifiers, key=order.index)

@@ -14,39 +14,14 @@ import functools
 from jaxtyping import Float
 import numpy as np
 
-from maskjax.data.creatures import anatomy, coats, sculpt, traits
-from maskjax.data.creatures.kinds import (
-  cats,
-  climbers,
-  fables,
-  farm,
-  giants,
-  hunters,
-  people,
-)
+from maskjax.data.creatures import anatomy, coats, sculpt, table, traits
 from maskjax.geometry import mesh as meshes
 
 MODIFIERS = traits.MODIFIERS
-_ROOMS = (
-  cats,
-  hunters,
-  giants,
-  farm,
-  climbers,
-  people,
-  fables,
-)
-_MODELS = {name: f for room in _ROOMS for name, f in room.MODELS.items()}
-_PALETTES = {name: p for room in _ROOMS for name, p in room.PALETTES.items()}
-KINDS = tuple(_MODELS)
+KINDS = tuple(table.KINDS)
 SCALE = 1.25
 LOW = SCALE * np.array([-15.0, -15.0, -8.0], np.float32)
 HIGH = SCALE * np.array([15.0, 17.0, 16.0], np.float32)
-
-
-def _check_kind(kind: str) -> None:
-  if kind not in _MODELS:
-    raise ValueError(f'unknown kind {kind!r}: use one of {", ".join(KINDS)}')
 
 
 def mean_parameters(kind: str) -> traits.Traits:
@@ -55,8 +30,7 @@ def mean_parameters(kind: str) -> traits.Traits:
   Raises:
     ValueError: the kind is not one of `KINDS`.
   """
-  _check_kind(kind)
-  return traits.mean(kind, _PALETTES[kind])
+  return traits.mean(kind, table.get(kind).palette)
 
 
 def sample_parameters(
@@ -75,13 +49,15 @@ def sample_parameters(
   Raises:
     ValueError: an unknown kind or modifier.
   """
-  _check_kind(kind)
-  return traits.sample(rng, kind, _PALETTES[kind], modifiers)
+  row = table.get(kind)
+  return traits.sample(
+    rng, kind, modifiers, palette=row.palette, breeds=row.breeds
+  )
 
 
 def model(params: traits.Traits) -> anatomy.Head:
   """Return the strokes of a head, before it is stretched and meshed."""
-  return _MODELS[params.kind](params)
+  return table.get(params.kind).model(params)
 
 
 def _stretch(params: traits.Traits) -> np.ndarray:

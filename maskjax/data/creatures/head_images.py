@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from maskjax.data.creatures import creatures, traits
+from maskjax.data.creatures import creatures, table, traits
 from maskjax.geometry import camera as camera_lib, color
 from maskjax.render import renderer
 from maskjax.studio import views as studio_views
@@ -29,13 +29,7 @@ _SIGMA = 1e-5
 _GAMMA = 1e-5
 _BUCKET = 4096
 # Seen twice as often as the others.
-MAIN_KINDS = frozenset(
-  {
-    'tiger', 'lion', 'gorilla', 'elephant', 'panda', 'fox', 'wolf', 'bear',
-    'cat', 'dog', 'rabbit', 'pig', 'cow', 'monkey', 'frog', 'owl', 'eagle',
-    'dragon', 'robot', 'alien', 'skull', 'clown', 'ogre', 'cartoon character',
-  }
-)  # fmt: skip
+MAIN_KINDS = frozenset(name for name, kind in table.KINDS.items() if kind.often)
 _LIGHT_WEIGHTS = {'white': 4.0, 'warm': 2.0}
 # At most one word of each of these groups describes a head.
 _MODIFIERS = (traits.COLORS, traits.AGES, traits.MOODS, traits.MATERIALS)

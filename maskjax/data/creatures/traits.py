@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from maskjax.data.creatures import breeds, coats
+from maskjax.data.creatures import coats
 
 # How far each factor strays: the standard deviation of its logarithm.
 _SPREAD = {
@@ -95,19 +95,32 @@ def _stray(rng: np.random.Generator, spread: float) -> float:
 def sample(
   rng: np.random.Generator,
   kind: str,
-  palette: Mapping[str, str],
   modifiers: Sequence[str] = (),
+  *,
+  palette: Mapping[str, str],
+  breeds: Sequence[Mapping[str, str]] = (),
 ) -> Traits:
-  """Draw a head of a kind that the given words describe."""
+  """Draw a head of a kind that the given words describe.
+
+  Args:
+    rng: advanced by the draw.
+    kind: its name.
+    modifiers: words of `MODIFIERS` that hold for the head.
+    palette: {role of colour: sRGB such as '#ff8000'} of the mean head.
+    breeds: other palettes, of some roles each; one of them is drawn for half
+      of the heads.
+
+  Raises:
+    ValueError: an unknown modifier.
+  """
   factors: dict[str, Any] = {
     name: float(np.exp(_stray(rng, spread))) for name, spread in _SPREAD.items()
   }
   seed = int(rng.integers(1 << 20))
   hue, lightness = _stray(rng, 0.05), float(np.exp(_stray(rng, 0.1)))
   saturation = float(np.exp(_stray(rng, 0.1)))
-  others = breeds.BREEDS.get(kind, ())
-  if others and rng.random() < 0.55:
-    palette = {**palette, **others[rng.integers(len(others))]}
+  if breeds and rng.random() < 0.55:
+    palette = {**palette, **breeds[rng.integers(len(breeds))]}
   keep = ('white', 'pupil', 'tooth')
   colors = {}
   for role, color in mean(kind, palette).colors.items():

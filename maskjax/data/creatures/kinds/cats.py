@@ -9,31 +9,12 @@ import numpy as np
 from maskjax.data.creatures import (
   anatomy,
   coats,
+  kind,
   muzzles,
   sculpt,
   solids,
   traits,
 )
-
-PALETTES = {
-  'tiger': {
-    'base': '#f08a1d', 'light': '#fff4e0', 'mark': '#1d120c',
-    'nose': '#e88a86', 'inner': '#f3c9ae', 'iris': '#e7b41a',
-  },
-  'lion': {
-    'base': '#eeb04c', 'light': '#fff0cf', 'hair': '#a5480f',
-    'nose': '#4a241c', 'inner': '#a9683a', 'iris': '#e08e0c',
-    'mark': '#4a2409',
-  },
-  'leopard': {
-    'base': '#edb855', 'light': '#fff3d9', 'mark': '#2c1809',
-    'nose': '#c9736c', 'inner': '#e8bd9c', 'iris': '#8fbf3a',
-  },
-  'cat': {
-    'base': '#8d8f98', 'light': '#f2f1ef', 'mark': '#4a4b54',
-    'nose': '#f08f9d', 'inner': '#f5b3b8', 'iris': '#63c23c',
-  },
-}  # fmt: skip
 
 
 def _stripes(t, color):
@@ -205,9 +186,45 @@ def cat(t: traits.Traits) -> anatomy.Head:
   return anatomy.Head(s, center, anatomy.surface(s, 0, -5.0))
 
 
-MODELS = {
-  'tiger': tiger,
-  'lion': lion,
-  'leopard': leopard,
-  'cat': cat,
-}
+KINDS = (
+  kind.Kind(
+    name='tiger', model=tiger, often=True,
+    names=('tiger', 'Bengal tiger', 'tiger'),
+    palette={
+      'base': '#f08a1d', 'light': '#fff4e0', 'mark': '#1d120c',
+      'nose': '#e88a86', 'inner': '#f3c9ae', 'iris': '#e7b41a',
+    },
+  ),
+  kind.Kind(
+    name='lion', model=lion, often=True,
+    names=('lion', 'lion', 'male lion'),
+    palette={
+      'base': '#eeb04c', 'light': '#fff0cf', 'hair': '#a5480f',
+      'nose': '#4a241c', 'inner': '#a9683a', 'iris': '#e08e0c',
+      'mark': '#4a2409',
+    },
+  ),
+  kind.Kind(
+    name='leopard', model=leopard,
+    names=('leopard', 'cheetah', 'jaguar'),
+    palette={
+      'base': '#edb855', 'light': '#fff3d9', 'mark': '#2c1809',
+      'nose': '#c9736c', 'inner': '#e8bd9c', 'iris': '#8fbf3a',
+    },
+  ),
+  kind.Kind(
+    name='cat', model=cat, often=True,
+    names=('cat', 'house cat', 'kitty'),
+    clashes={'kitty': ('old',)},
+    palette={
+      'base': '#8d8f98', 'light': '#f2f1ef', 'mark': '#4a4b54',
+      'nose': '#f08f9d', 'inner': '#f5b3b8', 'iris': '#63c23c',
+    },
+    breeds=(
+      {'base': '#e58a34', 'mark': '#b3581a', 'light': '#fff0dc'},
+      {'base': '#2c2b30', 'mark': '#17161a', 'iris': '#e8c21a'},
+      {'base': '#f3efe8', 'mark': '#d9b48a', 'iris': '#3f8fd8'},
+      {'base': '#8a6a4a', 'mark': '#3f2c1c'},
+    ),
+  ),
+)  # fmt: skip

@@ -9,47 +9,12 @@ import numpy as np
 from maskjax.data.creatures import (
   anatomy,
   coats,
+  kind,
   muzzles,
   sculpt,
   solids,
   traits,
 )
-
-PALETTES = {
-  'gorilla': {
-    'base': '#2f3036', 'light': '#56565e', 'mark': '#1a1a1f',
-    'skin': '#4a4a52', 'inner': '#3a3a41', 'iris': '#a8651c',
-    'hair': '#1b1b20',
-  },
-  'monkey': {
-    'base': '#7a4624', 'light': '#f2c79c', 'mark': '#4f2b14',
-    'inner': '#e8a987', 'iris': '#4a2a14', 'hair': '#5a3218',
-  },
-  'frog': {
-    'base': '#5cb531', 'light': '#e3f0a4', 'mark': '#2f7a1e',
-    'iris': '#f0b51c', 'inner': '#d9525c',
-  },
-  'owl': {
-    'base': '#8a5c33', 'light': '#efdcb8', 'mark': '#4c2f17',
-    'beak': '#f0a820', 'iris': '#f5a30f',
-  },
-  'eagle': {
-    'base': '#f5f3ee', 'light': '#ffffff', 'mark': '#4a3020',
-    'beak': '#f5b51a', 'iris': '#e8b414', 'hair': '#4a3020',
-  },
-  'parrot': {
-    'base': '#d9261c', 'light': '#fbf6ee', 'mark': '#1f62c9',
-    'beak': '#2c2a2e', 'iris': '#f2d04a', 'hair': '#f2b81e',
-  },
-  'penguin': {
-    'base': '#23262e', 'light': '#fbfbf8', 'mark': '#f5b21e',
-    'beak': '#f08a1c', 'iris': '#5a3418',
-  },
-  'crocodile': {
-    'base': '#5f8a34', 'light': '#dbe0a0', 'mark': '#33541c',
-    'iris': '#e6c21a', 'inner': '#33541c',
-  },
-}  # fmt: skip
 
 
 def gorilla(t: traits.Traits) -> anatomy.Head:
@@ -388,13 +353,83 @@ def crocodile(t: traits.Traits) -> anatomy.Head:
   return anatomy.Head(s, center, np.array([0, -3.2, reach - 2.0]))
 
 
-MODELS = {
-  'gorilla': gorilla,
-  'monkey': monkey,
-  'frog': frog,
-  'owl': owl,
-  'eagle': eagle,
-  'parrot': parrot,
-  'penguin': penguin,
-  'crocodile': crocodile,
-}
+KINDS = (
+  kind.Kind(
+    name='gorilla', model=gorilla, often=True,
+    names=('gorilla', 'gorilla', 'ape'),
+    palette={
+      'base': '#2f3036', 'light': '#56565e', 'mark': '#1a1a1f',
+      'skin': '#4a4a52', 'inner': '#3a3a41', 'iris': '#a8651c',
+      'hair': '#1b1b20',
+    },
+  ),
+  kind.Kind(
+    name='monkey', model=monkey, often=True,
+    names=('monkey', 'chimpanzee'),
+    palette={
+      'base': '#7a4624', 'light': '#f2c79c', 'mark': '#4f2b14',
+      'inner': '#e8a987', 'iris': '#4a2a14', 'hair': '#5a3218',
+    },
+    breeds=(
+      {'base': '#2f2622', 'hair': '#1c1613', 'light': '#d9a27c'},
+    ),
+  ),
+  kind.Kind(
+    name='frog', model=frog, often=True,
+    names=('frog', 'toad'),
+    palette={
+      'base': '#5cb531', 'light': '#e3f0a4', 'mark': '#2f7a1e',
+      'iris': '#f0b51c', 'inner': '#d9525c',
+    },
+    breeds=(
+      {'base': '#8a9a2c', 'mark': '#4a5a14'},
+    ),
+  ),
+  kind.Kind(
+    name='owl', model=owl, often=True,
+    names=('owl',),
+    palette={
+      'base': '#8a5c33', 'light': '#efdcb8', 'mark': '#4c2f17',
+      'beak': '#f0a820', 'iris': '#f5a30f',
+    },
+    breeds=(
+      {'base': '#c9c4bb', 'light': '#fbfaf6', 'mark': '#6a6258'},
+    ),
+  ),
+  kind.Kind(
+    name='eagle', model=eagle, often=True,
+    names=('eagle', 'bald eagle', 'hawk'),
+    palette={
+      'base': '#f5f3ee', 'light': '#ffffff', 'mark': '#4a3020',
+      'beak': '#f5b51a', 'iris': '#e8b414', 'hair': '#4a3020',
+    },
+  ),
+  kind.Kind(
+    name='parrot', model=parrot,
+    names=('parrot', 'macaw'),
+    palette={
+      'base': '#d9261c', 'light': '#fbf6ee', 'mark': '#1f62c9',
+      'beak': '#2c2a2e', 'iris': '#f2d04a', 'hair': '#f2b81e',
+    },
+    breeds=(
+      {'base': '#2fa03c', 'mark': '#e8c21a', 'hair': '#d9261c'},
+      {'base': '#2466c8', 'mark': '#f2b81e', 'hair': '#3fb0e8'},
+    ),
+  ),
+  kind.Kind(
+    name='penguin', model=penguin,
+    names=('penguin',),
+    palette={
+      'base': '#23262e', 'light': '#fbfbf8', 'mark': '#f5b21e',
+      'beak': '#f08a1c', 'iris': '#5a3418',
+    },
+  ),
+  kind.Kind(
+    name='crocodile', model=crocodile,
+    names=('crocodile', 'alligator'),
+    palette={
+      'base': '#5f8a34', 'light': '#dbe0a0', 'mark': '#33541c',
+      'iris': '#e6c21a', 'inner': '#33541c',
+    },
+  ),
+)  # fmt: skip

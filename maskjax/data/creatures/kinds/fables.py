@@ -6,33 +6,14 @@ Each function models one kind's head. Frame and units are those of `anatomy`;
 
 import numpy as np
 
-from maskjax.data.creatures import anatomy, coats, sculpt, solids, traits
-
-PALETTES = {
-  'dragon': {
-    'base': '#2f9a48', 'light': '#e9dc8c', 'mark': '#14532a',
-    'horn': '#efe0b4', 'iris': '#f5b90f', 'inner': '#c9584a',
-  },
-  'unicorn': {
-    'base': '#fbf8fb', 'light': '#f7cfe0', 'mark': '#e79cc4',
-    'hair': '#e86fb4', 'accent': '#8a6fe0', 'iris': '#7a4fd0',
-    'inner': '#f5b9d3', 'horn': '#f2c53a',
-  },
-  'robot': {
-    'base': '#8fa3b5', 'light': '#cfd9e2', 'mark': '#2b3440',
-    'iris': '#2fd3f5', 'hair': '#e0452f', 'white': '#12202c',
-    'pupil': '#eaffff',
-  },
-  'alien': {
-    'base': '#6fbf4a', 'light': '#b5e38a', 'mark': '#3f8a2c',
-    'iris': '#1c1030', 'inner': '#3f8a2c', 'white': '#07070c',
-    'pupil': '#000004',
-  },
-  'skull': {
-    'base': '#f0e8d2', 'light': '#fffaf0', 'mark': '#15100d',
-    'iris': '#15100d', 'inner': '#4a3c2c',
-  },
-}  # fmt: skip
+from maskjax.data.creatures import (
+  anatomy,
+  coats,
+  kind,
+  sculpt,
+  solids,
+  traits,
+)
 
 
 def dragon(t: traits.Traits) -> anatomy.Head:
@@ -346,10 +327,65 @@ def skull(t: traits.Traits) -> anatomy.Head:
   return anatomy.Head(s, center, anatomy.surface(s, 0, -5.6))
 
 
-MODELS = {
-  'dragon': dragon,
-  'unicorn': unicorn,
-  'robot': robot,
-  'alien': alien,
-  'skull': skull,
-}
+KINDS = (
+  kind.Kind(
+    name='dragon', model=dragon, often=True,
+    names=('dragon',),
+    palette={
+      'base': '#2f9a48', 'light': '#e9dc8c', 'mark': '#14532a',
+      'horn': '#efe0b4', 'iris': '#f5b90f', 'inner': '#c9584a',
+    },
+    breeds=(
+      {'base': '#c23a22', 'mark': '#6a1612', 'light': '#f0c070'},
+      {'base': '#2f62b8', 'mark': '#16306a', 'light': '#bcd8ea'},
+      {'base': '#6a3fa0', 'mark': '#351c5c', 'light': '#d9b8e6'},
+    ),
+  ),
+  kind.Kind(
+    name='unicorn', model=unicorn,
+    names=('unicorn',),
+    palette={
+      'base': '#fbf8fb', 'light': '#f7cfe0', 'mark': '#e79cc4',
+      'hair': '#e86fb4', 'accent': '#8a6fe0', 'iris': '#7a4fd0',
+      'inner': '#f5b9d3', 'horn': '#f2c53a',
+    },
+    breeds=(
+      {'hair': '#3fb0d8', 'accent': '#f2a0c8', 'mark': '#8fc3e0'},
+    ),
+  ),
+  kind.Kind(
+    name='robot', model=robot, often=True,
+    names=('robot', 'android'),
+    palette={
+      'base': '#8fa3b5', 'light': '#cfd9e2', 'mark': '#2b3440',
+      'iris': '#2fd3f5', 'hair': '#e0452f', 'white': '#12202c',
+      'pupil': '#eaffff',
+    },
+    breeds=(
+      {'base': '#e3a92c', 'light': '#f2e3b8', 'hair': '#2b3440'},
+      {'base': '#3f8fb8', 'light': '#d3e6ee', 'iris': '#ffcf3a'},
+      {'base': '#d9dde2', 'light': '#9aa7b5', 'iris': '#ff5a3a'},
+    ),
+  ),
+  kind.Kind(
+    name='alien', model=alien, often=True,
+    names=('alien', 'extraterrestrial'),
+    palette={
+      'base': '#6fbf4a', 'light': '#b5e38a', 'mark': '#3f8a2c',
+      'iris': '#1c1030', 'inner': '#3f8a2c', 'white': '#07070c',
+      'pupil': '#000004',
+    },
+    breeds=(
+      {'base': '#8f9aa3', 'light': '#c3cad0', 'mark': '#5c666f'},
+      {'base': '#6f6fc8', 'light': '#b0b0ee', 'mark': '#45459a'},
+    ),
+  ),
+  kind.Kind(
+    name='skull', model=skull, often=True,
+    names=('skull', 'skeleton'),
+    palette={
+      'base': '#f0e8d2', 'light': '#fffaf0', 'mark': '#15100d',
+      'iris': '#15100d', 'inner': '#4a3c2c',
+    },
+  ),
+)  # fmt: skip

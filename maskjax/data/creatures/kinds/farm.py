@@ -9,47 +9,12 @@ import numpy as np
 from maskjax.data.creatures import (
   anatomy,
   coats,
+  kind,
   muzzles,
   sculpt,
   solids,
   traits,
 )
-
-PALETTES = {
-  'rabbit': {
-    'base': '#b99a7c', 'light': '#fbf4ea', 'mark': '#8a6a4e',
-    'nose': '#f0899a', 'inner': '#f6b3b6', 'iris': '#5a3418',
-  },
-  'pig': {
-    'base': '#f4a3ae', 'light': '#f9c3c8', 'mark': '#d97a8a',
-    'nose': '#ee8b9b', 'inner': '#e47f90', 'iris': '#3f7fc4',
-  },
-  'cow': {
-    'base': '#f7f4ef', 'light': '#f0b7a8', 'mark': '#2a211e',
-    'horn': '#e9dab8', 'inner': '#eda79c', 'iris': '#4a2a14',
-  },
-  'mouse': {
-    'base': '#a9a6ad', 'light': '#efecec', 'mark': '#7c7983',
-    'nose': '#f27f97', 'inner': '#f7aab4', 'iris': '#2c2224',
-  },
-  'sheep': {
-    'base': '#3a3331', 'light': '#f5efe2', 'mark': '#1f1a19',
-    'nose': '#1a1414', 'inner': '#8a6a62', 'iris': '#d9a520',
-    'hair': '#f5efe2',
-  },
-  'horse': {
-    'base': '#8c4b22', 'light': '#e9d3b8', 'mark': '#2a1710',
-    'inner': '#5f3520', 'iris': '#3c2110', 'hair': '#2a1a14',
-  },
-  'zebra': {
-    'base': '#f5f4f0', 'light': '#3a3638', 'mark': '#17161a',
-    'inner': '#6a6466', 'iris': '#3c2110', 'hair': '#17161a',
-  },
-  'rooster': {
-    'base': '#f4ead8', 'light': '#ffffff', 'mark': '#d8201c',
-    'beak': '#f3ae1c', 'iris': '#d97a10',
-  },
-}  # fmt: skip
 
 
 def rabbit(t: traits.Traits) -> anatomy.Head:
@@ -384,13 +349,92 @@ def rooster(t: traits.Traits) -> anatomy.Head:
   return anatomy.Head(s, center, np.array([0, -2.0, 7.6]))
 
 
-MODELS = {
-  'rabbit': rabbit,
-  'pig': pig,
-  'cow': cow,
-  'mouse': mouse,
-  'sheep': sheep,
-  'horse': horse,
-  'zebra': zebra,
-  'rooster': rooster,
-}
+KINDS = (
+  kind.Kind(
+    name='rabbit', model=rabbit, often=True,
+    names=('rabbit', 'bunny', 'hare'),
+    palette={
+      'base': '#b99a7c', 'light': '#fbf4ea', 'mark': '#8a6a4e',
+      'nose': '#f0899a', 'inner': '#f6b3b6', 'iris': '#5a3418',
+    },
+    breeds=(
+      {'base': '#f4f1ec', 'mark': '#cfc6bc'},
+      {'base': '#8f8a88', 'mark': '#5f5a58'},
+      {'base': '#7a5030', 'mark': '#4f321c'},
+    ),
+  ),
+  kind.Kind(
+    name='pig', model=pig, often=True,
+    names=('pig', 'piglet'),
+    clashes={'piglet': ('old',)},
+    palette={
+      'base': '#f4a3ae', 'light': '#f9c3c8', 'mark': '#d97a8a',
+      'nose': '#ee8b9b', 'inner': '#e47f90', 'iris': '#3f7fc4',
+    },
+  ),
+  kind.Kind(
+    name='cow', model=cow, often=True,
+    names=('cow', 'bull'),
+    palette={
+      'base': '#f7f4ef', 'light': '#f0b7a8', 'mark': '#2a211e',
+      'horn': '#e9dab8', 'inner': '#eda79c', 'iris': '#4a2a14',
+    },
+    breeds=(
+      {'base': '#9a5a2c', 'mark': '#6a3818', 'light': '#e5b9a0'},
+    ),
+  ),
+  kind.Kind(
+    name='mouse', model=mouse,
+    names=('mouse', 'rat'),
+    palette={
+      'base': '#a9a6ad', 'light': '#efecec', 'mark': '#7c7983',
+      'nose': '#f27f97', 'inner': '#f7aab4', 'iris': '#2c2224',
+    },
+    breeds=(
+      {'base': '#f2eff0', 'mark': '#cfc9cc', 'iris': '#a82030'},
+      {'base': '#8a6a4e', 'mark': '#5a4330'},
+    ),
+  ),
+  kind.Kind(
+    name='sheep', model=sheep,
+    names=('sheep', 'lamb'),
+    clashes={'lamb': ('old',)},
+    palette={
+      'base': '#3a3331', 'light': '#f5efe2', 'mark': '#1f1a19',
+      'nose': '#1a1414', 'inner': '#8a6a62', 'iris': '#d9a520',
+      'hair': '#f5efe2',
+    },
+    breeds=(
+      {'base': '#e9c9b0', 'mark': '#c99a80'},
+    ),
+  ),
+  kind.Kind(
+    name='horse', model=horse,
+    names=('horse', 'pony'),
+    palette={
+      'base': '#8c4b22', 'light': '#e9d3b8', 'mark': '#2a1710',
+      'inner': '#5f3520', 'iris': '#3c2110', 'hair': '#2a1a14',
+    },
+    breeds=(
+      {'base': '#c98a4a', 'hair': '#f3e3bd', 'mark': '#8a5a2c'},
+      {'base': '#2c2522', 'hair': '#14110f'},
+      {'base': '#a9a6a2', 'hair': '#e9e6e0', 'mark': '#55524f'},
+    ),
+  ),
+  kind.Kind(
+    name='zebra', model=zebra,
+    names=('zebra',),
+    palette={
+      'base': '#f5f4f0', 'light': '#3a3638', 'mark': '#17161a',
+      'inner': '#6a6466', 'iris': '#3c2110', 'hair': '#17161a',
+    },
+  ),
+  kind.Kind(
+    name='rooster', model=rooster,
+    names=('rooster', 'chicken'),
+    palette={
+      'base': '#f4ead8', 'light': '#ffffff', 'mark': '#d8201c',
+      'beak': '#f3ae1c', 'iris': '#d97a10',
+    },
+  ),
+)  # fmt: skip

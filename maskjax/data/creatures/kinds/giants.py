@@ -9,35 +9,12 @@ import numpy as np
 from maskjax.data.creatures import (
   anatomy,
   coats,
+  kind,
   muzzles,
   sculpt,
   solids,
   traits,
 )
-
-PALETTES = {
-  'elephant': {
-    'base': '#8d95a3', 'light': '#b9bfc9', 'mark': '#666d7a',
-    'inner': '#d9a3a6', 'iris': '#6b4320', 'tooth': '#fdf6df',
-  },
-  'hippo': {
-    'base': '#8f7fa3', 'light': '#b79fb8', 'mark': '#6a5c80',
-    'inner': '#d58fa8', 'iris': '#4a2c14',
-  },
-  'rhinoceros': {
-    'base': '#84878c', 'light': '#a8aaad', 'mark': '#5c5f66',
-    'inner': '#b78f8c', 'iris': '#4a2c14', 'horn': '#efe4c8',
-  },
-  'deer': {
-    'base': '#b9743a', 'light': '#f6e6cd', 'mark': '#6e3d1a',
-    'nose': '#201512', 'inner': '#f1d3bd', 'iris': '#3c2110',
-    'horn': '#d9c19a',
-  },
-  'koala': {
-    'base': '#97a0ab', 'light': '#eef0f2', 'mark': '#6b7480',
-    'nose': '#26262c', 'inner': '#f3e9ea', 'iris': '#5a3418',
-  },
-}  # fmt: skip
 
 
 def elephant(t: traits.Traits) -> anatomy.Head:
@@ -255,10 +232,46 @@ def koala(t: traits.Traits) -> anatomy.Head:
   return anatomy.Head(s, center, anatomy.surface(s, 0, -4.8))
 
 
-MODELS = {
-  'elephant': elephant,
-  'hippo': hippo,
-  'rhinoceros': rhinoceros,
-  'deer': deer,
-  'koala': koala,
-}
+KINDS = (
+  kind.Kind(
+    name='elephant', model=elephant, often=True,
+    names=('elephant', 'elephant', 'African elephant'),
+    palette={
+      'base': '#8d95a3', 'light': '#b9bfc9', 'mark': '#666d7a',
+      'inner': '#d9a3a6', 'iris': '#6b4320', 'tooth': '#fdf6df',
+    },
+  ),
+  kind.Kind(
+    name='hippo', model=hippo,
+    names=('hippo', 'hippopotamus'),
+    palette={
+      'base': '#8f7fa3', 'light': '#b79fb8', 'mark': '#6a5c80',
+      'inner': '#d58fa8', 'iris': '#4a2c14',
+    },
+  ),
+  kind.Kind(
+    name='rhinoceros', model=rhinoceros,
+    names=('rhinoceros', 'rhino'),
+    palette={
+      'base': '#84878c', 'light': '#a8aaad', 'mark': '#5c5f66',
+      'inner': '#b78f8c', 'iris': '#4a2c14', 'horn': '#efe4c8',
+    },
+  ),
+  kind.Kind(
+    name='deer', model=deer,
+    names=('deer', 'stag', 'reindeer'),
+    palette={
+      'base': '#b9743a', 'light': '#f6e6cd', 'mark': '#6e3d1a',
+      'nose': '#201512', 'inner': '#f1d3bd', 'iris': '#3c2110',
+      'horn': '#d9c19a',
+    },
+  ),
+  kind.Kind(
+    name='koala', model=koala,
+    names=('koala', 'koala bear'),
+    palette={
+      'base': '#97a0ab', 'light': '#eef0f2', 'mark': '#6b7480',
+      'nose': '#26262c', 'inner': '#f3e9ea', 'iris': '#5a3418',
+    },
+  ),
+)  # fmt: skip

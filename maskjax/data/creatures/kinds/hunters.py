@@ -9,39 +9,12 @@ import numpy as np
 from maskjax.data.creatures import (
   anatomy,
   coats,
+  kind,
   muzzles,
   sculpt,
   solids,
   traits,
 )
-
-PALETTES = {
-  'fox': {
-    'base': '#ea6a1c', 'light': '#ffffff', 'mark': '#2a1a16',
-    'nose': '#17130f', 'inner': '#3a221b', 'iris': '#c98a12',
-  },
-  'wolf': {
-    'base': '#6d7583', 'light': '#e9ecf0', 'mark': '#353b47',
-    'nose': '#131316', 'inner': '#4a4550', 'iris': '#f0c419',
-  },
-  'dog': {
-    'base': '#b97a3f', 'light': '#fff0d8', 'mark': '#6b3c1b',
-    'nose': '#1a1413', 'inner': '#8a5230', 'iris': '#6a3c18',
-    'tongue': '#f0707c',
-  },
-  'bear': {
-    'base': '#7a4a26', 'light': '#d3a36c', 'mark': '#4a2a14',
-    'nose': '#19110e', 'inner': '#b98252', 'iris': '#4a2c14',
-  },
-  'panda': {
-    'base': '#f6f5f1', 'light': '#ffffff', 'mark': '#17171a',
-    'nose': '#131315', 'inner': '#2c2c31', 'iris': '#5b3a1c',
-  },
-  'raccoon': {
-    'base': '#8a8b90', 'light': '#f1f1ef', 'mark': '#1f1f25',
-    'nose': '#141316', 'inner': '#d9d4d0', 'iris': '#7a4c20',
-  },
-}  # fmt: skip
 
 
 def fox(t: traits.Traits) -> anatomy.Head:
@@ -242,11 +215,71 @@ def raccoon(t: traits.Traits) -> anatomy.Head:
   return anatomy.Head(s, center, np.array([0, -4.6, tip[2] - 2.0]))
 
 
-MODELS = {
-  'fox': fox,
-  'wolf': wolf,
-  'dog': dog,
-  'bear': bear,
-  'panda': panda,
-  'raccoon': raccoon,
-}
+KINDS = (
+  kind.Kind(
+    name='fox', model=fox, often=True,
+    names=('fox', 'red fox'),
+    clashes={'red fox': traits.COLORS},
+    palette={
+      'base': '#ea6a1c', 'light': '#ffffff', 'mark': '#2a1a16',
+      'nose': '#17130f', 'inner': '#3a221b', 'iris': '#c98a12',
+    },
+  ),
+  kind.Kind(
+    name='wolf', model=wolf, often=True,
+    names=('wolf', 'grey wolf'),
+    clashes={'grey wolf': traits.COLORS},
+    palette={
+      'base': '#6d7583', 'light': '#e9ecf0', 'mark': '#353b47',
+      'nose': '#131316', 'inner': '#4a4550', 'iris': '#f0c419',
+    },
+    breeds=(
+      {'base': '#e4e3df', 'mark': '#a3a6ac', 'light': '#ffffff'},
+    ),
+  ),
+  kind.Kind(
+    name='dog', model=dog, often=True,
+    names=('dog', 'hound', 'puppy'),
+    clashes={'puppy': ('old',)},
+    palette={
+      'base': '#b97a3f', 'light': '#fff0d8', 'mark': '#6b3c1b',
+      'nose': '#1a1413', 'inner': '#8a5230', 'iris': '#6a3c18',
+      'tongue': '#f0707c',
+    },
+    breeds=(
+      {'base': '#e2b878', 'mark': '#b9803f', 'light': '#fff6e6'},
+      {'base': '#33302f', 'mark': '#1a1817', 'light': '#c98a4a'},
+      {'base': '#f4efe6', 'mark': '#4a3426', 'light': '#ffffff'},
+      {'base': '#8d8f98', 'mark': '#4f525c', 'light': '#f2f2f2'},
+    ),
+  ),
+  kind.Kind(
+    name='bear', model=bear, often=True,
+    names=('bear', 'brown bear', 'grizzly bear'),
+    clashes={'brown bear': traits.COLORS},
+    palette={
+      'base': '#7a4a26', 'light': '#d3a36c', 'mark': '#4a2a14',
+      'nose': '#19110e', 'inner': '#b98252', 'iris': '#4a2c14',
+    },
+    breeds=(
+      {'base': '#332722', 'light': '#a8754a', 'mark': '#1c1512'},
+      {'base': '#f3f0e8', 'light': '#fffdf8', 'mark': '#b9b2a4'},
+    ),
+  ),
+  kind.Kind(
+    name='panda', model=panda, often=True,
+    names=('panda', 'giant panda', 'panda bear'),
+    palette={
+      'base': '#f6f5f1', 'light': '#ffffff', 'mark': '#17171a',
+      'nose': '#131315', 'inner': '#2c2c31', 'iris': '#5b3a1c',
+    },
+  ),
+  kind.Kind(
+    name='raccoon', model=raccoon,
+    names=('raccoon',),
+    palette={
+      'base': '#8a8b90', 'light': '#f1f1ef', 'mark': '#1f1f25',
+      'nose': '#141316', 'inner': '#d9d4d0', 'iris': '#7a4c20',
+    },
+  ),
+)  # fmt: skip

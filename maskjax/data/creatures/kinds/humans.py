@@ -9,38 +9,20 @@ import numpy as np
 from maskjax.data.creatures import (
   anatomy,
   coats,
+  kind,
   muzzles,
   sculpt,
   solids,
   traits,
 )
 
-PALETTES = {
-  'clown': {
-    'base': '#fdf7f0', 'light': '#ffffff', 'mark': '#d81e26',
-    'hair': '#ec3a1c', 'nose': '#e3141e', 'iris': '#2f7fd0',
-    'inner': '#f4d3c6', 'accent': '#2a6fd6',
-  },
-  'ogre': {
-    'base': '#86a83a', 'light': '#b4cb6a', 'mark': '#566f22',
-    'hair': '#3d2f1c', 'iris': '#a8651c', 'inner': '#66802c',
-    'tooth': '#f7edcb',
-  },
-  'cartoon character': {
-    'base': '#f6c29a', 'light': '#fbdcc0', 'mark': '#e58e7a',
-    'hair': '#6a3a1c', 'iris': '#3f8fd8', 'inner': '#ee9f88',
-  },
-  'demon': {
-    'base': '#b8201c', 'light': '#d8523a', 'mark': '#5a0d10',
-    'horn': '#2a2026', 'hair': '#1c1216', 'iris': '#f7d21a',
-    'inner': '#7a1414',
-  },
-  'pirate': {
-    'base': '#dba27c', 'light': '#efc3a0', 'mark': '#c22030',
-    'hair': '#3a2416', 'iris': '#4a7a3a', 'inner': '#c98666',
-    'accent': '#17161a',
-  },
-}  # fmt: skip
+_SKINS = ('#f6c29a', '#ffd9bd', '#d99a6c', '#a8693f', '#6f4226')
+_HAIRS = ('#6a3a1c', '#26190f', '#e0b04a', '#c2501c', '#17161a')
+_CARTOONS = tuple(
+  {'base': skin, 'light': skin, 'hair': hair}
+  for skin in _SKINS
+  for hair in _HAIRS
+)
 
 
 def _person(t, *, jaw=1.0, ear=1.0, base='base'):
@@ -301,10 +283,63 @@ def pirate(t: traits.Traits) -> anatomy.Head:
   return anatomy.Head(s, center, anatomy.surface(s, 0, -5.0))
 
 
-MODELS = {
-  'clown': clown,
-  'ogre': ogre,
-  'cartoon character': cartoon,
-  'demon': demon,
-  'pirate': pirate,
-}
+KINDS = (
+  kind.Kind(
+    name='clown', model=clown, often=True,
+    names=('clown', 'circus clown'),
+    palette={
+      'base': '#fdf7f0', 'light': '#ffffff', 'mark': '#d81e26',
+      'hair': '#ec3a1c', 'nose': '#e3141e', 'iris': '#2f7fd0',
+      'inner': '#f4d3c6', 'accent': '#2a6fd6',
+    },
+    breeds=(
+      {'hair': '#2f9a3c', 'accent': '#d8a018'},
+      {'hair': '#2a6fd6', 'accent': '#d81e26'},
+      {'hair': '#f2a81c', 'accent': '#2f9a3c'},
+    ),
+  ),
+  kind.Kind(
+    name='ogre', model=ogre, often=True,
+    names=('ogre', 'troll', 'orc'),
+    palette={
+      'base': '#86a83a', 'light': '#b4cb6a', 'mark': '#566f22',
+      'hair': '#3d2f1c', 'iris': '#a8651c', 'inner': '#66802c',
+      'tooth': '#f7edcb',
+    },
+  ),
+  kind.Kind(
+    name='cartoon character', model=cartoon, often=True,
+    names=(
+      'cartoon character', 'cartoon character', 'cartoon face', 'cartoon boy',
+    ),
+    clashes={'cartoon boy': ('old',)},
+    palette={
+      'base': '#f6c29a', 'light': '#fbdcc0', 'mark': '#e58e7a',
+      'hair': '#6a3a1c', 'iris': '#3f8fd8', 'inner': '#ee9f88',
+    },
+    breeds=_CARTOONS,
+  ),
+  kind.Kind(
+    name='demon', model=demon,
+    names=('demon', 'devil'),
+    palette={
+      'base': '#b8201c', 'light': '#d8523a', 'mark': '#5a0d10',
+      'horn': '#2a2026', 'hair': '#1c1216', 'iris': '#f7d21a',
+      'inner': '#7a1414',
+    },
+  ),
+  kind.Kind(
+    name='pirate', model=pirate,
+    names=('pirate', 'pirate captain'),
+    palette={
+      'base': '#dba27c', 'light': '#efc3a0', 'mark': '#c22030',
+      'hair': '#3a2416', 'iris': '#4a7a3a', 'inner': '#c98666',
+      'accent': '#17161a',
+    },
+    breeds=(
+      {'hair': '#17161a', 'mark': '#1f4fa8'},
+      {'hair': '#b5481c', 'mark': '#1d1c22'},
+      {'base': '#8a5634', 'hair': '#17120e'},
+    ),
+  ),
+)  # fmt: skip
