@@ -54,13 +54,13 @@ def test_mean_heads_have_eyes_and_mouth_on_their_surface(name):
   kind = table.get(name)
   head = kind.model(traits.mean(name, kind.palette))
   assert isinstance(head, anatomy.Head)
-  assert {stroke.act for stroke in head.strokes} == {'add', 'carve', 'paint'}
-  # The eye is a ball of its own: its centre lies inside, to the right.
+  assert {stroke.act for stroke in head.strokes} >= {'add', 'paint'}
   points = np.stack([head.eye, head.mouth])
   field, _ = sculpt.field_and_color(head.strokes, points)
-  assert head.eye[0] > 1 and field[0] < 0
+  # An eye is a ball, its centre inside; the skull's lies in its socket.
+  assert head.eye[0] > 1 and field[0] < 0.1
   assert head.mouth[0] == 0 and head.mouth[1] < head.eye[1]
-  assert np.abs(field[1]) < 3.0
+  assert np.abs(field[1]) < 1.5
 
 
 def test_unknown_kinds_are_named():
