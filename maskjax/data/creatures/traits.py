@@ -98,7 +98,7 @@ def sample(
   modifiers: Sequence[str] = (),
   *,
   palette: Mapping[str, str],
-  breeds: Sequence[Mapping[str, str]] = (),
+  breeds: tuple[Mapping[str, str], ...] = (),
 ) -> Traits:
   """Draw a head of a kind that the given words describe.
 
@@ -120,7 +120,7 @@ def sample(
   hue, lightness = _stray(rng, 0.05), float(np.exp(_stray(rng, 0.1)))
   saturation = float(np.exp(_stray(rng, 0.1)))
   if breeds and rng.random() < 0.55:
-    palette = {**palette, **breeds[rng.integers(len(breeds))]}
+    palette = {**palette, **breeds[int(rng.integers(len(breeds)))]}
   keep = ('white', 'pupil', 'tooth')
   colors = {}
   for role, color in mean(kind, palette).colors.items():
