@@ -16,28 +16,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from maskjax.diffusion import model as model_lib
-from maskjax.mask import generate, step as step_lib, views
-from maskjax.training import flags as flags_lib, parallel
+from maskjax.mask import (
+  generate,
+  settings as mask_settings,
+  step as step_lib,
+  views,
+)
+from maskjax.training import (
+  flags as flags_lib,
+  parallel,
+  settings as settings_lib,
+)
 
 _CONFIG = flags_lib.define_config('configs/mask.py')
 _ROUNDS = flags.DEFINE_integer('rounds', 20, 'Timed calls of each part.')
 
 
-def _parts(config):
+def _parts(settings):
   """Return what is timed, as functions without arguments."""
-  job = generate.prepare(config, paint=False)
-  model, count = job.guide.model, config.views.count
-  tx = step_lib.optimizer(config)
+  job = generate.prepare(settings, paint=False)
+  model, count = job.guide.model, settings.views.count
+  tx = step_lib.optimizer(job.surface, settings)
   devices = parallel.usable_devices(count)
-  step = parallel.data_parallel(
-    step_lib.make_step(job.surface, tx, config), devices=devices, shared=True
-  )
+  step = generate.build_step(job.surface, settings)
   state = parallel.replicate(
-    step_lib.create_state(job.start, tx), devices=devices
+    step_lib.create_state(job.start.params, tx), devices=devices
   )
   guide = parallel.replicate(job.guide, devices=devices)
   keys = jax.random.split(jax.random.key(0), count)
-  drawn = jax.vmap(lambda key: views.draw(key, config.views))(keys)
+  drawn = jax.vmap(lambda key: views.draw(key, settings.views))(keys)
   size = model.sample_size
   behind = jnp.full((count, size, size, 3), 0.5)
 
@@ -45,7 +52,7 @@ def _parts(config):
   def render(params):
     def total(params):
       image, _ = step_lib.render_views(
-        job.surface, params, drawn, behind, config, size
+        job.surface, params, drawn, behind, settings
       )
       return jnp.sum(image.rgb**2)
 
@@ -64,13 +71,13 @@ def _parts(config):
       text,
       guidance_scale=5.0,
       condition=jnp.zeros((count, size, size, 5))
-      if config.condition.normal_percentage
+      if settings.condition.normal_percentage
       else None,
     )
 
   numbers = np.arange(count, dtype=np.int32)
   return {
-    'renderer, forward and backward': lambda: render(job.start),
+    'renderer, forward and backward': lambda: render(job.start.params),
     'denoiser, guided': lambda: denoise(model, x_t),
     'whole step': lambda: step(state, jax.random.key(1), numbers, guide),
   }
@@ -79,7 +86,8 @@ def _parts(config):
 def main(argv: list[str]) -> None:
   """Time and print."""
   del argv
-  parts = _parts(_CONFIG.value)
+  asked = settings_lib.read(mask_settings.MaskSettings, _CONFIG.value)
+  parts = _parts(asked)
   seconds: dict[str, list[float]] = {name: [] for name in parts}
   for _ in range(_ROUNDS.value + 1):
     for name, call in parts.items():

@@ -17,9 +17,9 @@ from absl import flags
 
 from configs import mask as mask_config
 from maskjax.evaluation import figures
-from maskjax.mask import evaluation as mask_evaluation
+from maskjax.mask import evaluation as mask_evaluation, settings
 from maskjax.matcher import network
-from maskjax.training import flags as flags_lib
+from maskjax.training import flags as flags_lib, settings as settings_lib
 
 _CONFIG = flags_lib.define_config('configs/mask.py')
 _WORKDIR = flags.DEFINE_string(
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     mask_config.sweep(lambda **changes: variants.append(changes))
     kinds, draw = mask_evaluation.ABLATION_KINDS, figures.save_ablation
   rows = mask_evaluation.evaluate(
-    config,
+    settings_lib.read(settings.MaskSettings, config),
     _WORKDIR.value,
     network.load(_MATCHER.value),
     kinds=_KINDS.value or kinds,

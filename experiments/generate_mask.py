@@ -10,8 +10,8 @@ on; `--config.back=150` exports the checkpoint of step 150 again.
 
 from absl import flags
 
-from maskjax.mask import generate
-from maskjax.training import flags as flags_lib
+from maskjax.mask import generate, settings
+from maskjax.training import flags as flags_lib, settings as settings_lib
 
 _CONFIG = flags_lib.define_config('configs/mask.py')
 _WORKDIR = flags.DEFINE_string(
@@ -22,7 +22,8 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
   """Generate, and say where the files are."""
   del argv
-  report = generate.run(_CONFIG.value, _WORKDIR.value)
+  asked = settings_lib.read(settings.MaskSettings, _CONFIG.value)
+  report = generate.run(asked, _WORKDIR.value)
   seconds = sum(report['seconds'].values())
   print(
     f'{report["prompt"]}: {report["steps"]} steps, {seconds:.0f} s; see '

@@ -89,9 +89,9 @@ TESTED_ELSEWHERE = {
   'gan.warp': '',
   'geometry.gltf': '',
   'geometry.shell': '',
-  'mask.first_image': '',
-  'mask.preview': '',
-  'mask.repair': '',
+  'mask.color_field': 'mask/appearances_test.py',
+  'mask.geometries': 'mask/surface_test.py',
+  'mask.vertex_colors': 'mask/appearances_test.py',
   'parity.samplers': '',
   'parity.torch_peer': '',
   'people_gan.networks': '',
@@ -106,8 +106,6 @@ TESTED_ELSEWHERE = {
   'render.mesh.tiles': '',
   'render.mesh.visibility': '',
   'render.mesh.windows': '',
-  'studio.condition': '',
-  'studio.words': '',
   'weights.keymap': '',
 }
 

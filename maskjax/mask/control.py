@@ -3,7 +3,7 @@
 The bundled ControlNet takes five channels: mask, height and normals. Published
 ones take a picture of three channels in [0, 1]: of normals, of height (depth,
 near is bright) or of the mask. Which one is told apart by the channels, or
-said by name (`controlnet.shows` of configs/mask.py).
+said by name (`settings.ControlNet.shows`).
 
 Shapes: `b` views, `s` pixels a side, `k` channels of a condition.
 """

@@ -16,7 +16,6 @@ Shapes: `b` views, `s` pixels a side.
 """
 
 from collections.abc import Mapping, Sequence
-import copy
 import csv
 import dataclasses
 import io
@@ -29,17 +28,28 @@ import zlib
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-import ml_collections
 import numpy as np
 
 from maskjax.data.creatures import creatures
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import chamfer, color, mesh as mesh_lib
-from maskjax.mask import checks, generate, surface as surface_lib, views
+from maskjax.mask import (
+  export,
+  generate,
+  guide as guide_lib,
+  settings as settings_lib,
+  surface as surface_lib,
+  views,
+)
 from maskjax.matcher import network as matcher_lib
 from maskjax.render import renderer
 from maskjax.studio import words as studio_words
-from maskjax.training import files, media, workdir as workdir_lib
+from maskjax.training import (
+  files,
+  media,
+  settings as read_lib,
+  workdir as workdir_lib,
+)
 
 KINDS = (
   'tiger',
@@ -145,7 +155,7 @@ def fall_by_size(mesh: mesh_lib.Mesh, kind: str) -> float:
 
 def compare(
   job: generate.Job,
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.MaskSettings,
   kind: str,
   matcher: matcher_lib.Matcher,
   step: generate.StepFn,
@@ -155,7 +165,7 @@ def compare(
 
   Args:
     job: what the loop starts from.
-    config: of the run.
+    settings: of the run.
     kind: one of `creatures.KINDS`.
     matcher: the judge.
     step: the loop's step, see `generate.build_step`.
@@ -167,18 +177,19 @@ def compare(
     seconds of the loop (the first run of a variant compiles the step), and
     the counts of `soundness.report`.
   """
-  bound = config.optimizer.offset_bound
-  start = surface_lib.assemble(job.surface, job.start, bound=bound)
+  start = surface_lib.assemble(
+    job.surface, job.start.params, bound=settings.optimizer.offset_bound
+  )
   before = measure(start, kind, matcher)
   began = time.monotonic()
-  outcome = generate.optimize(job, config, step=step, name=kind)
+  outcome = generate.optimize(job, settings, step=step, name=kind)
   if outcome.reason == 'interrupted':
     raise KeyboardInterrupt  # half a run is no result
   state = jax.block_until_ready(outcome.state)
   seconds = time.monotonic() - began
-  mesh, sound = generate.finish(job, state, config)
+  mesh, sound = surface_lib.finish(job.surface, state.params, settings)
   after = measure(mesh, kind, matcher)
-  media.save_png(picture, generate.draw(job, mesh, config))
+  media.save_png(picture, export.draw(job.surface, job.start, mesh, settings))
   fall = 100.0 * (1.0 - after.chamfer_cm / before.chamfer_cm)
   return {
     'kind': kind,
@@ -261,17 +272,17 @@ def _place(
 
 
 def _variant_of(
-  config: ml_collections.ConfigDict, changes: Mapping[str, Any], kind: str
-) -> ml_collections.ConfigDict:
-  config = copy.deepcopy(config)
-  config.update_from_flattened_dict(dict(changes))
-  config.prompt = studio_words.with_article(kind)
-  checks.check(config)
-  return config
+  settings: settings_lib.MaskSettings, changes: Mapping[str, Any], kind: str
+) -> settings_lib.MaskSettings:
+  """Return the settings of a variant, for a kind."""
+  prompt = studio_words.with_article(kind)
+  settings = read_lib.changed(settings, {**changes, 'prompt': prompt})
+  surface_lib.variants(settings)
+  return settings
 
 
 def evaluate(
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.MaskSettings,
   directory: str,
   matcher: matcher_lib.Matcher,
   *,
@@ -285,13 +296,13 @@ def evaluate(
   that a folder has already are not run again.
 
   Args:
-    config: configs/mask.py; its prompt is replaced by each kind.
+    settings: of a mask; the prompt is replaced by each kind.
     directory: of the results.
     matcher: the judge.
     kinds: names of `creatures.KINDS`.
-    variants: changes of config fields by dotted name; only fields that the
-      loop reads, since first images are painted once.
-    model: the prior; None loads the config's.
+    variants: changes of fields by dotted name; only fields that the loop
+      reads, since first images are painted once.
+    model: the prior; None loads the settings'.
 
   Returns:
     The rows, each with the fields of its variant, in the order of variants,
@@ -308,8 +319,8 @@ def evaluate(
     )
   folder = workdir_lib.prepare(
     directory,
-    config.to_dict() | {'matcher': _checksum(matcher)},
-    ignored=('resume', 'back', 'prompt'),
+    dataclasses.asdict(settings) | {'matcher': _checksum(matcher)},
+    ignored=(*read_lib.commands(settings), 'prompt'),
   )
   rows = read_rows(folder)
 
@@ -320,9 +331,9 @@ def evaluate(
     for kind in kinds:
       if _place(rows, changes, kind) is not None:
         continue
-      run = _variant_of(config, changes, kind)
+      run = _variant_of(settings, changes, kind)
       if kind not in jobs:
-        model = generate.load_model(config) if model is None else model
+        model = guide_lib.load_model(settings) if model is None else model
         jobs[kind] = generate.prepare(run, model=model)
       # One start shape for all of them, as one compiled step asks for.
       surface = surface or jobs[kind].surface

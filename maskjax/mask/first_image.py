@@ -12,11 +12,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
-import ml_collections
 
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import color, template as template_lib
-from maskjax.mask import control, views
+from maskjax.mask import control, settings as settings_lib, views
 from maskjax.render import renderer
 
 
@@ -62,7 +61,7 @@ def generate(
   template: template_lib.Template,
   text: Float[Array, 't d'],
   negative: Float[Array, 't d'],
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.FirstImage,
   *,
   shows: str = '',
 ) -> FirstImage:
@@ -74,18 +73,18 @@ def generate(
     template: the start shape.
     text: encoded prompt, in its front view.
     negative: encoded negative prompt.
-    config: `first_image` of configs/mask.py.
-    shows: `controlnet.shows` of configs/mask.py.
+    settings: sampler, guidance, and how strongly the 2D mask is shown.
+    shows: names of what each ControlNet is shown, see `control.shown`.
   """
   size = model.sample_size
   front = _front(template, size)
   kinds = control.shown(model, shows)
   inpainting = conditions = None
-  if kinds and config.mask_scale:
+  if kinds and settings.mask_scale:
     conditions = control.of_rendering(
       model, kinds, front, height=False, normals=False
     )
-  if model_lib.is_inpainting(model) or (config.mask_scale and not kinds):
+  if model_lib.is_inpainting(model) or (settings.mask_scale and not kinds):
     canvas = jnp.zeros((1, size, size, 3))
     inpainting = model_lib.Inpainting(canvas, front.alpha)
   images = _sample_jit(
@@ -93,12 +92,12 @@ def generate(
     rng,
     text[None],
     negative[None],
-    steps=config.steps,
-    sampler=config.sampler,
-    guidance_scale=config.guidance_scale,
-    guidance_rescale=config.guidance_rescale,
+    steps=settings.steps,
+    sampler=settings.sampler,
+    guidance_scale=settings.guidance_scale,
+    guidance_rescale=settings.guidance_rescale,
     condition=conditions,
-    conditioning_scale=config.mask_scale,
+    conditioning_scale=settings.mask_scale,
     inpainting=inpainting,
   )
   return FirstImage(image=images[0], mask=front.alpha[0])

@@ -2,74 +2,40 @@
 
 The parts, in order: start shape, adjusted texts, first image, painted start
 (`prepare`), the loop (`optimize`), and the files that a user gets (`export`).
-Every part is a pure function of the config and its seed, so a run can be
+Every part is a pure function of the settings and their seed, so a run can be
 broken off, resumed, continued ("more training") and taken back.
 """
 
 from collections.abc import Callable
 import functools
-import json
 import pathlib
 import time
 from typing import Any, NamedTuple
-import zipfile
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import UInt8
-import ml_collections
 import numpy as np
 
 import maskjax
 from maskjax.diffusion import model as model_lib
-from maskjax.geometry import (
-  color,
-  mesh as mesh_lib,
-  mesh_io,
-  soundness,
-  template as template_lib,
-)
+from maskjax.geometry import template as template_lib
 from maskjax.mask import (
-  checks,
-  control,
-  first_image,
-  preview,
-  repair,
-  sdf,
+  export,
+  guide as guide_lib,
+  settings as settings_lib,
+  start as start_lib,
   step as step_lib,
   surface as surface_lib,
-  texture,
-  views,
 )
 from maskjax.training import (
   checkpoint,
   files,
   loop,
-  media,
   metrics as metrics_lib,
   parallel,
   progress,
-  workdir as workdir_lib,
+  settings as read_lib,
+  workdir,
 )
-from maskjax.weights import bundled
-
-# Fields that "more training", "back" and another export may change.
-_MAY_CHANGE = (
-  'steps',
-  'seconds',
-  'loss_threshold',
-  'log_every',
-  'checkpoint_every',
-  'formats',
-  'preview_size',
-  'turntable_frames',
-  'baked_size',
-  'sdf.headroom',
-)
-
-# Fields that say what to do with a run rather than what it is.
-_IGNORED = ('resume', 'back')
-
 
 StepFn = Callable[..., tuple[step_lib.MaskState, dict[str, Any]]]
 
@@ -78,62 +44,13 @@ class Job(NamedTuple):
   """Everything that is ready before the loop begins."""
 
   surface: surface_lib.Surface
-  guide: step_lib.Guide
-  texts: list[str]
-  first: first_image.FirstImage | None
-  start: surface_lib.MaskParams
-
-
-def load_template(config: ml_collections.ConfigDict) -> template_lib.Template:
-  """Return the start shape that the config names."""
-  if config.template in template_lib.KINDS:
-    return template_lib.mask_template(
-      config.template, edge_length=config.edge_length
-    )
-  if not pathlib.Path(config.template).suffix:
-    raise ValueError(
-      f'template {config.template!r} is neither one of '
-      f'{", ".join(template_lib.KINDS)} nor a mesh file'
-    )
-  sizes = {'uv': config.texture_size, 'hashgrid': config.baked_size}
-  fixed = config.geometry == 'vertices'
-  return template_lib.from_file(
-    config.template, atlas_size=sizes.get(config.texture) if fixed else None
-  )
-
-
-def load_model(config: ml_collections.ConfigDict) -> model_lib.DiffusionModel:
-  """Return the diffusion model at the config's path, or the bundled one.
-
-  It is frozen, so its parameters are kept in the type that it computes in.
-  """
-  dtype = parallel.compute_dtype(config.diffusion.dtype)
-  model = model_lib.load(
-    config.diffusion.path or bundled.bundled_path('prior'),
-    controlnets=[p for p in config.controlnet.path.split(',') if p],
-    dtype=dtype,
-    param_dtype=dtype.name,
-    variant=config.diffusion.variant or None,
-    remat=config.diffusion.remat,
-  )
-  control.shown(model, config.controlnet.shows)
-  count = len(model_lib.controlnet_configs(model))
-  if len(config.controlnet.scales) not in (1, count):
-    raise ValueError(
-      f'controlnet.scales has {len(config.controlnet.scales)} numbers for '
-      f'{count} ControlNets; give one for all, or one for each'
-    )
-  if config.condition.normal_percentage and not count:
-    raise ValueError(
-      'the diffusion model has no ControlNet to show normals and height to; '
-      'give --config.controlnet.path=FOLDER, or '
-      '--config.condition.normal_percentage=0'
-    )
-  return model
+  guide: guide_lib.Guide
+  texts: list[str]  # rows of the guide's table, as words
+  start: start_lib.Start
 
 
 def prepare(
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.MaskSettings,
   *,
   model: model_lib.DiffusionModel | None = None,
   template: template_lib.Template | None = None,
@@ -142,47 +59,56 @@ def prepare(
   """Build the start shape, the texts and the painted start.
 
   Args:
-    config: configs/mask.py.
-    model: a loaded diffusion model; None loads the config's.
-    template: a loaded start shape; None loads the config's.
+    settings: of the mask.
+    model: a loaded diffusion model; None loads the settings'.
+    template: a loaded start shape; None loads the settings'.
     paint: whether to sample the first image; a resumed run needs none.
   """
-  model = load_model(config) if model is None else model
-  template = load_template(config) if template is None else template
-  pin_rim = config.optimizer.pin_rim
-  volume = None
-  if config.geometry == 'sdf':
-    volume = sdf.create(template, config.sdf, pin_rim=pin_rim)
-  surface = surface_lib.create(
-    template,
-    smoothing=config.optimizer.smoothing,
-    pin_rim=pin_rim,
-    texture=config.texture,
-    texture_size=config.texture_size,
-    volume=volume,
+  model = guide_lib.load_model(settings) if model is None else model
+  if template is None:
+    template = surface_lib.load_template(settings)
+  surface = surface_lib.create(template, settings)
+  guide, texts = guide_lib.create(model, settings)
+  if not paint:
+    return Job(surface, guide, texts, start_lib.grey(surface))
+  start = start_lib.paint(surface, guide, settings)
+  return Job(surface, guide._replace(first=start.first), texts, start)
+
+
+def build_step(
+  surface: surface_lib.Surface, settings: settings_lib.MaskSettings
+) -> StepFn:
+  """Return the step of the loop over all devices; it serves every prompt."""
+  tx = step_lib.optimizer(surface, settings)
+  return parallel.data_parallel(
+    step_lib.make_step(surface, tx, settings),
+    devices=parallel.usable_devices(settings.views.count),
+    shared=True,
   )
-  # With a volume, the start shape as that shows it.
-  template = surface.template
-  texts = views.adjusted_texts(
-    config.prompt, config.views.prompt_form, config.views.material
-  )
-  front = views.front_text()
-  encoded = views.encode_texts(model, [*texts, config.distill.negative_prompt])
-  guide = step_lib.Guide(model, encoded[:-1], encoded[-1])
-  first, colors = None, jnp.full_like(template.mesh.vertices, 0.5)
-  if paint:
-    first = first_image.generate(
-      jax.random.fold_in(jax.random.key(config.seed), 1),
-      model,
-      template,
-      guide.texts[front],
-      guide.negative,
-      config.first_image,
-      shows=config.controlnet.shows,
+
+
+def _first_state(
+  job: Job, settings: settings_lib.MaskSettings
+) -> step_lib.MaskState:
+  """Return the state before the first step."""
+  tx = step_lib.optimizer(job.surface, settings)
+  return step_lib.create_state(job.start.params, tx)
+
+
+def _restored(
+  job: Job, settings: settings_lib.MaskSettings, folder: pathlib.Path | None
+) -> step_lib.MaskState:
+  """Return the first state, or that of a resumed run's last checkpoint."""
+  state = _first_state(job, settings)
+  if folder is not None and settings.resume:
+    state = checkpoint.restore(folder / 'checkpoints', state)
+  if state.step > settings.steps:
+    raise ValueError(
+      f'{folder} is at step {state.step} already, and steps is '
+      f'{settings.steps}; give more, or go back by '
+      f'--config.back={settings.steps}'
     )
-    colors, _ = texture.project(template, first)
-  start = surface_lib.initial_params(surface, colors)
-  return Job(surface, guide, texts, first, start)
+  return state
 
 
 def _with_words(texts: list[str], values: dict[str, Any]) -> dict[str, Any]:
@@ -191,30 +117,9 @@ def _with_words(texts: list[str], values: dict[str, Any]) -> dict[str, Any]:
   return values | {'text': [texts[row] for row in rows]}
 
 
-def build_step(
-  surface: surface_lib.Surface, config: ml_collections.ConfigDict
-) -> StepFn:
-  """Return the step of the loop over all devices; it serves every prompt."""
-  return parallel.data_parallel(
-    step_lib.make_step(surface, step_lib.optimizer(config), config),
-    devices=parallel.usable_devices(config.views.count),
-    shared=True,
-  )
-
-
-def _check_fullness(step: int, values: dict[str, Any]) -> None:
-  """Stop a run whose surface has outgrown its lists."""
-  if values.get('fullness', 0.0) > 1.0:
-    raise ValueError(
-      f'at step {step} the surface needs {values["fullness"]:.2f} times the '
-      'triangles that were set aside, and was not trained further; continue '
-      'with --config.resume=true and a larger --config.sdf.headroom'
-    )
-
-
 def optimize(
   job: Job,
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.MaskSettings,
   folder: pathlib.Path | None = None,
   *,
   step: StepFn | None = None,
@@ -225,36 +130,28 @@ def optimize(
 
   Args:
     job: from `prepare`.
-    config: configs/mask.py.
+    settings: of the mask.
     folder: where checkpoints and metrics go; None keeps neither.
     step: from `build_step`, where several jobs share one; None builds it.
-    name: of the progress bar.
+    name: word before the progress bar.
     show_progress: whether to draw it.
 
   Returns:
     The last state and why the loop ended.
   """
-  tx = step_lib.optimizer(config)
-  state = step_lib.create_state(job.start, tx)
-  if folder is not None and config.resume:
-    state = checkpoint.restore(folder / 'checkpoints', state)
+  state = _restored(job, settings, folder)
   begin = int(state.step)
-  if begin > config.steps:
-    raise ValueError(
-      f'{folder} is at step {begin} already, and steps is {config.steps}; '
-      f'give more, or go back by --config.back={config.steps}'
-    )
-  devices = parallel.usable_devices(config.views.count)
-  mapped = step or build_step(job.surface, config)
-  guide = parallel.replicate(
-    job.guide._replace(first=job.first), devices=devices
-  )
-  numbers = np.arange(config.views.count, dtype=np.int32)
+  devices = parallel.usable_devices(settings.views.count)
+  mapped = step or build_step(job.surface, settings)
+  guide = parallel.replicate(job.guide, devices=devices)
+  numbers = np.arange(settings.views.count, dtype=np.int32)
 
   def step_fn(state, rng, batch):
     return mapped(state, rng, batch, guide)
 
-  log: list[Callable[[int, dict[str, Any]], None]] = [_check_fullness]
+  log: list[Callable[[int, dict[str, Any]], None]] = [
+    job.surface.geometry.watch
+  ]
   if folder is not None:
     path = folder / 'metrics.jsonl'
     metrics_lib.truncate(path, begin)
@@ -269,150 +166,75 @@ def optimize(
 
   def is_low(step, values):
     del step
-    return values['smoothed_loss'] < config.loss_threshold
+    return values['smoothed_loss'] < settings.loss_threshold
 
   with progress.bar(
-    config.steps if show_progress else None, start=begin, name=name
+    settings.steps if show_progress else None, start=begin, name=name
   ) as report:
     return loop.run(
       step_fn,
       parallel.replicate(state, devices=devices),
-      jax.random.key(config.seed),
+      jax.random.key(settings.seed),
       lambda step: numbers,
-      steps=config.steps,
-      seconds=config.seconds or None,
-      stop=is_low if config.loss_threshold else None,
+      steps=settings.steps,
+      seconds=settings.seconds or None,
+      stop=is_low if settings.loss_threshold else None,
       log=[*log, *([report] if show_progress else [])],
-      log_every=config.log_every,
+      log_every=settings.log_every,
       checkpoint=save,
-      checkpoint_every=config.checkpoint_every,
+      checkpoint_every=settings.checkpoint_every,
     )
 
 
-def finish(
-  job: Job, state: step_lib.MaskState, config: ml_collections.ConfigDict
-) -> tuple[mesh_lib.Mesh, soundness.Soundness]:
-  """Return the mask as a sound mesh, and the report of its soundness."""
-  mesh = surface_lib.assemble(
-    job.surface, state.params, bound=config.optimizer.offset_bound
+def _loop_or_back(
+  job: Job, settings: settings_lib.MaskSettings, folder: pathlib.Path
+) -> tuple[step_lib.MaskState, str]:
+  """Return the state to export, and what ended the loop."""
+  if settings.back:
+    empty = _first_state(job, settings)
+    states = folder / 'checkpoints'
+    return checkpoint.restore(states, empty, settings.back), 'back'
+  outcome = optimize(job, settings, folder)
+  if outcome.reason == 'interrupted':
+    raise KeyboardInterrupt
+  return outcome.state, outcome.reason
+
+
+def _open(
+  settings: settings_lib.MaskSettings, directory: str
+) -> tuple[Job, pathlib.Path]:
+  """Prepare a new run in a work folder, or the one that is there."""
+  surface_lib.variants(settings)
+  # What cannot be loaded must not leave a folder behind.
+  model = guide_lib.load_model(settings)
+  template = surface_lib.load_template(settings)
+  resume = settings.resume or bool(settings.back)
+  folder = workdir.prepare(
+    directory,
+    settings,
+    resume=resume,
+    may_change=read_lib.changeable(settings),
+    ignored=read_lib.commands(settings),
   )
-  template = job.surface.template
-  if job.surface.volume is None:
-    rim = template.rim if config.optimizer.pin_rim else None
-    mesh = repair.unfold(mesh, template)
-    sound = soundness.report(mesh, template.mesh, rim)
-  else:
-    sound = soundness.report(mesh)
-  mesh = surface_lib.bake(
-    job.surface, state.params, mesh, size=config.baked_size
-  )
-  return mesh, sound
-
-
-def _extras(config: ml_collections.ConfigDict, steps: int) -> dict[str, Any]:
-  """Say in the mask's file how it was made; a resumed run says the same."""
-  fields = json.loads(config.to_json())
-  for name in _MAY_CHANGE + _IGNORED:
-    fields.pop(name, None)
-  return {
-    'prompt': config.prompt,
-    'seed': config.seed,
-    'steps': steps,
-    'config': fields,
-    'generator': f'maskjax {maskjax.__version__}',
-  }
-
-
-def draw(
-  job: Job, mesh: mesh_lib.Mesh, config: ml_collections.ConfigDict
-) -> UInt8[np.ndarray, 'h w 3']:
-  """Return the preview of a finished mask: start, first image, result."""
-  start = surface_lib.assemble(
-    job.surface, job.start, bound=config.optimizer.offset_bound
-  )
-  first = None if job.first is None else job.first.image
-  return preview.mask_sheet(
-    config.prompt, start, first, mesh, size=config.preview_size
-  )
-
-
-def export(
-  folder: pathlib.Path,
-  job: Job,
-  state: step_lib.MaskState,
-  config: ml_collections.ConfigDict,
-) -> dict[str, Any]:
-  """Write the mask, its pictures and its video; returns their description."""
-  mesh, sound = finish(job, state, config)
-  extras = _extras(config, int(state.step))
-  written = []
-  for suffix in config.formats:
-    path = folder / f'mask.{suffix}'
-    mesh_io.save_mesh(path, mesh, extras=extras)
-    written.append(path)
-  size = config.preview_size
-  media.save_png(folder / 'preview.png', draw(job, mesh, config))
-  preview.save_turntable(
-    folder / 'turntable.mp4',
-    mesh,
-    frames=config.turntable_frames,
-    size=size + size // 2,
-  )
-  return {
-    'files': {path.name: path.stat().st_size for path in written},
-    'soundness': sound._asdict(),
-  }
-
-
-def _remember_start(folder: pathlib.Path, job: Job) -> None:
-  """Keep the first image and the painted colours for later exports."""
-  if job.first is None:
-    return
-  image = color.to_bytes(np.asarray(job.first.image))
-  media.save_png(folder / 'first_image.png', image)
-  arrays = {
-    f'colors_{i}': np.asarray(leaf)
-    for i, leaf in enumerate(jax.tree.leaves(job.start.colors))
-  }
-  arrays['image'] = np.asarray(job.first.image)
-  arrays['mask'] = np.asarray(job.first.mask)
-  with files.replacing(folder / 'start.npz') as temporary:
-    np.savez(temporary, **arrays)  # type: ignore[arg-type]
-
-
-def _recall_start(folder: pathlib.Path, job: Job) -> Job:
-  """Undo `_remember_start`."""
-  path = folder / 'start.npz'
-  if not path.is_file():
-    raise ValueError(
-      f'{path} is missing, so the run cannot be resumed; begin it anew in '
-      'another workdir'
-    )
-  kept, tree = jax.tree.flatten(job.start.colors)
-  try:
-    with path.open('rb') as file, np.load(file) as data:
-      leaves = [jnp.asarray(data[f'colors_{i}']) for i in range(len(kept))]
-      image, mask = jnp.asarray(data['image']), jnp.asarray(data['mask'])
-  except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-    raise ValueError(
-      f'{path} is damaged ({error}), so the run cannot be resumed; begin it '
-      'anew in another workdir'
-    ) from error
-  return job._replace(
-    first=first_image.FirstImage(image, mask),
-    start=job.start._replace(colors=jax.tree.unflatten(tree, leaves)),
-  )
+  progress.say(f'mask: {"preparing" if resume else "painting the first image"}')
+  job = prepare(settings, model=model, template=template, paint=not resume)
+  if not resume:
+    start_lib.save(folder, job.start)
+    return job, folder
+  start = start_lib.load(folder, job.start)
+  guide = job.guide._replace(first=start.first)
+  return job._replace(guide=guide, start=start), folder
 
 
 @parallel.explain_memory(
   'lower --config.views.count, or set --config.diffusion.remat=true and '
   '--config.diffusion.dtype=bfloat16'
 )
-def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
+def run(settings: settings_lib.MaskSettings, directory: str) -> dict[str, Any]:
   """Make a mask in a work folder, or continue or take back one that is there.
 
   Args:
-    config: configs/mask.py.
+    settings: of the mask.
     directory: work folder.
 
   Returns:
@@ -422,44 +244,23 @@ def run(config: ml_collections.ConfigDict, directory: str) -> dict[str, Any]:
     ValueError, FileNotFoundError, FloatingPointError: bad input or a run
       that failed; one line.
   """
-  checks.check(config)
   began = time.monotonic()
-  # What cannot be loaded must not leave a folder behind.
-  model, template = load_model(config), load_template(config)
-  resume = config.resume or bool(config.back)
-  folder = workdir_lib.prepare(
-    directory,
-    config,
-    resume=resume,
-    may_change=_MAY_CHANGE,
-    ignored=_IGNORED,
-  )
-  progress.say(f'mask: {"preparing" if resume else "painting the first image"}')
-  job = prepare(config, model=model, template=template, paint=not resume)
-  if resume:
-    job = _recall_start(folder, job)
-  else:
-    _remember_start(folder, job)
+  job, folder = _open(settings, directory)
   prepared = time.monotonic()
-  if config.back:
-    tx = step_lib.optimizer(config)
-    empty = step_lib.create_state(job.start, tx)
-    state = checkpoint.restore(folder / 'checkpoints', empty, config.back)
-    reason = 'back'
-  else:
-    outcome = optimize(job, config, folder)
-    state, reason = outcome.state, outcome.reason
+  state, reason = _loop_or_back(job, settings, folder)
   looped = time.monotonic()
-  if reason == 'interrupted':
-    raise KeyboardInterrupt
   progress.say('mask: writing the files')
+  steps = int(state.step)
+  written = export.save(
+    folder, job.surface, job.start, state.params, settings, steps=steps
+  )
   report = {
-    'prompt': config.prompt,
-    'seed': config.seed,
-    'steps': int(state.step),
+    'prompt': settings.prompt,
+    'seed': settings.seed,
+    'steps': steps,
     'ended_by': reason,
     'smoothed_loss': float(state.smoothed_loss),
-    **export(folder, job, state, config),
+    **written,
     'seconds': {
       'prepare': round(prepared - began, 2),
       'loop': round(looped - prepared, 2),

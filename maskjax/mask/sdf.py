@@ -8,15 +8,15 @@ what lies around its rim stays.
 
 Source: Shen et al., "Deep Marching Tetrahedra" (2021), for the form of it.
 
-Shapes: `X Y Z` grid points, `N` = X * Y * Z.
+Shapes: `X Y Z` grid points, `N` = X * Y * Z, `V` vertices.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-import ml_collections
 import numpy as np
 import scipy.sparse
 import scipy.spatial
@@ -24,9 +24,12 @@ import scipy.spatial
 from maskjax.geometry import (
   distance,
   mesh as mesh_lib,
+  soundness,
   template as template_lib,
   tetrahedra,
 )
+from maskjax.mask import settings as settings_lib, trainable
+from maskjax.render import hashgrid
 
 # Over this distance from the rim, and in front of it, the shape becomes free
 # to move.
@@ -65,7 +68,7 @@ class Volume(NamedTuple):
 
 
 def _grid(mesh, cell, margin):
-  """Lays a grid around a mesh, its middle plane at x = 0."""
+  """Lay a grid around a mesh, its middle plane at x = 0."""
   vertices = np.asarray(mesh.vertices)
   low, high = vertices.min(0) - margin, vertices.max(0) + margin
   width = max(-low[0], high[0])
@@ -78,7 +81,7 @@ def _grid(mesh, cell, margin):
 
 
 def _smooth(values, passes):
-  """Averages neighbours along each axis with weights 1, 2, 1."""
+  """Average neighbours along each axis with weights 1, 2, 1."""
   for _ in range(passes):
     for axis in range(3):
       widths = [(1, 1) if a == axis else (0, 0) for a in range(3)]
@@ -98,7 +101,7 @@ _march_jit = jax.jit(
 
 
 def _freedom(template, grid, pin_rim):
-  """Returns how far the distance may change at each grid point, in [0, 1]."""
+  """Return how far the distance may change at each grid point, in [0, 1]."""
   sides = [np.minimum(np.arange(n), np.arange(n)[::-1]) for n in grid.shape]
   inward = np.minimum.reduce(np.meshgrid(*sides, indexing='ij'))
   free = np.clip((inward - 1) / _BORDER_POINTS, 0.0, 1.0)
@@ -112,43 +115,30 @@ def _freedom(template, grid, pin_rim):
   return jnp.asarray(free, jnp.float32)
 
 
-def create(
+def volume_of(
   template: template_lib.Template,
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.Sdf,
   *,
   pin_rim: bool,
 ) -> Volume:
-  """Samples the signed distance of a start shape.
+  """Sample the signed distance of a start shape.
 
   Args:
     template: the start shape, open or closed.
-    config: `sdf` of configs/mask.py.
+    settings: cell, margin, headroom and passes.
     pin_rim: whether what lies around the border stays where it is.
-
-  Returns:
-    Volume.
-
-  Raises:
-    ValueError: numbers out of range.
   """
-  if not config.cell > 0:
-    raise ValueError(f'sdf.cell is {config.cell}; give a length in cm > 0')
-  if not config.margin >= 2 * config.cell:
-    raise ValueError(
-      f'sdf.margin is {config.margin}; give at least two cells, '
-      f'{2 * config.cell} cm'
-    )
-  grid = _grid(template.mesh, config.cell, config.margin)
+  grid = _grid(template.mesh, settings.cell, settings.margin)
   points = tetrahedra.positions(grid)
   start = distance.signed_distance(points, template.mesh).reshape(grid.shape)
   # The sharp edge where sheet and membrane meet would be a row of teeth.
   start = _smooth_jit(jnp.asarray(start, jnp.float32), passes=_START_PASSES)
   return Volume(
     grid=grid,
-    capacity=tetrahedra.choose_capacity(start, config.headroom),
+    capacity=tetrahedra.choose_capacity(start, settings.headroom),
     start=start,
     free=_freedom(template, grid, pin_rim),
-    passes=config.passes,
+    passes=settings.passes,
     symmetric=template.symmetry is not None,
   )
 
@@ -156,7 +146,7 @@ def create(
 def growth(
   volume: Volume, changes: Float[Array, 'x y z'], *, bound: float
 ) -> Float[Array, 'x y z']:
-  """Returns by how much a distance has fallen from the start, in units.
+  """Return by how much a distance has fallen from the start, in units.
 
   Args:
     volume: the fixed part.
@@ -172,14 +162,14 @@ def march(
   fallen: Float[Array, 'x y z'],
   values: Float[Array, 'n c'] | None = None,
 ) -> tetrahedra.Marched:
-  """Makes a mesh of the start shape, grown by `fallen` cm."""
+  """Make a mesh of the start shape, grown by `fallen` cm."""
   return tetrahedra.march(
     volume.start - fallen, volume.grid, volume.capacity, values
   )
 
 
 def fullness(volume: Volume, marched: tetrahedra.Marched) -> Float[Array, '']:
-  """Returns how full the lists are; above 1 they overflow."""
+  """Return how full the lists are; above 1 they overflow."""
   lengths = jnp.asarray(volume.capacity, jnp.float32)
   return jnp.max(marched.needed.astype(jnp.float32) / lengths)
 
@@ -195,45 +185,51 @@ def _laplacian(values):
   return total
 
 
-def regularize(
+def _bending(fallen):
+  """Return the mean square Laplacian of the change."""
+  return jnp.mean(_laplacian(fallen) ** 2)
+
+
+def _unevenness(volume, fallen):
+  """Return how far the distance's slope near the surface is from 1."""
+  now = (volume.start - fallen) / volume.grid.cell
+  # Differences to the next grid point along each axis.
+  steps = [
+    jnp.diff(now, axis=a)[tuple(slice(n - 1) for n in now.shape)]
+    for a in range(3)
+  ]
+  slope = jnp.sqrt(sum(step * step for step in steps) + 1e-6)
+  near = jnp.abs(now[:-1, :-1, :-1]) < 2.0
+  energy = jnp.sum(jnp.where(near, (slope - 1.0) ** 2, 0.0))
+  return energy / jnp.maximum(jnp.sum(near), 1)
+
+
+def energies(
   volume: Volume,
   fallen: Float[Array, 'x y z'],
-  weights: ml_collections.ConfigDict,
-) -> dict[str, Any]:
-  """Returns the weighted energies of a shape, by name.
+  weights: settings_lib.Regularizers,
+) -> dict[str, Float[Array, '']]:
+  """Return the weighted energies of a shape, by name.
 
   They stand for those of a mesh with the same names: the Laplacian of the
   change, the distance's slope, which should stay 1, and the symmetry.
 
   Args:
     volume: the fixed part.
-    fallen: of `growth`, cm.
-    weights: `regularizers` of configs/mask.py; 0 leaves an energy out.
+    fallen: from `growth`, cm.
+    weights: of the energies; one of weight 0 is left out.
   """
-  terms = {}
-  if weights.laplacian:
-    energy = jnp.mean(_laplacian(fallen) ** 2)
-    terms['laplacian'] = weights.laplacian * energy
-  if weights.edge_length:
-    # Measured between neighbours near the surface.
-    now = (volume.start - fallen) / volume.grid.cell
-    steps = [
-      jnp.diff(now, axis=a)[tuple(slice(n - 1) for n in now.shape)]
-      for a in range(3)
-    ]
-    slope = jnp.sqrt(sum(step * step for step in steps) + 1e-6)
-    near = jnp.abs(now[:-1, :-1, :-1]) < 2.0
-    energy = jnp.sum(jnp.where(near, (slope - 1.0) ** 2, 0.0))
-    energy = energy / jnp.maximum(jnp.sum(near), 1)
-    terms['edge_length'] = weights.edge_length * energy
-  if weights.symmetry and volume.symmetric:
-    energy = jnp.mean((fallen - fallen[::-1]) ** 2)
-    terms['symmetry'] = weights.symmetry * energy
-  return terms
+  found = {
+    'laplacian': lambda: _bending(fallen),
+    'edge_length': lambda: _unevenness(volume, fallen),
+  }
+  if volume.symmetric:
+    found['symmetry'] = lambda: jnp.mean((fallen - fallen[::-1]) ** 2)
+  return trainable.weigh(weights, found)
 
 
 def _largest_pieces(faces, count):
-  """Tells which faces belong to pieces of some size."""
+  """Tell which faces belong to pieces of some size."""
   sides = faces[:, [0, 1, 1, 2]].reshape(-1, 2)
   graph = scipy.sparse.coo_array((np.ones(len(sides)), sides.T), (count, count))
   _, piece = scipy.sparse.csgraph.connected_components(graph, directed=False)
@@ -246,7 +242,7 @@ def export(
   fallen: Float[Array, 'x y z'],
   values: Float[Array, 'n c'] | None = None,
 ) -> mesh_lib.Mesh:
-  """Returns the mesh without padding, needles and crumbs.
+  """Return the mesh without padding, needles and crumbs.
 
   Args:
     volume: the fixed part.
@@ -265,3 +261,113 @@ def export(
   faces = faces[_largest_pieces(faces, len(marched.vertices))]
   mesh = mesh_lib.Mesh(marched.vertices, jnp.asarray(faces), marched.values)
   return mesh_lib.compact(mesh)
+
+
+# --- the row of the table `geometries.GEOMETRIES` ---------------------------
+
+
+def _as_shown(volume, template):
+  """Return the start shape as the volume shows it, as a template."""
+  return dataclasses.replace(
+    template,
+    mesh=export(volume, jnp.zeros_like(volume.start)),
+    rim=np.zeros(0, np.int32),
+    hole_loops=(),
+    symmetry=None,
+    atlas=None,
+    canonical_triangles=None,
+    canonical_weights=None,
+  )
+
+
+def create(
+  template: template_lib.Template, settings: settings_lib.MaskSettings
+) -> trainable.Base:
+  """Prepare a start shape whose distance will change.
+
+  Args:
+    template: the start shape, open or closed.
+    settings: of them `sdf` and `optimizer.pin_rim`.
+  """
+  volume = volume_of(template, settings.sdf, pin_rim=settings.optimizer.pin_rim)
+  return trainable.Base(
+    template=_as_shown(volume, template),
+    start=jnp.zeros_like(volume.start),
+    box=hashgrid.bounding_box(tetrahedra.positions(volume.grid), 0.0),
+    body=volume,
+  )
+
+
+def _spread(base, colors):
+  """Give each grid point the colour of the nearest vertex of the start."""
+  tree = scipy.spatial.cKDTree(np.asarray(base.template.mesh.vertices))
+  _, nearest = tree.query(tetrahedra.positions(base.body.grid))
+  return jnp.asarray(colors)[nearest]
+
+
+def _fallen(base, offsets, bound):
+  """Return by how many cm the distance has fallen."""
+  return trainable.HEAD_WIDTH_CM * growth(base.body, offsets, bound=bound)
+
+
+def _form(
+  base: trainable.Base, offsets: Array, values: Array | None, bound: float
+) -> trainable.Formed:
+  fallen = _fallen(base, offsets, bound)
+  marched = march(base.body, fallen, values)
+  return trainable.Formed(
+    vertices=marched.vertices,
+    faces=marched.faces,
+    values=marched.values,
+    change=fallen,
+    measures={'fullness': fullness(base.body, marched)},
+  )
+
+
+def _hold(updates: Any, metrics: dict[str, Array]) -> Any:
+  """Stop a step whose mesh overflowed: it has holes, and is to be reported."""
+  fits = metrics['fullness'] <= 1.0
+  return jax.tree.map(lambda x: jnp.where(fits, x, 0.0), updates)
+
+
+def watch(step: int, metrics: dict[str, Any]) -> None:
+  """End a run whose surface has outgrown its lists.
+
+  Raises:
+    ValueError: the lists overflowed; one line that names the field to raise.
+  """
+  if metrics['fullness'] > 1.0:
+    raise ValueError(
+      f'at step {step} the surface needs {metrics["fullness"]:.2f} times the '
+      'triangles that were set aside, and was not trained further; continue '
+      'with --config.resume=true and a larger --config.sdf.headroom'
+    )
+
+
+def _finish(
+  base: trainable.Base, mesh: mesh_lib.Mesh, pin_rim: bool
+) -> tuple[mesh_lib.Mesh, soundness.Soundness]:
+  del base, pin_rim
+  return mesh, soundness.report(mesh)
+
+
+GEOMETRY = trainable.Geometry(
+  keeps_faces=False,
+  rate=lambda optimizer: optimizer.distance_rate,
+  create=create,
+  spread=_spread,
+  form=_form,
+  origins=lambda base, vertices: vertices,
+  mesh=lambda base, offsets, values, bound: export(
+    base.body, _fallen(base, offsets, bound), values
+  ),
+  energies=lambda base, formed, weights: energies(
+    base.body, formed.change, weights
+  ),
+  largest_offset=lambda base, offsets, bound: jnp.max(
+    jnp.abs(_fallen(base, offsets, bound))
+  ),
+  hold=_hold,
+  watch=watch,
+  finish=_finish,
+)

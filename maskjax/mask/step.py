@@ -10,38 +10,34 @@ Shapes: `b` views, `V` vertices, `s` pixels a side, `n` texts.
 """
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import flax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
-import ml_collections
+from jaxtyping import Array, Float, Int, Key
 import optax
 
 from maskjax.diffusion import distill, model as model_lib
 from maskjax.geometry import color
 from maskjax.mask import (
-  control as condition_lib,
+  control,
   first_image,
+  guide as guide_lib,
+  settings as settings_lib,
   surface as surface_lib,
+  trainable,
   views as views_lib,
 )
-from maskjax.render import hashgrid, renderer
+from maskjax.render import renderer
 from maskjax.studio import views as studio_views
 from maskjax.training import parallel
 
+Metrics = dict[str, Array]
+
 # Per step of the smoothed loss, which the stopping rule looks at.
 _SMOOTHING = 0.98
-
-
-class Guide(NamedTuple):
-  """What judges the renders; the same for all views and steps."""
-
-  model: model_lib.DiffusionModel
-  texts: Float[Array, 'n t d']  # rows of `views.adjusted_texts`
-  negative: Float[Array, 't d']
-  first: first_image.FirstImage | None = None  # what the front should keep
 
 
 @flax.struct.dataclass
@@ -56,54 +52,62 @@ class MaskState:
   """
 
   step: Int[Array, '']
-  params: surface_lib.MaskParams
+  params: trainable.MaskParams
   opt_state: optax.OptState
   smoothed_loss: Float[Array, '']
 
 
+class Keys(NamedTuple):
+  """Typed keys of a step's views, one for each use."""
+
+  background: Key[Array, 'b']
+  timestep: Key[Array, 'b']
+  noise: Key[Array, 'b']
+  view: Key[Array, 'b']
+
+
+def _keys(rng: Key[Array, ''], count: int, axis_name: str | None) -> Keys:
+  """Split the step's key into those of this device's views."""
+  keys = parallel.example_keys(rng, count, axis_name)
+  split = jax.vmap(lambda key: jax.random.split(key, len(Keys._fields)))(keys)
+  return Keys(*(split[:, use] for use in range(len(Keys._fields))))
+
+
 def optimizer(
-  config: ml_collections.ConfigDict,
+  surface: surface_lib.Surface, settings: settings_lib.MaskSettings
 ) -> optax.GradientTransformation:
-  """Adam with a rate of its own for each kind of parameter.
+  """Return Adam with a rate of its own for shape and for colours.
 
   Rates fall along half a cosine until the schedule's horizon: Adam's steps are
   as long for a weak signal as for a strong one, and what the last, nearly
   clean timesteps say of a shape is mostly noise.
 
   Args:
-    config: configs/mask.py; of it `optimizer` (a rate of 0 freezes its part)
-      and `distill.horizon`.
+    surface: says which rates are those of its geometry and appearance.
+    settings: of them `optimizer` (a rate of 0 freezes its part) and
+      `distill.horizon`.
   """
-  horizon, config = config.distill.horizon, config.optimizer
+  horizon, options = settings.distill.horizon, settings.optimizer
 
-  def adam(rate):
+  def adam(rate: float) -> optax.GradientTransformation:
     if not rate:
       return optax.set_to_zero()
-    falling = optax.cosine_decay_schedule(rate, horizon, config.final_rate)
+    falling = optax.cosine_decay_schedule(rate, horizon, options.final_rate)
     return optax.adam(falling, b1=0.9, b2=0.99, eps=1e-10)
-
-  def labels(params):
-    field = isinstance(params.colors, hashgrid.Field)
-    return surface_lib.MaskParams(
-      offsets='offsets' if params.offsets.ndim == 2 else 'distances',
-      colors='field' if field else 'colors',
-    )
 
   return optax.multi_transform(
     {
-      'offsets': adam(config.vertex_rate),
-      'distances': adam(config.distance_rate),
-      'colors': adam(config.color_rate),
-      'field': adam(config.field_rate),
+      'offsets': adam(surface.geometry.rate(options)),
+      'colors': adam(surface.appearance.rate(options)),
     },
-    labels,
+    trainable.MaskParams(offsets='offsets', colors='colors'),
   )
 
 
 def create_state(
-  params: surface_lib.MaskParams, tx: optax.GradientTransformation
+  params: trainable.MaskParams, tx: optax.GradientTransformation
 ) -> MaskState:
-  """Start at step 0."""
+  """Return the state before the first step."""
   return MaskState(
     step=jnp.zeros((), jnp.int32),
     params=params,
@@ -112,8 +116,14 @@ def create_state(
   )
 
 
-def _render(shape, camera, lights, config, **options):
-  """Render a mask as it is now; options of `renderer.render`."""
+def _render(
+  shape: surface_lib.Shape,
+  camera: Any,
+  lights: Any,
+  settings: settings_lib.Render,
+  **options: Any,
+) -> renderer.Rendering:
+  """Render a mask as it is now; options are those of `renderer.render`."""
   colors, painted = shape.colors, shape.texture
   # The soft mode would blend the charts of a uv map where they meet.
   charts = painted is not None and painted.seams is not None
@@ -123,8 +133,8 @@ def _render(shape, camera, lights, config, **options):
     jnp.zeros_like(shape.vertices) if colors is None else colors,
     camera,
     lights,
-    sigma=config.render.sigma,
-    gamma=config.render.gamma,
+    sigma=settings.sigma,
+    gamma=settings.gamma,
     mode='hard' if charts else 'soft',
     shading='vertex' if painted is None else 'lambert',
     texture=painted,
@@ -134,26 +144,35 @@ def _render(shape, camera, lights, config, **options):
 
 def render_views(
   surface: surface_lib.Surface,
-  params: surface_lib.MaskParams,
+  params: trainable.MaskParams,
   views: views_lib.Views,
   background: Float[Array, 'b s s 3'],
-  config: ml_collections.ConfigDict,
-  size: int,
+  settings: settings_lib.MaskSettings,
 ) -> tuple[renderer.Rendering, surface_lib.Shape]:
-  """Render the mask from a batch of views; also returns its shape."""
-  shape = surface_lib.shape(
-    surface, params, bound=config.optimizer.offset_bound
-  )
+  """Render the mask from a batch of views.
+
+  Args:
+    surface: the fixed part of the mask.
+    params: the trained part.
+    views: cameras and lights, and which of them see it without texture.
+    background: linear RGB behind the mask, of the size of the renders.
+    settings: of the mask.
+
+  Returns:
+    The renders, and the shape that they show.
+  """
+  bound = settings.optimizer.offset_bound
+  shape = surface_lib.shape(surface, params, bound=bound)
   plain = None
-  if config.views.textureless:
-    coat = jnp.asarray((*config.views.material_color, 1.0), jnp.float32)
+  if settings.views.textureless:
+    coat = jnp.asarray((*settings.views.material_color, 1.0), jnp.float32)
     plain = views.bare[:, None] * coat[None]
   rendering = _render(
     shape,
     views.camera,
     views.lights,
-    config,
-    size=size,
+    settings.render,
+    size=background.shape[1],
     background=background,
     height_range=studio_views.HEIGHT_RANGE_CM,
     plain=plain,
@@ -161,14 +180,33 @@ def render_views(
   return rendering, shape
 
 
+def _conditions(
+  model: model_lib.DiffusionModel,
+  rendering: renderer.Rendering,
+  settings: settings_lib.MaskSettings,
+) -> tuple[Array, ...] | None:
+  """Return what the ControlNets see of the renders, None for nothing."""
+  condition = settings.condition
+  if not condition.normal_percentage:
+    return None
+  return control.of_rendering(
+    model,
+    control.shown(model, settings.controlnet.shows),
+    rendering,
+    mask=condition.mask,
+    height=condition.height,
+    normals=condition.normals,
+  )
+
+
 def _shown_to_unet(
   model: model_lib.DiffusionModel,
   images: Float[Array, 'b s s 3'],
   rendering: renderer.Rendering,
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.MaskSettings,
 ) -> dict[str, Any]:
   """Return what the denoiser sees beside the noised render, and how much."""
-  beside = conditions = None
+  beside = None
   if model_lib.is_inpainting(model):
     # The mask is to be painted, the background behind it is known.
     beside = jax.lax.stop_gradient(
@@ -176,26 +214,63 @@ def _shown_to_unet(
         model, model_lib.Inpainting(images, rendering.alpha)
       )
     )
-  if config.condition.normal_percentage:
-    kinds = condition_lib.shown(model, config.controlnet.shows)
-    conditions = condition_lib.of_rendering(
-      model,
-      kinds,
-      rendering,
-      mask=config.condition.mask,
-      height=config.condition.height,
-      normals=config.condition.normals,
-    )
-  scales = tuple(config.controlnet.scales)
+  conditions = _conditions(model, rendering, settings)
+  scales = settings.controlnet.scales
   if len(scales) == 1:
     scales *= len(conditions or ())
   return {
     'beside': beside,
     'condition': conditions,
     'conditioning_scale': tuple(
-      config.condition.normal_percentage * scale for scale in scales
+      settings.condition.normal_percentage * scale for scale in scales
     ),
   }
+
+
+def _predictor(
+  guide: guide_lib.Guide,
+  views: views_lib.Views,
+  seen: dict[str, Any],
+  settings: settings_lib.Distill,
+) -> distill.PredictFn:
+  """Return the denoiser, guided by the words of each view."""
+
+  def predict(x_t, t):
+    shape = (x_t.shape[0], *guide.negative.shape)
+    return model_lib.predict_guided(
+      guide.model,
+      x_t,
+      t,
+      guide.texts[views.text],
+      jnp.broadcast_to(guide.negative, shape),
+      guidance_scale=settings.guidance_scale,
+      guidance_rescale=settings.guidance_rescale,
+      away=guide.texts[views.other] if settings.perp_neg else None,
+      away_weight=settings.perp_neg,
+      **seen,
+    )
+
+  return predict
+
+
+def _draw_timesteps(
+  keys: Key[Array, 'b'],
+  step: Int[Array, ''],
+  count: int,
+  settings: settings_lib.Distill,
+) -> Int[Array, 'b']:
+  """Draw a timestep for each view, of `count` that the model was trained on."""
+  draw = functools.partial(
+    distill.sample_timesteps,
+    views=1,
+    num_train_timesteps=count,
+    kind=settings.timesteps,
+    horizon=settings.horizon,
+    t_min=settings.t_min,
+    t_max=settings.t_max,
+    width=settings.width,
+  )
+  return jax.vmap(lambda key: draw(key, step)[0])(keys)
 
 
 def _image_loss(
@@ -211,10 +286,53 @@ def _image_loss(
   return jnp.mean(w * jnp.mean((images - seen) ** 2, axis=(1, 2, 3)))
 
 
+def _distillation_loss(
+  guide: guide_lib.Guide,
+  views: views_lib.Views,
+  rendering: renderer.Rendering,
+  keys: Keys,
+  step: Int[Array, ''],
+  settings: settings_lib.MaskSettings,
+) -> tuple[Float[Array, ''], Int[Array, 'b']]:
+  """Return how far the renders are from what the denoiser sees in them.
+
+  Returns:
+    The loss, whose gradient is that of score distillation, and the timesteps.
+  """
+  model, options = guide.model, settings.distill
+  images = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
+  z = model_lib.encode_images(model, images)
+  seen = _shown_to_unet(model, images, rendering, settings)
+  t = _draw_timesteps(
+    keys.timestep, step, model.schedule.num_train_timesteps, options
+  )
+  eps = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(keys.noise)
+  # DreamFusion (Poole et al. 2022), equation 3: the gradient with respect to
+  # the render is w(t) (eps_hat - eps), and none flows through the denoiser;
+  # 'noised_image' is its form of patent [0117], see `distill`.
+  loss, noised = distill.sds_loss(
+    _predictor(guide, views, seen, options),
+    z,
+    t,
+    eps,
+    schedule=model.schedule,
+    residual=options.residual,
+    weight=options.weight,
+    clip_x0=options.clip_x0 or None,
+  )
+  # Per pixel, so that regularisers weigh the same at any resolution.
+  loss = loss / z[0].size
+  if options.image_weight:
+    loss += options.image_weight * _image_loss(
+      model, images, t, noised.x0_hat, options.weight
+    )
+  return loss, t
+
+
 def _likeness(
   first: first_image.FirstImage,
   shape: surface_lib.Shape,
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.Render,
 ) -> Float[Array, '']:
   """Return how far the colours, seen from the front, are from the first image.
 
@@ -225,131 +343,89 @@ def _likeness(
   cameras, lights = views_lib.fixed((0.0,))
   still = shape._replace(vertices=jax.lax.stop_gradient(shape.vertices))
   size = first.image.shape[0]
-  rendering = _render(still, cameras, lights, config, size=size)
+  rendering = _render(still, cameras, lights, settings, size=size)
   known = first.mask * rendering.alpha[0]
   error = 2.0 * (color.linear_to_srgb(rendering.rgb[0]) - first.image)
   return jnp.sum(known * error**2) / (3.0 * jnp.sum(known) + 1e-6)
 
 
+def _losses(
+  params: trainable.MaskParams,
+  guide: guide_lib.Guide,
+  views: views_lib.Views,
+  keys: Keys,
+  step: Int[Array, ''],
+  *,
+  surface: surface_lib.Surface,
+  settings: settings_lib.MaskSettings,
+) -> tuple[Float[Array, ''], Metrics]:
+  """Return the sum of all losses of a step, and each by name."""
+  size = guide.model.sample_size
+  background = jax.vmap(studio_views.background, (0, None))(
+    keys.background, size
+  )
+  rendering, shape = render_views(surface, params, views, background, settings)
+  loss, t = _distillation_loss(guide, views, rendering, keys, step, settings)
+  terms = surface.geometry.energies(
+    surface.base, shape.formed, settings.regularizers
+  )
+  weight = settings.first_image.likeness
+  if guide.first is not None and weight:
+    likeness = _likeness(guide.first, shape, settings.render)
+    terms = {**terms, 'likeness': weight * likeness}
+  metrics = {'loss': loss, 'timestep': jnp.mean(t.astype(jnp.float32))}
+  return loss + sum(terms.values()), {
+    **metrics,
+    **shape.formed.measures,
+    **terms,
+  }
+
+
+def _smoothed(state: MaskState, loss: Float[Array, '']) -> Float[Array, '']:
+  """Return the running mean of the loss, which begins at the first one."""
+  mean = _SMOOTHING * state.smoothed_loss + (1 - _SMOOTHING) * loss
+  return jnp.where(state.step == 0, loss, mean)
+
+
 def make_step(
   surface: surface_lib.Surface,
   tx: optax.GradientTransformation,
-  config: ml_collections.ConfigDict,
-) -> Callable[..., tuple[MaskState, dict[str, Any]]]:
-  """Build `step(state, rng, batch, shared, axis_name=None)`.
+  settings: settings_lib.MaskSettings,
+) -> Callable[..., tuple[MaskState, Metrics]]:
+  """Build `step(state, rng, batch, guide, axis_name=None)`.
 
   It returns the new state and metrics. A batch is int32 [b], one number per
-  view. `shared` is a `Guide`: what is the same for all views and steps.
+  view. The `guide.Guide` is the same for all views and steps.
 
   Args:
     surface: the start shape.
     tx: from `optimizer`.
-    config: configs/mask.py.
+    settings: of the mask.
   """
-  guide = config.distill
+  geometry, bound = surface.geometry, settings.optimizer.offset_bound
+  losses = functools.partial(_losses, surface=surface, settings=settings)
 
-  def losses(params, shared, views, keys, step):
-    model, texts, negative, first = shared
-    size = model.sample_size
-    background = jax.vmap(studio_views.background, (0, None))(keys[:, 0], size)
-    rendering, shape = render_views(
-      surface, params, views, background, config, size
-    )
-    images = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
-    z = model_lib.encode_images(model, images)
-    seen = _shown_to_unet(model, images, rendering, config)
-
-    def predict(x_t, t):
-      return model_lib.predict_guided(
-        model,
-        x_t,
-        t,
-        texts[views.text],
-        jnp.broadcast_to(negative, (x_t.shape[0], *negative.shape)),
-        guidance_scale=guide.guidance_scale,
-        guidance_rescale=guide.guidance_rescale,
-        away=texts[views.other] if guide.perp_neg else None,
-        away_weight=guide.perp_neg,
-        **seen,
-      )
-
-    t = jax.vmap(
-      lambda key: distill.sample_timesteps(
-        key,
-        step,
-        views=1,
-        num_train_timesteps=model.schedule.num_train_timesteps,
-        kind=guide.timesteps,
-        horizon=guide.horizon,
-        t_min=guide.t_min,
-        t_max=guide.t_max,
-        width=guide.width,
-      )[0]
-    )(keys[:, 1])
-    eps = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(keys[:, 2])
-    loss, noised = distill.sds_loss(
-      predict,
-      z,
-      t,
-      eps,
-      schedule=model.schedule,
-      residual=guide.residual,
-      weight=guide.weight,
-      clip_x0=guide.clip_x0 or None,
-    )
-    # Per pixel, so that regularisers weigh the same at any resolution.
-    loss = loss / z[0].size
-    if guide.image_weight:
-      loss += guide.image_weight * _image_loss(
-        model, images, t, noised.x0_hat, guide.weight
-      )
-    terms = surface_lib.energy_terms(surface, shape, config.regularizers)
-    weight = config.first_image.likeness
-    if first is not None and weight:
-      terms['likeness'] = weight * _likeness(first, shape, config)
-    metrics = {'loss': loss, 'timestep': jnp.mean(t.astype(jnp.float32))}
-    if surface.volume is not None:
-      metrics['fullness'] = shape.fullness
-    return loss + sum(terms.values()), metrics | terms
-
-  def step(state, rng, batch, shared, axis_name=None):
-    keys = parallel.example_keys(rng, batch.shape[0], axis_name)
-    keys = jax.vmap(lambda key: jax.random.split(key, 4))(keys)
-    views = jax.vmap(lambda key: views_lib.draw(key, config.views))(keys[:, 3])
+  def step(state, rng, batch, guide, axis_name=None):
+    keys = _keys(rng, batch.shape[0], axis_name)
+    views = jax.vmap(lambda key: views_lib.draw(key, settings.views))(keys.view)
     grads, metrics = jax.grad(losses, has_aux=True)(
-      state.params, shared, views, keys, state.step
+      state.params, guide, views, keys, state.step
     )
     grads = parallel.pmean(grads, axis_name)
     metrics = parallel.pmean(metrics, axis_name)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    if surface.volume is not None:
-      # What overflows has holes: it waits, unchanged, to be reported.
-      fits = metrics['fullness'] <= 1.0
-      updates = jax.tree.map(lambda x: jnp.where(fits, x, 0.0), updates)
+    updates = geometry.hold(updates, metrics)
     params = optax.apply_updates(state.params, updates)
-    first = state.step == 0
-    smoothed = jnp.where(
-      first,
-      metrics['loss'],
-      _SMOOTHING * state.smoothed_loss + (1 - _SMOOTHING) * metrics['loss'],
-    )
+    smoothed = _smoothed(state, metrics['loss'])
     metrics |= {
       'smoothed_loss': smoothed,
-      'offset_cm': surface_lib.largest_offset_cm(
-        surface, params, bound=config.optimizer.offset_bound
-      ),
+      'offset_cm': geometry.largest_offset(surface.base, params.offsets, bound),
       'vertex_gradient': optax.tree.norm(grads.offsets),
       'color_gradient': optax.tree.norm(grads.colors),
       'text': parallel.gather(views.text, axis_name),
       'azimuth': parallel.gather(views.azimuth, axis_name),
       'elevation': parallel.gather(views.elevation, axis_name),
     }
-    state = MaskState(
-      step=state.step + 1,
-      params=params,
-      opt_state=opt_state,
-      smoothed_loss=smoothed,
-    )
-    return state, metrics
+    return MaskState(state.step + 1, params, opt_state, smoothed), metrics
 
   return step

@@ -14,15 +14,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
-import ml_collections
 import numpy as np
 
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import camera as camera_lib
+from maskjax.mask import settings as settings_lib
 from maskjax.render import lights as lights_lib
 from maskjax.studio import views as studio_views, words as studio_words
 
-PROMPT_FORMS = ('words', 'numbers', 'plain')
 # Up to here, in degrees, a view is that of a front.
 _NEAR_FRONT = 35.0
 # Texts are encoded in pieces of this many, to bound memory.
@@ -41,22 +40,16 @@ class Views(NamedTuple):
   bare: Bool[Array, '*b']  # shown without texture
 
 
-def lightings(config: ml_collections.ConfigDict) -> list[int]:
+def lightings(light_colors: tuple[str, ...]) -> list[int]:
   """Return the rows of `studio.LIGHTINGS` that may be drawn.
 
-  Raises:
-    ValueError: a light colour without a name.
+  Args:
+    light_colors: names of coloured lights, beside the even white one.
   """
-  for name in config.light_colors:
-    if name not in studio_words.LIGHT_COLORS:
-      raise ValueError(
-        f'views.light_colors: no light is called {name!r}; use '
-        f'{", ".join(studio_words.LIGHT_COLORS)}'
-      )
   return [0] + [
     index
     for index, (name, direction) in enumerate(studio_views.LIGHTINGS)
-    if direction is not None and name in config.light_colors
+    if direction is not None and name in light_colors
   ]
 
 
@@ -74,28 +67,25 @@ def adjusted_texts(prompt: str, form: str, material: str) -> list[str]:
 
   Args:
     prompt: the user's words.
-    form: 'words' ("looking from above"), 'numbers' ("at position x, y, z"),
-      or 'plain', which leaves the prompt alone.
+    form: one of `studio.words.PROMPT_FORMS`: 'words' ("looking from above"),
+      'numbers' ("at position x, y, z"), or 'plain', which leaves the prompt
+      alone.
     material: an adjective, 'stone'.
 
   Raises:
     ValueError: unknown form.
   """
-  if form not in PROMPT_FORMS:
+  forms = studio_words.PROMPT_FORMS
+  if form not in forms:
     raise ValueError(
-      f'views.prompt_form {form!r} is not one of {", ".join(PROMPT_FORMS)}'
+      f'views.prompt_form {form!r} is not one of {", ".join(forms)}'
     )
-  describe = studio_words.view_words
-  if form == 'numbers':
-    describe = studio_words.view_numbers
   texts = []
   for subject in (prompt, studio_words.with_adjective(prompt, material)):
     for azimuth in studio_views.AZIMUTHS:
       for elevation in studio_views.ELEVATIONS:
         for light in studio_views.lighting_names():
-          words = [subject]
-          if form != 'plain':
-            words += [describe(azimuth, elevation), light]
+          words = [subject, *forms[form](azimuth, elevation, light)]
           texts.append(', '.join(word for word in words if word))
   return texts
 
@@ -117,51 +107,57 @@ def encode_texts(
   return jnp.concatenate(pieces)[np.array([rows[text] for text in texts])]
 
 
-def draw(rng: PRNGKeyArray, config: ml_collections.ConfigDict) -> Views:
-  """Draw one view.
+def _between(
+  rng: PRNGKeyArray, limits: tuple[float, float]
+) -> Float[Array, '']:
+  return jax.random.uniform(rng, (), minval=limits[0], maxval=limits[1])
 
-  Args:
-    rng: typed key.
-    config: `views` of configs/mask.py: ranges in degrees, distances as
-      multiples of the one that shows 40 cm, how often light is uniform, and
-      how often the mask is without texture.
 
-  Returns:
-    One view; `vmap` over keys for a batch.
-  """
-  keys = jax.random.split(rng, 8)
-  azimuth = jax.random.uniform(
-    keys[0], (), minval=config.azimuth[0], maxval=config.azimuth[1]
-  )
-  elevation = jax.random.uniform(
-    keys[1], (), minval=config.elevation[0], maxval=config.elevation[1]
-  )
-  scale = jax.random.uniform(
-    keys[2], (), minval=config.distance[0], maxval=config.distance[1]
-  )
-  fovy = jax.random.uniform(
-    keys[3], (), minval=config.fovy[0], maxval=config.fovy[1]
-  )
-  rows = jnp.asarray(lightings(config))
-  lighting = jax.random.choice(keys[4], rows)
-  plain = jax.random.bernoulli(keys[5], config.uniform_light)
-  lighting = jnp.where(plain, 0, lighting)
-  table = jax.tree.map(lambda x: x[lighting], studio_views.lighting_table())
+def _text_rows(
+  azimuth: Float[Array, ''],
+  elevation: Float[Array, ''],
+  lighting: Int[Array, ''],
+  bare: Bool[Array, ''],
+) -> tuple[Int[Array, ''], Int[Array, '']]:
+  """Return the row of the table of texts of a view, and of one it is not."""
   view = studio_views.view_index(azimuth, elevation)
-  bare = jax.random.bernoulli(keys[7], config.textureless)
   # What is seen from near the front is not the side, and the other way round.
   frontal = jnp.abs(azimuth) < _NEAR_FRONT
   elsewhere = studio_views.view_index(
     jnp.where(frontal, studio_views.AZIMUTHS[-1], 0.0), elevation
   )
-  row = view * len(studio_views.LIGHTINGS) + lighting
+  row = view * len(studio_views.LIGHTINGS) + lighting + bare * _rows()
+  return row, row + (elsewhere - view) * len(studio_views.LIGHTINGS)
+
+
+def draw(rng: PRNGKeyArray, settings: settings_lib.Views) -> Views:
+  """Draw one view.
+
+  Args:
+    rng: typed key.
+    settings: ranges of the camera, how often light is uniform and which
+      colours it has otherwise, and how often the mask is without texture.
+
+  Returns:
+    One view; `vmap` over keys for a batch.
+  """
+  keys = jax.random.split(rng, 8)
+  azimuth = _between(keys[0], settings.azimuth)
+  elevation = _between(keys[1], settings.elevation)
+  scale = _between(keys[2], settings.distance)
+  fovy = _between(keys[3], settings.fovy)
+  rows = jnp.asarray(lightings(settings.light_colors))
+  lighting = jax.random.choice(keys[4], rows)
+  plain = jax.random.bernoulli(keys[5], settings.uniform_light)
+  lighting = jnp.where(plain, 0, lighting)
+  table = jax.tree.map(lambda x: x[lighting], studio_views.lighting_table())
+  bare = jax.random.bernoulli(keys[7], settings.textureless)
+  row, other = _text_rows(azimuth, elevation, lighting, bare)
   return Views(
     camera=studio_views.orbit_camera(azimuth, elevation, scale, fovy),
-    lights=studio_views.jitter_lights(keys[6], table, config.light_jitter),
-    text=row + bare * _rows(),
-    other=row
-    + bare * _rows()
-    + (elsewhere - view) * len(studio_views.LIGHTINGS),
+    lights=studio_views.jitter_lights(keys[6], table, settings.light_jitter),
+    text=row,
+    other=other,
     azimuth=azimuth,
     elevation=elevation,
     bare=bare,

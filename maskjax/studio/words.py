@@ -114,6 +114,26 @@ def light_words(color: str = 'white', direction: str | None = None) -> str:
   return f'lit by {color} light from {article}{direction}'
 
 
+def _in_words(azimuth: float, elevation: float, light: str) -> list[str]:
+  """Return 'looking from above', and the light."""
+  return [view_words(azimuth, elevation), light]
+
+
+def _in_numbers(azimuth: float, elevation: float, light: str) -> list[str]:
+  """Return 'at position x, y, z', and the light."""
+  return [view_numbers(azimuth, elevation), light]
+
+
+def _plainly(azimuth: float, elevation: float, light: str) -> list[str]:
+  """Return nothing: the prompt is left alone."""
+  del azimuth, elevation, light
+  return []
+
+
+# What follows a prompt: (azimuth, elevation, words of the light) -> words.
+PROMPT_FORMS = {'words': _in_words, 'numbers': _in_numbers, 'plain': _plainly}
+
+
 def adjust(prompt: str, view: str = '', light: str = '') -> str:
   """Return a prompt followed by view and light words, those that are given."""
   return ', '.join(part for part in (prompt.strip(), view, light) if part)

@@ -24,7 +24,11 @@ from typing import Any, TypeVar
 T = TypeVar('T')
 Check = Callable[[Any], str | None]  # value -> what is expected, or None
 
+# What a field's metadata may say of it.
 _CHECK = 'check'
+LIMITS = 'limits'  # of a number, the least and the most
+_MAY_CHANGE = 'may_change'
+_COMMAND = 'command'
 
 
 def checked(check: Check, **options: Any) -> Any:
@@ -35,6 +39,30 @@ def checked(check: Check, **options: Any) -> Any:
     options: of `dataclasses.field`.
   """
   return dataclasses.field(metadata={_CHECK: check}, **options)
+
+
+def _marked(field: Any, **marks: Any) -> Any:
+  """Declare a field as it is, with something more said of it."""
+  known = {} if field is None else field.metadata
+  return dataclasses.field(metadata={**known, **marks})
+
+
+def may_change(field: Any = None) -> Any:
+  """Declare a field that a resumed run may have different.
+
+  Args:
+    field: what else is declared of it, e.g. `number(1)`.
+  """
+  return _marked(field, **{_MAY_CHANGE: True})
+
+
+def command(field: Any = None) -> Any:
+  """Declare a field that says what to do with a run, not what it is.
+
+  Args:
+    field: what else is declared of it, e.g. `number(0)`.
+  """
+  return _marked(field, **{_COMMAND: True})
 
 
 def _is_within(value: Any, low: float, high: float) -> bool:
@@ -59,7 +87,7 @@ def number(low: float = -math.inf, high: float = math.inf) -> Any:
       return None
     return f'expected {_limits(low, high)}'
 
-  return checked(check)
+  return _marked(checked(check), **{LIMITS: (low, high)})
 
 
 def span(low: float = -math.inf, high: float = math.inf) -> Any:
@@ -70,7 +98,7 @@ def span(low: float = -math.inf, high: float = math.inf) -> Any:
       return f'expected {_limits(low, high)}'
     return None if value[0] <= value[1] else 'give (low, high)'
 
-  return checked(check)
+  return _marked(checked(check), **{LIMITS: (low, high)})
 
 
 def power_of_two() -> Any:
@@ -185,6 +213,54 @@ def _fill(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
       raise ValueError(f'{full} is {value!r}; {expected}')
     filled[name] = value
   return kind(**filled)
+
+
+def fields(kind: Any) -> dict[str, dataclasses.Field]:
+  """Return all fields of settings by dotted name, groups opened.
+
+  Args:
+    kind: a dataclass, or an instance of one.
+  """
+  hints = typing.get_type_hints(kind if isinstance(kind, type) else type(kind))
+  found = {}
+  for field in dataclasses.fields(kind):
+    group = hints[field.name]
+    if dataclasses.is_dataclass(group):
+      inner = fields(group).items()
+      found |= {f'{field.name}.{name}': each for name, each in inner}
+    else:
+      found[field.name] = field
+  return found
+
+
+def changeable(kind: Any) -> tuple[str, ...]:
+  """Return the dotted names of fields that a resumed run may change."""
+  return tuple(n for n, f in fields(kind).items() if _MAY_CHANGE in f.metadata)
+
+
+def commands(kind: Any) -> tuple[str, ...]:
+  """Return the dotted names of fields that say what to do with a run."""
+  return tuple(n for n, f in fields(kind).items() if _COMMAND in f.metadata)
+
+
+def changed(settings: T, values: Mapping[str, Any]) -> T:
+  """Return settings with some fields different, checked anew.
+
+  Args:
+    settings: filled settings.
+    values: new values by dotted name.
+
+  Raises:
+    ValueError: what `read` refuses.
+  """
+  tree = dataclasses.asdict(settings)  # type: ignore[call-overload]
+  for name, value in values.items():
+    *path, last = name.split('.')
+    group = tree
+    for part in path:
+      group = group.setdefault(part, {})
+    group[last] = value
+  return read(type(settings), tree)
 
 
 def read(kind: type[T], config: Any) -> T:

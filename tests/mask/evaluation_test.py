@@ -12,6 +12,7 @@ from maskjax.data.creatures import creatures
 from maskjax.geometry import template as template_lib
 from maskjax.mask import evaluation as mask_evaluation
 from maskjax.matcher import network as matcher_lib
+from tests.mask import small
 
 
 @pytest.fixture(scope='module')
@@ -123,24 +124,24 @@ class _Counter:
     self.runs, self.steps, self.prepared = [], 0, []
     self.stop_after = stop_after
     monkeypatch.setattr(
-      mask_evaluation.generate, 'load_model', lambda config: 'model'
+      mask_evaluation.guide_lib, 'load_model', lambda settings: 'model'
     )
     monkeypatch.setattr(mask_evaluation.generate, 'prepare', self.prepare)
     monkeypatch.setattr(mask_evaluation.generate, 'build_step', self.build_step)
     monkeypatch.setattr(mask_evaluation, 'compare', self.compare)
 
-  def prepare(self, config, *, model):
+  def prepare(self, settings, *, model):
     assert model == 'model'
-    self.prepared.append(config.prompt)
+    self.prepared.append(settings.prompt)
     return mask_evaluation.generate.Job(
-      surface=config.prompt, guide=0, texts=[], first=0, start=0
+      surface=settings.prompt, guide=0, texts=[], start=0
     )
 
-  def build_step(self, surface, config):
+  def build_step(self, surface, settings):
     self.steps += 1
-    return config.distill.residual
+    return settings.distill.residual
 
-  def compare(self, job, config, kind, matcher, step, picture):
+  def compare(self, job, settings, kind, matcher, step, picture):
     assert picture.name.endswith(f'{kind}.png')
     if len(self.runs) == self.stop_after:
       raise KeyboardInterrupt
@@ -149,23 +150,23 @@ class _Counter:
 
 
 def test_a_broken_off_evaluation_goes_on(tmp_path, monkeypatch, judge):
-  config = mask_config.get_config('tiny')
+  settings = small.settings()
   kinds = ('tiger', 'elephant', 'owl')
   counter = _Counter(monkeypatch, stop_after=2)
   with pytest.raises(KeyboardInterrupt):
-    mask_evaluation.evaluate(config, tmp_path, judge, kinds=kinds)
+    mask_evaluation.evaluate(settings, tmp_path, judge, kinds=kinds)
   assert [row['kind'] for row in mask_evaluation.read_rows(tmp_path)] == [
     'tiger',
     'elephant',
   ]
   assert counter.prepared == ['a tiger', 'an elephant', 'an owl']
   counter = _Counter(monkeypatch)
-  rows = mask_evaluation.evaluate(config, tmp_path, judge, kinds=kinds[::-1])
+  rows = mask_evaluation.evaluate(settings, tmp_path, judge, kinds=kinds[::-1])
   assert [run[0] for run in counter.runs] == ['owl']
   assert [row['kind'] for row in rows] == list(kinds[::-1])
-  config.seed = 7
+  settings = small.settings(seed=7)
   with pytest.raises(ValueError, match='another config'):
-    mask_evaluation.evaluate(config, tmp_path, judge, kinds=kinds)
+    mask_evaluation.evaluate(settings, tmp_path, judge, kinds=kinds)
 
 
 def test_ablation_compiles_and_paints_once(tmp_path, monkeypatch, judge):
@@ -174,7 +175,7 @@ def test_ablation_compiles_and_paints_once(tmp_path, monkeypatch, judge):
   mask_config.sweep(lambda **changes: variants.append(changes))
   kinds = ('tiger', 'owl')
   rows = mask_evaluation.evaluate(
-    mask_config.get_config('tiny'),
+    small.settings(),
     tmp_path,
     judge,
     kinds=kinds,
@@ -192,15 +193,13 @@ def test_ablation_compiles_and_paints_once(tmp_path, monkeypatch, judge):
 @pytest.mark.parametrize('kinds', [(), ('tiger', 'cupboard')])
 def test_unknown_kinds_are_refused(kinds, tmp_path, judge):
   with pytest.raises(ValueError, match='use some of tiger'):
-    mask_evaluation.evaluate(
-      mask_config.get_config('tiny'), tmp_path, judge, kinds=kinds
-    )
+    mask_evaluation.evaluate(small.settings(), tmp_path, judge, kinds=kinds)
 
 
 @pytest.mark.slow
 def test_whole_evaluation(tiny_prior, tmp_path, judge):
   rows = mask_evaluation.evaluate(
-    mask_config.get_config('tiny'),
+    small.settings(),
     tmp_path,
     judge,
     kinds=('tiger', 'pig'),

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 
-from configs import mask as mask_config
 from maskjax.mask import generate
 from maskjax.training import metrics
 from tests.diffusion import tiny_model
+from tests.mask import small
 
 TINY = {
   'edge_length': 1.2,
@@ -23,11 +23,15 @@ TINY = {
 def test_masks_from_a_folder_like_that_of_stable_diffusion(tmp_path):
   tiny_model.create_latent(tmp_path / 'model')
   tiny_model.create_latent(tmp_path / 'other', controlnets=1)
-  config = mask_config.get_config('sd15')
-  config.update_from_flattened_dict(TINY)
-  config.diffusion.path = str(tmp_path / 'model')
-  config.controlnet.path = str(tmp_path / 'other' / 'controlnet')
-  report = generate.run(config, str(tmp_path / 'run'))
+  settings = small.settings(
+    'sd15',
+    **TINY,
+    **{
+      'diffusion.path': str(tmp_path / 'model'),
+      'controlnet.path': str(tmp_path / 'other' / 'controlnet'),
+    },
+  )
+  report = generate.run(settings, str(tmp_path / 'run'))
   assert report['steps'] == 2
   assert (tmp_path / 'run' / 'mask.glb').stat().st_size > 0
   lines = metrics.read(tmp_path / 'run' / 'metrics.jsonl')
@@ -36,16 +40,20 @@ def test_masks_from_a_folder_like_that_of_stable_diffusion(tmp_path):
     # The gradient came through the encoder to the mask.
     assert line['vertex_gradient'] > 0 and line['color_gradient'] > 0
   written = json.loads((tmp_path / 'run' / 'config.json').read_text())
-  assert written['controlnet']['path'] == config.controlnet.path
+  assert written['controlnet']['path'] == settings.controlnet.path
 
 
 def test_inpainting_models_need_no_controlnet(tmp_path):
   tiny_model.create_latent(tmp_path / 'model', inpainting=True)
-  config = mask_config.get_config('sd15')
-  config.update_from_flattened_dict(TINY)
-  config.diffusion.path = str(tmp_path / 'model')
-  config.condition.normal_percentage = 0.0
-  job = generate.prepare(config)
-  outcome = generate.optimize(job, config, show_progress=False)
+  settings = small.settings(
+    'sd15',
+    **TINY,
+    **{
+      'diffusion.path': str(tmp_path / 'model'),
+      'condition.normal_percentage': 0.0,
+    },
+  )
+  job = generate.prepare(settings)
+  outcome = generate.optimize(job, settings, show_progress=False)
   assert outcome.step == 2
   assert np.isfinite(float(outcome.state.smoothed_loss))

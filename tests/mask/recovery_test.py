@@ -14,7 +14,6 @@ import numpy as np
 import optax
 import pytest
 
-from configs import mask as mask_config
 from maskjax.diffusion import distill, schedulers
 from maskjax.geometry import (
   chamfer,
@@ -31,6 +30,7 @@ from maskjax.mask import (
 from maskjax.prior import training as prior_training
 from maskjax.render import renderer
 from maskjax.studio import views as studio_views
+from tests.mask import small
 
 _SIZE = 48
 _STEPS = 120
@@ -54,13 +54,15 @@ def _target(template):
 
 @pytest.mark.parametrize('residual', distill.RESIDUALS)
 def test_the_loop_recovers_a_known_mask(residual):
-  config = mask_config.get_config()
-  config.distill.residual = residual
+  settings = small.settings(
+    'default',
+    **{'distill.residual': residual, 'optimizer.pin_rim': False},
+  )
   template = template_lib.mask_template('plain', edge_length=1.0)
   target = _target(template)
-  surface = surface_lib.create(template, smoothing=5.0, pin_rim=False)
+  surface = surface_lib.create(template, settings)
   schedule = schedulers.from_config(prior_training.SCHEDULER)
-  tx = step_lib.optimizer(config)
+  tx = step_lib.optimizer(surface, settings)
   grey = jnp.full_like(template.mesh.vertices, 0.5)
   start = surface_lib.initial_params(surface, grey)
   state = step_lib.create_state(start, tx)
@@ -78,7 +80,7 @@ def test_the_loop_recovers_a_known_mask(residual):
     ).rgb
     x0 = 2.0 * color.linear_to_srgb(truth) - 1.0
     rendering, shape = step_lib.render_views(
-      surface, params, views, behind, config, _SIZE
+      surface, params, views, behind, settings
     )
     z = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
     t = jax.vmap(lambda key: jax.random.randint(key, (), 100, 700))(keys[:, 1])
@@ -91,7 +93,9 @@ def test_the_loop_recovers_a_known_mask(residual):
     loss, _ = distill.sds_loss(
       ideal, z, t, eps, schedule=schedule, residual=residual
     )
-    terms = surface_lib.energy_terms(surface, shape, config.regularizers)
+    terms = surface.geometry.energies(
+      surface.base, shape.formed, settings.regularizers
+    )
     return loss / z[0].size + sum(terms.values())
 
   @jax.jit
@@ -99,7 +103,9 @@ def test_the_loop_recovers_a_known_mask(residual):
     keys = jax.vmap(lambda key: jax.random.split(key, 4))(
       jax.random.split(rng, 3)
     )
-    views = jax.vmap(lambda key: views_lib.draw(key, config.views))(keys[:, 3])
+    views = jax.vmap(lambda key: views_lib.draw(key, settings.views))(
+      keys[:, 3]
+    )
     grads = jax.grad(losses)(state.params, keys, views)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     return dataclasses.replace(
@@ -111,7 +117,7 @@ def test_the_loop_recovers_a_known_mask(residual):
   for number in range(_STEPS):
     state = step(state, jax.random.fold_in(jax.random.key(1), number))
   result = surface_lib.assemble(
-    surface, state.params, bound=config.optimizer.offset_bound
+    surface, state.params, bound=settings.optimizer.offset_bound
   )
   before = chamfer.distance(template.mesh, target, surface='front')
   after = chamfer.distance(result, target, surface='front')

@@ -5,32 +5,26 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import mask as mask_config
 from maskjax.geometry import chamfer, soundness, template as template_lib
 from maskjax.mask import sdf, surface as surface_lib
+from tests.mask import small
 
 _BOUND = 0.8
 
 
-def _config(**fields):
-  config = mask_config.get_config().sdf
-  config.cell, config.margin = 2.0, 8.0
-  config.update(fields)
-  return config
+_SDF = {'sdf.cell': 2.0, 'sdf.margin': 8.0}
 
 
 @pytest.fixture(scope='module')
-def volume():
+def surface():
+  settings = small.settings(geometry='sdf', **_SDF)
   template = template_lib.mask_template('plain', edge_length=1.2)
-  return sdf.create(template, _config(), pin_rim=True)
+  return surface_lib.create(template, settings)
 
 
 @pytest.fixture(scope='module')
-def surface(volume):
-  template = template_lib.mask_template('plain', edge_length=1.2)
-  return surface_lib.create(
-    template, smoothing=5.0, pin_rim=True, volume=volume
-  )
+def volume(surface):
+  return surface.base.body
 
 
 def test_the_start_is_the_template_closed_from_behind(surface):
@@ -53,7 +47,7 @@ def test_what_is_rendered_is_what_is_exported(surface):
   )
   params = surface_lib.initial_params(surface, colors)
   shape = jax.jit(lambda p: surface_lib.shape(surface, p, bound=_BOUND))(params)
-  assert 0.3 < float(shape.fullness) < 0.5  # headroom is 2.5
+  assert 0.3 < float(shape.formed.measures['fullness']) < 0.5  # headroom is 2.5
   drawn = np.asarray(shape.faces)
   drawn = drawn[drawn[:, 0] != drawn[:, 1]]
   np.testing.assert_allclose(len(drawn), len(surface.template.mesh.faces))
@@ -102,8 +96,8 @@ def test_gradients_pull_the_surface_outward(surface):
 
 
 def test_energies_are_small_at_rest_and_finite_on_wild_shapes(volume):
-  weights = mask_config.get_config().regularizers
-  rest = sdf.regularize(volume, jnp.zeros_like(volume.start), weights)
+  weights = small.settings('default').regularizers
+  rest = sdf.energies(volume, jnp.zeros_like(volume.start), weights)
   assert set(rest) == {'laplacian', 'edge_length', 'symmetry'}
   assert float(rest['laplacian']) == 0.0
   assert float(rest['symmetry']) == 0.0
@@ -111,7 +105,7 @@ def test_energies_are_small_at_rest_and_finite_on_wild_shapes(volume):
   wild = jax.random.normal(jax.random.key(0), volume.start.shape)
 
   def total(fallen):
-    return sum(sdf.regularize(volume, fallen, weights).values())
+    return sum(sdf.energies(volume, fallen, weights).values())
 
   assert float(total(wild)) > 1.0 * float(sum(rest.values()))
   assert np.isfinite(np.asarray(jax.grad(total)(wild))).all()
@@ -126,7 +120,7 @@ def test_overflow_shows_in_the_fullness(surface):
   noise = jax.random.normal(jax.random.key(0), params.offsets.shape)
   rough = params._replace(offsets=20.0 * noise)
   shape = surface_lib.shape(surface, rough, bound=_BOUND)
-  assert float(shape.fullness) > 1.0
+  assert float(shape.formed.measures['fullness']) > 1.0
 
 
 def test_crumbs_are_dropped_at_export(volume):
@@ -137,7 +131,20 @@ def test_crumbs_are_dropped_at_export(volume):
 
 
 def test_bad_numbers_are_refused():
-  template = template_lib.mask_template('plain', edge_length=1.2)
   for name, number in (('cell', 0.0), ('margin', 3.0)):
     with pytest.raises(ValueError, match=rf'sdf\.{name}'):
-      sdf.create(template, _config(**{name: number}), pin_rim=True)
+      small.settings(**{**_SDF, f'sdf.{name}': number})
+
+
+def test_a_surface_that_outgrows_its_lists_ends_the_run():
+  sdf.watch(10, {'fullness': 0.9})
+  with pytest.raises(ValueError, match=r'larger --config\.sdf\.headroom'):
+    sdf.watch(10, {'fullness': 1.2})
+
+
+def test_a_step_that_overflows_is_held_back(surface):
+  updates = {'x': jnp.ones(2)}
+  for fullness, expected in ((0.9, 1.0), (1.2, 0.0)):
+    metrics = {'fullness': jnp.float32(fullness)}
+    held = surface.geometry.hold(updates, metrics)
+    np.testing.assert_array_equal(held['x'], expected)

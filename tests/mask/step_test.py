@@ -6,42 +6,39 @@ import numpy as np
 import optax
 import pytest
 
-from configs import mask as mask_config
 from maskjax.diffusion import model as model_lib
-from maskjax.mask import generate, step as step_lib
+from maskjax.mask import generate, guide as guide_lib, step as step_lib
 from maskjax.training import parallel
+from tests.mask import small
 
 
-def _config(model_folder, **fields):
-  config = mask_config.get_config('tiny')
-  config.diffusion.path = str(model_folder)
-  config.views.count = 8
-  config.update_from_flattened_dict(fields)
-  return config
+def _settings(model_folder, **fields):
+  path = {'diffusion.path': str(model_folder), 'views.count': 8}
+  return small.settings(**{**path, **fields})
 
 
-def _one_step(job, config, tx, devices):
+def _one_step(job, settings, tx, devices):
   step = parallel.data_parallel(
-    step_lib.make_step(job.surface, tx, config), devices=devices, shared=True
+    step_lib.make_step(job.surface, tx, settings), devices=devices, shared=True
   )
-  state = step_lib.create_state(job.start, tx)
+  state = step_lib.create_state(job.start.params, tx)
   state = parallel.replicate(state, devices=devices)
   guide = parallel.replicate(job.guide, devices=devices)
-  numbers = np.arange(config.views.count, dtype=np.int32)
+  numbers = np.arange(settings.views.count, dtype=np.int32)
   state, metrics = step(state, jax.random.key(3), numbers, guide)
   return jax.device_get(state.params), jax.device_get(metrics)
 
 
 def test_one_device_equals_eight(model_folder):
   # Compared under plain gradient descent: Adam would hide a wrong scale.
-  config = _config(model_folder)
-  job = generate.prepare(config, paint=False)
+  settings = _settings(model_folder)
+  job = generate.prepare(settings, paint=False)
   tx = optax.sgd(1.0)
-  one, one_metrics = _one_step(job, config, tx, jax.devices()[:1])
-  eight, eight_metrics = _one_step(job, config, tx, jax.devices()[:8])
-  moved = one.offsets - np.asarray(job.start.offsets)
+  one, one_metrics = _one_step(job, settings, tx, jax.devices()[:1])
+  eight, eight_metrics = _one_step(job, settings, tx, jax.devices()[:8])
+  moved = one.offsets - np.asarray(job.start.params.offsets)
   assert np.abs(moved).max() > 0.0
-  for a, b, start in zip(one, eight, job.start):
+  for a, b, start in zip(one, eight, job.start.params):
     scale = np.abs(a - np.asarray(start)).max()
     np.testing.assert_allclose(a, b, atol=1e-3 * scale)
   np.testing.assert_array_equal(one_metrics['text'], eight_metrics['text'])
@@ -51,19 +48,19 @@ def test_one_device_equals_eight(model_folder):
 
 
 def test_a_rate_of_zero_freezes_its_part(model_folder):
-  config = _config(model_folder, **{'optimizer.vertex_rate': 0.0})
-  job = generate.prepare(config, paint=False)
-  tx = step_lib.optimizer(config)
-  params, _ = _one_step(job, config, tx, jax.devices()[:1])
+  settings = _settings(model_folder, **{'optimizer.vertex_rate': 0.0})
+  job = generate.prepare(settings, paint=False)
+  tx = step_lib.optimizer(job.surface, settings)
+  params, _ = _one_step(job, settings, tx, jax.devices()[:1])
   np.testing.assert_array_equal(params.offsets, 0.0)
-  assert np.abs(params.colors - np.asarray(job.start.colors)).max() > 0.0
+  assert np.abs(params.colors - np.asarray(job.start.params.colors)).max() > 0.0
 
 
 @pytest.mark.parametrize('residual', ['noise', 'noised_image'])
 def test_every_residual_and_condition_gives_finite_steps(
   model_folder, residual
 ):
-  config = _config(
+  settings = _settings(
     model_folder,
     **{
       'distill.residual': residual,
@@ -74,25 +71,25 @@ def test_every_residual_and_condition_gives_finite_steps(
       'views.count': 2,
     },
   )
-  job = generate.prepare(config, paint=False)
-  tx = step_lib.optimizer(config)
-  params, metrics = _one_step(job, config, tx, jax.devices()[:1])
+  job = generate.prepare(settings, paint=False)
+  tx = step_lib.optimizer(job.surface, settings)
+  params, metrics = _one_step(job, settings, tx, jax.devices()[:1])
   assert all(np.isfinite(x).all() for x in params)
   assert np.isfinite(metrics['loss'])
   assert jnp.abs(params.offsets).max() > 0.0
 
 
 def test_views_without_texture_leave_the_colours_alone(model_folder):
-  config = _config(model_folder, **{'views.textureless': 1.0})
-  job = generate.prepare(config, paint=False)
-  tx = step_lib.optimizer(config)
-  params, _ = _one_step(job, config, tx, jax.devices()[:1])
-  np.testing.assert_array_equal(params.colors, job.start.colors)
+  settings = _settings(model_folder, **{'views.textureless': 1.0})
+  job = generate.prepare(settings, paint=False)
+  tx = step_lib.optimizer(job.surface, settings)
+  params, _ = _one_step(job, settings, tx, jax.devices()[:1])
+  np.testing.assert_array_equal(params.colors, job.start.params.colors)
   assert np.abs(params.offsets).max() > 0.0
 
 
 def test_the_front_is_pulled_toward_the_first_image(model_folder):
-  config = _config(
+  settings = _settings(
     model_folder,
     **{
       'views.textureless': 1.0,
@@ -101,14 +98,12 @@ def test_the_front_is_pulled_toward_the_first_image(model_folder):
       'first_image.likeness': 1.0,
     },
   )
-  job = generate.prepare(config)
-  tx = step_lib.optimizer(config)
-  gone = jnp.full_like(job.start.colors, -2.0)
-  job = job._replace(
-    start=job.start._replace(colors=gone),
-    guide=job.guide._replace(first=job.first),
-  )
-  params, metrics = _one_step(job, config, tx, jax.devices()[:1])
+  job = generate.prepare(settings)
+  tx = step_lib.optimizer(job.surface, settings)
+  gone = jnp.full_like(job.start.params.colors, -2.0)
+  darkened = job.start.params._replace(colors=gone)
+  job = job._replace(start=job.start._replace(params=darkened))
+  params, metrics = _one_step(job, settings, tx, jax.devices()[:1])
   assert metrics['likeness'] > 0.0
   # The pixels of the first image are brighter than the darkened start.
   moved = params.colors - gone
@@ -116,7 +111,7 @@ def test_the_front_is_pulled_toward_the_first_image(model_folder):
 
 
 def test_image_loss_is_zero_where_the_prediction_is_the_render(model_folder):
-  model = generate.load_model(_config(model_folder))
+  model = guide_lib.load_model(_settings(model_folder))
   images = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3)) * 2 - 1
   z = model_lib.encode_images(model, images)
   t = jnp.array([100, 500])

@@ -1,96 +1,55 @@
-"""The trainable mask: smooth, bounded, pinned, sound."""
+"""A surface: a start shape with the geometry and colours that are named."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from configs import mask as mask_config
-from maskjax.geometry import soundness, template as template_lib
-from maskjax.mask import repair, surface as surface_lib
-
-_BOUND = 0.5
+from maskjax.mask import appearances, geometries, surface as surface_lib
+from tests.mask import small
 
 
-def _surface(pin_rim=True):
-  template = template_lib.mask_template('plain', edge_length=1.2)
-  return surface_lib.create(template, smoothing=8.0, pin_rim=pin_rim)
+def test_every_row_of_the_tables_can_be_named():
+  for geometry in geometries.GEOMETRIES:
+    for texture in appearances.APPEARANCES:
+      settings = small.settings(geometry=geometry, texture=texture)
+      if (geometry, texture) == ('sdf', 'uv'):
+        continue
+      assert surface_lib.variants(settings) == (
+        geometries.GEOMETRIES[geometry],
+        appearances.APPEARANCES[texture],
+      )
 
 
-def _params(surface, scale, seed=0):
-  shape = surface.template.mesh.vertices.shape
-  offsets = scale * jax.random.normal(jax.random.key(seed), shape)
-  return surface_lib.MaskParams(offsets, jnp.zeros(shape))
+@pytest.mark.parametrize(
+  'fields, words',
+  [
+    ({'geometry': 'voxels'}, "geometry is 'voxels'; not one of vertices, sdf"),
+    ({'texture': 'paint'}, "texture is 'paint'; not one of vertex, uv, hash"),
+  ],
+)
+def test_unknown_names_are_refused_in_one_line(fields, words):
+  with pytest.raises(ValueError, match=words) as caught:
+    surface_lib.variants(small.settings(**fields))
+  assert '\n' not in str(caught.value)
 
 
-def test_no_offsets_is_the_start_shape_and_colours_round_trip():
-  surface = _surface()
-  rest = surface.template.mesh.vertices
-  wanted = jax.random.uniform(
-    jax.random.key(0), rest.shape, minval=0.02, maxval=0.98
+def test_the_shape_is_rendered_as_it_is_assembled():
+  settings = small.settings()
+  template = surface_lib.load_template(settings)
+  surface = surface_lib.create(template, settings)
+  assert surface.template is template
+  colors = jax.random.uniform(
+    jax.random.key(0), template.mesh.vertices.shape, minval=0.1, maxval=0.9
   )
-  params = surface_lib.initial_params(surface, wanted)
-  mesh = surface_lib.assemble(surface, params, bound=_BOUND)
-  np.testing.assert_array_equal(mesh.vertices, rest)
-  np.testing.assert_allclose(mesh.colors, wanted, atol=1e-5)
-
-
-def test_offsets_are_smoothed_bounded_and_leave_the_rim():
-  surface = _surface()
-  rest = np.asarray(surface.template.mesh.vertices)
-  moved = surface_lib.positions(surface, _params(surface, 30.0), bound=_BOUND)
-  offsets = np.asarray(moved) - rest
-  np.testing.assert_array_equal(offsets[surface.template.rim], 0.0)
-  lengths = np.linalg.norm(offsets, axis=1)
-  limit = _BOUND * surface_lib.HEAD_WIDTH_CM
-  assert 0.8 * limit < lengths.max() <= limit * 1.0001
-  # A push on one vertex moves its neighbours along.
-  params = _params(surface, 0.0)
-  index = int(np.argmax(rest[:, 2]))
-  params = params._replace(offsets=params.offsets.at[index, 2].set(1.0))
-  moved = surface_lib.positions(surface, params, bound=_BOUND)
-  near = np.asarray(moved)[:, 2] - rest[:, 2]
-  assert (near > 0.1 * near[index]).sum() > 6
-
-
-def test_free_rim_moves():
-  surface = _surface(pin_rim=False)
-  moved = surface_lib.positions(surface, _params(surface, 1.0), bound=_BOUND)
-  offsets = np.asarray(moved - surface.template.mesh.vertices)
-  assert np.abs(offsets[surface.template.rim]).min() > 0.0
-
-
-def test_regularizers_are_zero_at_rest_and_finite_on_wild_shapes():
-  surface = _surface()
-  weights = mask_config.get_config().regularizers
-  rest = surface.template.mesh.vertices
-  terms = surface_lib.regularize(surface, rest, weights)
-  assert set(terms) == set(weights)
-  for name in ('laplacian', 'edge_length', 'symmetry', 'foldover'):
-    assert float(terms[name]) < 1e-8
-  flat = rest * jnp.array([[1.0, 0.0, 0.0]])
-
-  def total(v):
-    return sum(surface_lib.regularize(surface, v, weights).values())
-
-  assert np.isfinite(total(flat))
-  assert np.isfinite(np.asarray(jax.grad(total)(flat))).all()
-
-
-def test_unfold_mends_a_folded_mask_and_spares_a_sound_one():
-  surface = _surface()
-  template = surface.template
-  sound = surface_lib.assemble(surface, _params(surface, 0.02), bound=_BOUND)
-  np.testing.assert_array_equal(
-    repair.unfold(sound, template).vertices, sound.vertices
-  )
-  # Push single vertices through their neighbourhood.
-  rest = np.asarray(template.mesh.vertices).copy()
-  inner = np.setdiff1d(np.arange(len(rest)), template.rim)[::97]
-  rest[inner, :2] += np.array([2.5, 1.5])
-  broken = template.mesh.replace(vertices=jnp.asarray(rest))
-  assert soundness.report(broken).flipped > 0
-  mended = repair.unfold(broken, template)
-  report = soundness.report(mended, template.mesh, template.rim)
-  assert report.flipped == 0
-  assert report.degenerate == 0
-  assert report.rim_displacement == 0.0
+  params = surface_lib.initial_params(surface, colors)
+  offsets = 0.05 * jax.random.normal(jax.random.key(1), params.offsets.shape)
+  params = params._replace(offsets=offsets)
+  shape = surface_lib.shape(surface, params, bound=0.8)
+  mesh = surface_lib.assemble(surface, params, bound=0.8)
+  np.testing.assert_array_equal(mesh.vertices, shape.vertices)
+  np.testing.assert_array_equal(mesh.colors, shape.colors)
+  np.testing.assert_allclose(mesh.colors, colors, atol=1e-5)
+  # A finished mask of vertex colours is that mesh, mended where it was folded.
+  finished, sound = surface_lib.finish(surface, params, settings)
+  assert sound.flipped == 0 and finished.texture is None
+  np.testing.assert_array_equal(finished.colors, shape.colors)

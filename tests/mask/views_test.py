@@ -4,16 +4,16 @@ import jax
 import numpy as np
 import pytest
 
-from configs import mask as mask_config
 from maskjax.mask import views
 from maskjax.studio import views as studio_views, words as studio_words
+from tests.mask import small
 
 
 def test_words_follow_the_drawn_camera_and_light():
-  config = mask_config.get_config().views
+  settings = small.settings('default').views
   texts = views.adjusted_texts('a lion', 'words', 'stone')
   keys = jax.random.split(jax.random.key(0), 64)
-  drawn = jax.vmap(lambda key: views.draw(key, config))(keys)
+  drawn = jax.vmap(lambda key: views.draw(key, settings))(keys)
   lit = set()
   for row, other, azimuth, elevation, bare in zip(
     drawn.text, drawn.other, drawn.azimuth, drawn.elevation, drawn.bare
@@ -29,8 +29,8 @@ def test_words_follow_the_drawn_camera_and_light():
   assert len(lit) > 3
   assert all('red' not in words for words in lit)
   share = float(drawn.bare.mean())
-  assert abs(share - config.textureless) < 0.2
-  low, high = config.azimuth
+  assert abs(share - settings.textureless) < 0.2
+  low, high = settings.azimuth
   assert low <= float(drawn.azimuth.min()) < float(drawn.azimuth.max()) <= high
 
 
@@ -60,10 +60,17 @@ def test_front_text_is_the_front_under_even_light():
 
 
 def test_unknown_light_colour_is_refused():
-  config = mask_config.get_config().views
-  config.light_colors = ('mauve',)
   with pytest.raises(ValueError, match='mauve'):
-    views.lightings(config)
+    small.settings(**{'views.light_colors': ('mauve',)})
+
+
+def test_lights_of_other_colours_are_not_drawn():
+  rows = views.lightings(('red',))
+  colors = [studio_views.LIGHTINGS[row] for row in rows]
+  assert colors[0] == ('white', None)
+  assert {color for color, _ in colors[1:]} == {'red'}
+  assert len(colors) == 1 + len(studio_words.LIGHT_DIRECTIONS)
+  assert views.lightings(()) == [0]
 
 
 def test_fixed_cameras_look_at_the_face():

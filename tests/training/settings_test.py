@@ -102,3 +102,37 @@ def test_a_missing_field_is_named():
   del fields['side']
   with pytest.raises(ValueError, match="the field 'side' is missing"):
     settings.read(Job, fields)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+  steps: int = settings.may_change(settings.number(1, 9))
+  resume: bool = settings.command()
+  views: Views
+
+
+def test_fields_say_what_a_resumed_run_may_change():
+  assert list(settings.fields(Run)) == [
+    'steps',
+    'resume',
+    'views.count',
+    'views.fovy',
+    'views.form',
+  ]
+  assert settings.changeable(Run) == ('steps',)
+  assert settings.commands(Run) == ('resume',)
+  found = settings.fields(Run)
+  assert found['steps'].metadata[settings.LIMITS] == (1, 9)
+  assert found['views.fovy'].metadata[settings.LIMITS] == (5.0, 120.0)
+
+
+def test_changed_settings_are_checked_anew():
+  views = {'count': 4, 'fovy': (30, 30.5), 'form': 'words'}
+  run = settings.read(Run, {'steps': 3, 'resume': False, 'views': views})
+  more = settings.changed(run, {'steps': 4, 'views.form': 'numbers'})
+  assert (more.steps, more.views.form, more.views.count) == (4, 'numbers', 4)
+  assert run.steps == 3 and run.views.form == 'words'
+  with pytest.raises(ValueError, match='steps is 10; expected 1 to 9'):
+    settings.changed(run, {'steps': 10})
+  with pytest.raises(ValueError, match=r"unknown field 'views\.cuont'"):
+    settings.changed(run, {'views.cuont': 4})
