@@ -13,11 +13,13 @@ import pathlib
 from absl import flags
 
 from maskjax.face import photo
-from maskjax.fitting import tutorial
+from maskjax.fitting import portrait, silhouettes
 from maskjax.geometry import mesh_io
 from maskjax.training import files, flags as flags_lib, media
 
-_TASK = flags.DEFINE_enum('task', 'silhouettes', tutorial.TASKS, 'What to fit.')
+_TASK = flags.DEFINE_enum(
+  'task', 'silhouettes', ('silhouettes', 'photo'), 'What to fit to.'
+)
 _IMAGE = flags.DEFINE_string('image', '', 'A photo of a face.')
 _SIZE = flags.DEFINE_integer('size', 128, 'Pixels on a side.', 16)
 _STEPS = flags.DEFINE_integer('steps', 200, 'Updates.', 1)
@@ -32,9 +34,9 @@ def main(argv: list[str]) -> None:
   options = {'size': _SIZE.value, 'steps': _STEPS.value}
   if _TASK.value == 'photo':
     image = photo.read(_IMAGE.value) if _IMAGE.value else photo.astronaut()
-    fit = tutorial.fit_photo(image, **options)
+    fit = portrait.fit(image, **options)
   else:
-    fit = tutorial.fit_silhouettes(tutorial.planted_head(), **options)
+    fit = silhouettes.fit(silhouettes.planted_head(), **options)
   folder = pathlib.Path(_WORKDIR.value)
   folder.mkdir(parents=True, exist_ok=True)
   mesh_io.save_mesh(folder / 'mesh.glb', fit.mesh)

@@ -26,8 +26,6 @@ from jaxtyping import Array, Float, Int, Key
 
 from maskjax.diffusion import schedulers
 
-TIMESTEP_SCHEDULES = ('uniform', 'anneal', 'increase')
-WEIGHTS = ('sigma2', 'sqrt_alpha', 'uniform', 'min_snr')
 # Bound of the signal-to-noise ratio in 'min_snr': 2303.09556, section 3.4.
 _SNR_BOUND = 5.0
 
@@ -62,6 +60,30 @@ class Distillation(NamedTuple):
   x_t: Float[Array, 'b ...']
 
 
+def _uniform(progress, t_min, t_max, width):
+  """Return the whole range at all times."""
+  del progress, width
+  return jnp.float32(t_min), jnp.float32(t_max)
+
+
+def _increase(progress, t_min, t_max, width):
+  """Slide a window up from t_min (patent [0108])."""
+  # "The amount of noise is greater in each subsequent iteration."
+  low = t_min + progress * max(t_max - t_min - width, 0.0)
+  return low, jnp.minimum(low + width, t_max)
+
+
+def _anneal(progress, t_min, t_max, width):
+  """Slide a window down from t_max (HiFA 2305.18766, section 4.1)."""
+  return _increase(1 - progress, t_min, t_max, width)
+
+
+# A further schedule is one more function
+# `(progress in [0, 1], t_min, t_max, width) -> (low, high)`, and a row here.
+_SCHEDULES = {'uniform': _uniform, 'anneal': _anneal, 'increase': _increase}
+TIMESTEP_SCHEDULES = tuple(_SCHEDULES)
+
+
 def timestep_range(
   step: Int[Array, ''] | int,
   *,
@@ -70,25 +92,20 @@ def timestep_range(
   t_min: float = 0.02,
   t_max: float = 0.98,
   width: float = 0.0,
-  power: float = 1.0,
 ) -> tuple[Float[Array, ''], Float[Array, '']]:
-  """Bounds between which this step's noise level is drawn.
+  """Return the bounds between which this step's noise level is drawn.
 
-  `uniform` draws from the whole range at all times; `anneal` slides a window
-  from t_max down to t_min; `increase` slides it up from t_min, "the amount
-  of noise is greater in each subsequent iteration". The progress is
-  (step / (horizon - 1))^power, held at 1 beyond the horizon, so that runs of
-  600 and of 800 steps agree wherever they have the same horizon.
+  The progress is step / (horizon - 1), held at 1 beyond the horizon, so that
+  runs of 600 and of 800 steps agree wherever they have the same horizon.
 
   Args:
     step: iteration, from 0.
-    kind: 'uniform', 'anneal' or 'increase'.
+    kind: one of `TIMESTEP_SCHEDULES`.
     horizon: iterations that the schedule is laid out for, 1 or more; not
       necessarily those that are run.
     t_min: lower end, fraction of the training timesteps, 0..1.
     t_max: upper end, fraction, t_min..1.
     width: length of the sliding window, fraction; 0 fixes t by the step.
-    power: of the progress; 0.5 falls fast at first, as in HiFA.
 
   Returns:
     (low, high), fractions within [t_min, t_max].
@@ -96,26 +113,18 @@ def timestep_range(
   Raises:
     ValueError: unknown kind, or numbers out of range.
   """
-  if kind not in TIMESTEP_SCHEDULES:
+  if kind not in _SCHEDULES:
     raise ValueError(
       f'timestep schedule {kind!r} is not one of '
       f'{", ".join(TIMESTEP_SCHEDULES)}'
     )
   if not 0 <= t_min <= t_max <= 1:
     raise ValueError(f'need 0 <= t_min <= t_max <= 1, got {t_min}, {t_max}')
-  if horizon < 1 or power <= 0 or width < 0:
-    raise ValueError(
-      f'need horizon >= 1, power > 0, width >= 0; got {horizon}, {power}, '
-      f'{width}'
-    )
-  if kind == 'uniform':
-    return jnp.float32(t_min), jnp.float32(t_max)
+  if horizon < 1 or width < 0:
+    raise ValueError(f'need horizon >= 1, width >= 0; got {horizon}, {width}')
   held = jnp.clip(jnp.asarray(step, jnp.float32), 0, horizon - 1)
-  progress = (held / max(horizon - 1, 1)) ** power
-  if kind == 'anneal':
-    progress = 1 - progress
-  low = t_min + progress * max(t_max - t_min - width, 0.0)
-  return low, jnp.minimum(low + width, t_max)
+  progress = held / max(horizon - 1, 1)
+  return _SCHEDULES[kind](progress, t_min, t_max, width)
 
 
 def sample_timesteps(
@@ -129,56 +138,60 @@ def sample_timesteps(
   t_min: float = 0.02,
   t_max: float = 0.98,
   width: float = 0.0,
-  power: float = 1.0,
-  stratified: bool = False,
 ) -> Int[Array, 'views']:
   """Draw the timestep of each view.
 
   Args:
     key: random key of this step.
     step: iteration, from 0.
-    views: B.
-    num_train_timesteps: T of the noise schedule.
-    kind: see `timestep_range`, as horizon, t_min, t_max, width, power.
-    horizon: see there; 'uniform' does not use it.
-    t_min: see there.
-    t_max: see there.
-    width: see there.
-    power: see there.
-    stratified: one view from each of B equal parts of the range, in random
-      order, instead of B independent draws.
+    views: number of views B.
+    num_train_timesteps: timesteps T of the noise schedule.
+    kind: one of `TIMESTEP_SCHEDULES`.
+    horizon: iterations that the schedule is laid out for; 'uniform' does not
+      use it.
+    t_min: lower end, fraction of T, 0..1.
+    t_max: upper end, fraction of T, t_min..1.
+    width: length of the sliding window, fraction of T.
 
   Returns:
     int32 [B] in [0, T).
   """
   low, high = timestep_range(
-    step,
-    kind=kind,
-    horizon=horizon,
-    t_min=t_min,
-    t_max=t_max,
-    width=width,
-    power=power,
+    step, kind=kind, horizon=horizon, t_min=t_min, t_max=t_max, width=width
   )
-  draw_key, order_key = jax.random.split(key)
+  # Of two halves: a seed has to draw the same timesteps in all versions.
+  draw_key, _ = jax.random.split(key)
   place = jax.random.uniform(draw_key, (views,))
-  if stratified:
-    place = (jax.random.permutation(order_key, views) + place) / views
   t = jnp.floor((low + (high - low) * place) * num_train_timesteps)
   return jnp.clip(t, 0, num_train_timesteps - 1).astype(jnp.int32)
+
+
+def _min_snr(alpha, sigma):
+  """Return min(snr, 5) / snr (2303.09556, section 3.4)."""
+  inverse_snr = (sigma / jnp.maximum(alpha, 1e-6)) ** 2
+  return jnp.minimum(1.0, _SNR_BOUND * inverse_snr)
+
+
+# A further weight is one more function `(alpha, sigma) -> w`, and a row here;
+# alpha = sqrt(alpha_bar), as everywhere.
+_WEIGHTS = {
+  'sigma2': lambda alpha, sigma: sigma**2,  # DreamFusion 2209.14988
+  'sqrt_alpha': lambda alpha, sigma: alpha * sigma**2,  # 2303.13873
+  'uniform': lambda alpha, sigma: jnp.ones_like(sigma),
+  'min_snr': _min_snr,
+}
+WEIGHTS = tuple(_WEIGHTS)
 
 
 def timestep_weight(
   schedule: schedulers.NoiseSchedule, t: Int[Array, '*b'], kind: str
 ) -> Float[Array, '*b']:
-  """Weight w(t) of the residual.
+  """Return the weight w(t) of the residual.
 
   Args:
     schedule: the noise schedule.
     t: timesteps.
-    kind: 'sigma2': sigma^2 (2209.14988); 'sqrt_alpha': alpha sigma^2, with
-      alpha = sqrt(alpha_bar) (2303.13873); 'uniform': 1; 'min_snr':
-      min(snr, 5) / snr (2303.09556).
+    kind: one of `WEIGHTS`.
 
   Returns:
     Weights in [0, 1], shaped as t.
@@ -186,33 +199,28 @@ def timestep_weight(
   Raises:
     ValueError: unknown kind.
   """
-  alpha, sigma = schedule.alpha[t], schedule.sigma[t]
-  if kind == 'sigma2':
-    return sigma**2
-  if kind == 'sqrt_alpha':
-    return alpha * sigma**2
-  if kind == 'uniform':
-    return jnp.ones_like(sigma)
-  if kind == 'min_snr':
-    return jnp.minimum(
-      1.0, _SNR_BOUND * (sigma / jnp.maximum(alpha, 1e-6)) ** 2
-    )
-  raise ValueError(f'weight {kind!r} is not one of {", ".join(WEIGHTS)}')
+  if kind not in _WEIGHTS:
+    raise ValueError(f'weight {kind!r} is not one of {", ".join(WEIGHTS)}')
+  return _WEIGHTS[kind](schedule.alpha[t], schedule.sigma[t])
 
 
 def _noise(noised: Noised) -> tuple[Array, Array]:
-  """Gradient w (eps_hat - eps) and the elements of 0.5 |g|^2."""
+  """Return the gradient w (eps_hat - eps), and elements 0.5 |g|^2."""
+  # DreamFusion (Poole et al. 2022), equation 3.
   gradient = noised.weight * (noised.eps_hat - noised.eps)
   return gradient, 0.5 * gradient**2
 
 
 def _noised_image(noised: Noised) -> tuple[Array, Array]:
-  """Gradient 2 w (z - x0_hat) and the elements of w |z - x0_hat|^2."""
+  """Return the gradient 2 w (z - x0_hat), and elements w |z - x0_hat|^2."""
+  # HiFA (2305.18766), section 4.2; patent [0117]. The factor to equation 3 is
+  # derived at the top of this module.
   difference = noised.z - noised.x0_hat
   return 2 * noised.weight * difference, noised.weight * difference**2
 
 
-# A further residual is one more function `Noised -> (gradient, elements)`.
+# A further residual is one more function `Noised -> (gradient, elements)`, and
+# a row here.
 _RESIDUALS = {'noise': _noise, 'noised_image': _noised_image}
 RESIDUALS = tuple(_RESIDUALS)
 
@@ -283,7 +291,7 @@ def sds_loss(
   eps: Float[Array, 'b ...'],
   **options,
 ) -> tuple[Float[Array, ''], Distillation]:
-  """Scalar loss whose gradient with respect to z is `distill`'s, over B.
+  """Return a loss whose gradient with respect to z is `distill`'s, over B.
 
   Made for `jax.value_and_grad(..., has_aux=True)` of renderer and loss
   together. Its value is the reported loss, averaged over the views.

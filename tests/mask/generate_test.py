@@ -103,10 +103,9 @@ def test_bad_fields_get_one_clear_line(model_folder, tmp_path, fields, words):
 
 
 def test_missing_weights_folder_gets_one_clear_line(tmp_path):
-  config = mask_config.get_settings('tiny')
-  config.diffusion.path = str(tmp_path / 'none')
+  settings = _settings(tmp_path / 'none')
   with pytest.raises(ValueError, match='no such folder') as error:
-    generate.run(config, str(tmp_path / 'run'))
+    generate.run(settings, str(tmp_path / 'run'))
   assert '\n' not in str(error.value)
 
 
