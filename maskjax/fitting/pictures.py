@@ -1,6 +1,6 @@
 """What a fit leaves: a mesh, numbers, and a sheet of pictures of the way.
 
-Shapes: `B` views, `V` vertices, `F` faces, `s` pixels on a side.
+Shapes: `B` views, `V` vertices, `F` faces, `h w` and `s` pixels.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class Fit(NamedTuple):
   numbers: dict[str, float]
 
 
-def to_bytes(linear: Float[Array, '*b s s c']) -> UInt8[np.ndarray, '*b s s c']:
+def to_bytes(linear: Float[Array, '*b h w c']) -> UInt8[np.ndarray, '*b h w c']:
   """Turn pictures of linear RGB into sRGB bytes."""
   shown = color.linear_to_srgb(jnp.clip(linear, 0.0, 1.0))
   return color.to_bytes(np.asarray(shown))

@@ -283,7 +283,7 @@ def _variant_of(
 
 def evaluate(
   settings: settings_lib.MaskSettings,
-  directory: str,
+  directory: files.PathLike,
   matcher: matcher_lib.Matcher,
   *,
   kinds: Sequence[str] = KINDS,

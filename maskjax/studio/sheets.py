@@ -6,7 +6,7 @@ Shapes: `h w` pixels of a picture, `s` pixels a side of a square one, `y x` of
 a sheet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import math
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ def in_rows(
 
 
 def grid(
-  rows: Sequence[Sequence[UInt8[np.ndarray, '_ _ 3']]], *, gap: int = 0
+  rows: Iterable[Iterable[UInt8[np.ndarray, '_ _ 3']]], *, gap: int = 0
 ) -> UInt8[np.ndarray, 'y x 3']:
   """Put pictures of any sizes side by side, row below row, without words.
 
@@ -52,17 +52,18 @@ def grid(
   Returns:
     The sheet; what no picture covers is white.
   """
-  heights = [max(picture.shape[0] for picture in row) for row in rows]
+  lines = [list(row) for row in rows]
+  heights = [max(picture.shape[0] for picture in line) for line in lines]
   widths = [
-    sum(picture.shape[1] for picture in row) + gap * (len(row) - 1)
-    for row in rows
+    sum(picture.shape[1] for picture in line) + gap * (len(line) - 1)
+    for line in lines
   ]
-  height = sum(heights) + gap * (len(rows) - 1)
+  height = sum(heights) + gap * (len(lines) - 1)
   sheet = np.full((height, max(widths), 3), 255, np.uint8)
   top = 0
-  for row, tallest in zip(rows, heights):
+  for line, tallest in zip(lines, heights):
     left = 0
-    for picture in row:
+    for picture in line:
       high, wide = picture.shape[:2]
       sheet[top : top + high, left : left + wide] = picture
       left += wide + gap

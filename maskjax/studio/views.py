@@ -70,9 +70,15 @@ def lighting_table() -> lights_lib.Lights:
 
 
 def view_index(
-  azimuth: Float[Array, '*b'], elevation: Float[Array, '*b']
+  azimuth: Float[Array | np.ndarray, '*b'],
+  elevation: Float[Array | np.ndarray, '*b'],
 ) -> Int[Array, '*b']:
-  """Return the named view (row of `view_names`) that holds these angles."""
+  """Return the named view (row of `view_names`) that holds these angles.
+
+  Args:
+    azimuth: degrees; 0 is in front, positive toward +x.
+    elevation: degrees; positive is above.
+  """
   away = sum(
     (jnp.abs(azimuth) >= edge).astype(jnp.int32) for edge in _AZIMUTH_EDGES
   )
@@ -100,13 +106,13 @@ def orbit_camera(
   azimuth: Float[Array, ''],
   elevation: Float[Array, ''],
   scale: Float[Array, ''] | float = 1.0,
-  fovy: float = FOVY_DEGREES,
+  fovy: Float[Array, ''] | float = FOVY_DEGREES,
 ) -> camera_lib.Camera:
   """Return the studio camera at these angles (degrees).
 
   Args:
-    azimuth: positive moves the camera to the viewer's right.
-    elevation: positive raises the camera.
+    azimuth: degrees; positive moves the camera to the viewer's right.
+    elevation: degrees; positive raises the camera.
     scale: distance as a multiple of the one that shows 40 cm.
     fovy: vertical field of view in degrees; the distance follows it, so that
       the face keeps its size in the picture.
@@ -129,7 +135,7 @@ def jitter_lights(
 
   Args:
     rng: typed key.
-    lights: one lighting (no leading axis).
+    lights: one lighting, without a leading axis.
     amount: standard deviation of the shift of unit directions.
   """
   rng_direction, rng_ambient, rng_color = jax.random.split(rng, 3)
@@ -152,6 +158,10 @@ def background(rng: PRNGKeyArray, size: int) -> Float[Array, 's s 3']:
 
   Half are plain greys and tints; half shade from one colour to a darker one
   along a random direction.
+
+  Args:
+    rng: typed key.
+    size: pixels on a side.
   """
   rng_grey, rng_tint, rng_dark, rng_angle, rng_plain = jax.random.split(rng, 5)
   grey = jax.random.uniform(rng_grey, (1,), minval=0.02, maxval=0.95)

@@ -2,23 +2,32 @@
 
 import types
 
+import flax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from maskjax.diffusion import model as model_lib
 from maskjax.mask import control
 from maskjax.render import renderer
 
 
 def model(*channels):
-  """Stand in for a model with ControlNets of so many channels."""
+  """Return a model of nothing but ControlNets of so many channels."""
   networks = {
     f'controlnet_{i}' if i else 'controlnet': types.SimpleNamespace(
       config=types.SimpleNamespace(conditioning_channels=count)
     )
     for i, count in enumerate(channels)
   }
-  return types.SimpleNamespace(networks=networks)
+  return model_lib.DiffusionModel(
+    params={},
+    schedule=None,
+    networks=flax.core.freeze(networks),
+    tokenizer=None,
+    sample_size=2,
+    pixel_unshuffle=1,
+  )
 
 
 def rendering():
