@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from absl import flags
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 from matplotlib import figure as figure_lib
 from matplotlib.backends import backend_agg
 import numpy as np
@@ -80,7 +81,7 @@ class Scene(NamedTuple):
 
 
 def make_scene(faces: int, size: int, views: int) -> Scene:
-  """Makes a bumpy sphere of 20 * 4^n faces, seen from all sides."""
+  """Make a bumpy sphere of 20 * 4^n faces, seen from all sides."""
   level = round(np.log(faces / 20) / np.log(4))
   sphere = trimesh.creation.icosphere(subdivisions=level)
   points = np.asarray(sphere.vertices)
@@ -105,8 +106,10 @@ def make_scene(faces: int, size: int, views: int) -> Scene:
   )
 
 
-def _ours(scene: Scene, mode: str, cull: bool):
-  """Returns the compiled passes, seconds to compile them, and temporaries.
+def _ours(
+  scene: Scene, mode: str, *, cull: bool
+) -> list[tuple[Callable[[], Any], float, float]]:
+  """Return the compiled passes, seconds to compile them, and temporaries.
 
   Several views are shared among the devices, which on a CPU are its cores; so
   is the work of a single one in soft mode.
@@ -116,11 +119,16 @@ def _ours(scene: Scene, mode: str, cull: bool):
     mode == 'soft' and len(scene.vertices) == 1 < jax.local_device_count()
   )
 
-  def forward(vertices, colors):
+  def forward(
+    vertices: Float[Array, 'b v 3'], colors: Float[Array, 'b v 3']
+  ) -> Float[Array, 'b h w 4']:
     views = len(vertices)
     intrinsics = np.broadcast_to(scene.intrinsics, (views, 3, 3))
     images = rasterizer.rasterize(
-      *(vertices, scene.faces, colors, jnp.asarray(intrinsics)),
+      vertices,
+      scene.faces,
+      colors,
+      jnp.asarray(intrinsics),
       size=scene.size,
       mode=mode,
       cull_backfaces=cull,
@@ -129,13 +137,18 @@ def _ours(scene: Scene, mode: str, cull: bool):
     alpha = images.alpha[..., None]
     return jnp.concatenate([images.attributes * alpha + 1 - alpha, alpha], -1)
 
-  def backward(vertices, colors, weights):
-    def loss(*inputs):
+  def backward(
+    vertices: Float[Array, 'b v 3'],
+    colors: Float[Array, 'b v 3'],
+    weights: Float[Array, 'b h w 4'],
+  ) -> Any:
+    def loss(*inputs: Float[Array, 'b v 3']) -> Float[Array, '']:
       return jnp.sum(forward(*inputs) * weights)
 
     return jax.value_and_grad(loss, (0, 1))(vertices, colors)
 
-  inputs, results = (scene.vertices, scene.colors), []
+  inputs = scene.vertices, scene.colors
+  results: list[tuple[Callable[[], Any], float, float]] = []
   for function, more in ((forward, ()), (backward, (scene.weights,))):
     arguments = tuple(map(jnp.asarray, (*inputs, *more)))
     if together:
@@ -155,7 +168,7 @@ def _ours(scene: Scene, mode: str, cull: bool):
     memory = compiled.memory_analysis()
     megabytes = memory.temp_size_in_bytes / 2**20 if memory else float('nan')
 
-    def call(compiled=compiled, arguments=arguments):
+    def call(compiled: Any = compiled, arguments: Any = arguments) -> Any:
       return jax.block_until_ready(compiled(*arguments))
 
     results.append((call, seconds, megabytes))
@@ -163,7 +176,7 @@ def _ours(scene: Scene, mode: str, cull: bool):
 
 
 def _median_ms(calls: list[Callable[[], Any]], rounds: int) -> list[float]:
-  """Times functions in turn, or asks them, and returns the medians."""
+  """Time functions in turn, or ask them, and return the medians."""
   times: list[list[float]] = [[] for _ in calls]
   for _ in range(rounds + 1):
     for call, passed in zip(calls, times):
@@ -185,15 +198,15 @@ def measure(
   rounds: int,
   interpreter: str = '',
 ) -> list[dict[str, Any]]:
-  """Measures one case.
+  """Measure one case.
 
   Args:
-    faces: of the sphere, 20 * 4^n.
-    size: pixels on a side.
+    faces: number of faces of the sphere, 20 * 4^n.
+    size: pixels on a side of the images.
     views: number of images.
     mode: 'soft' or 'hard'.
     peer: name in `rasterizer_peers.MAKERS`, or None.
-    rounds: timed calls of each.
+    rounds: how many times each pass is timed.
     interpreter: the Python that runs the peer, or empty for this one.
 
   Returns:
@@ -237,7 +250,7 @@ def measure(
 
 
 def _line(row: dict[str, Any]) -> str:
-  """Formats a row of the table."""
+  """Format a row of the table."""
   case = f'{row["faces"]:>6} {row["size"]:>5} {row["views"]:>5}'
   text = f'{row["mode"]:5}{case}  {row["pass"]:17}{row["ms"]:9.2f}'
   text += f'{row["compile_s"]:9.1f}{row["temporaries_mib"]:8.1f}'
@@ -248,7 +261,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def draw(path: files.PathLike, rows: list[dict[str, Any]]) -> None:
-  """Draws milliseconds over faces x pixels x views, both logarithmic."""
+  """Draw milliseconds over faces x pixels x views, both logarithmic."""
   figure = figure_lib.Figure(figsize=(9, 4.5), dpi=120, layout='constrained')
   backend_agg.FigureCanvasAgg(figure)
   panels = figure.subplots(1, 2, sharex=True, sharey=True)

@@ -7,7 +7,7 @@ has no such mode. Packages are imported when a peer is asked for, here or by
 another interpreter (`remote`), which runs this file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import os
 import pathlib
 import subprocess
@@ -19,9 +19,12 @@ from typing import Any
 
 import numpy as np
 
+# Draw the images; return the gradients by vertices and colours.
+_Passes = tuple[Callable[[], Any], ...]
 
-def _pytorch3d(scene, mode):
-  """PyTorch3D: 8 faces per pixel softly, 1 hard (no gradient by shape)."""
+
+def _pytorch3d(scene: Any, mode: str) -> _Passes:
+  """Set PyTorch3D up: 8 faces a pixel softly, 1 hard (no shape gradient)."""
   from pytorch3d import ops, structures
   from pytorch3d.renderer import blending
   from pytorch3d.renderer.mesh import rasterize_meshes, rasterizer
@@ -38,7 +41,7 @@ def _pytorch3d(scene, mode):
   )
   fx, fy = 2 * scene.intrinsics[0, 0], 2 * scene.intrinsics[1, 1]
 
-  def render(vertices, colors):
+  def render(vertices: Any, colors: Any) -> Any:
     x, y, z = vertices.unbind(-1)
     # Its x points to the left, and y up.
     screen = torch.stack([-fx * x / z, -fy * y / z, z], -1)
@@ -59,11 +62,11 @@ def _pytorch3d(scene, mode):
       return blending.softmax_rgb_blend(seen, fragments, params, 1.0, 100.0)
     return blending.hard_rgb_blend(seen, fragments, params)
 
-  def forward():
+  def forward() -> np.ndarray:
     with torch.no_grad():
       return render(*start).numpy()
 
-  def backward():
+  def backward() -> Sequence[np.ndarray]:
     inputs = [x.clone().requires_grad_() for x in start]
     (render(*inputs) * weights).sum().backward()
     return [np.asarray(x.grad) for x in inputs]
@@ -71,8 +74,8 @@ def _pytorch3d(scene, mode):
   return forward, backward
 
 
-def _edge_flags(faces, front):
-  """Marks the silhouette edges of front faces: from corner i to i + 1."""
+def _edge_flags(faces: np.ndarray, front: np.ndarray) -> np.ndarray:
+  """Mark the silhouette edges of front faces: from corner i to i + 1."""
   pairs = np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2)
   _, inverse = np.unique(np.sort(pairs, 1), axis=0, return_inverse=True)
   inverse = inverse.reshape(-1)
@@ -80,8 +83,8 @@ def _edge_flags(faces, front):
   return (seen[inverse] == 1).reshape(-1, 3) & front[:, None]
 
 
-def _deodr(scene, mode):
-  """DEODR: hard, one view; back faces culled, colours linear on the screen."""
+def _deodr(scene: Any, mode: str) -> _Passes | None:
+  """Set DEODR up: hard, one view; back faces culled, colours linear in 2D."""
   from deodr import differentiable_renderer
 
   if mode != 'hard' or len(scene.vertices) > 1:
@@ -117,12 +120,12 @@ def _deodr(scene, mode):
   )
   weights = np.ascontiguousarray(scene.weights[0, ..., :3], np.float64)
 
-  def forward():
+  def forward() -> np.ndarray:
     image, depth = picture.render(1.0)
     alpha = np.isfinite(depth)[..., None]
     return np.concatenate([image, alpha], -1)[None]
 
-  def backward():
+  def backward() -> Sequence[np.ndarray]:
     picture.clear_gradients()
     picture.render(1.0)
     picture.render_backward(weights)
@@ -133,8 +136,8 @@ def _deodr(scene, mode):
   return forward, backward
 
 
-def _drtk(scene, mode):
-  """DRTK: hard, with gradients at edges; its kernels for the CPU."""
+def _drtk(scene: Any, mode: str) -> _Passes | None:
+  """Set DRTK up: hard, with gradients at edges; its kernels for the CPU."""
   import drtk
   import torch
 
@@ -146,7 +149,7 @@ def _drtk(scene, mode):
   focal = [scene.size * float(scene.intrinsics[i, i]) for i in range(2)]
   middle, size = scene.size / 2 - 0.5, scene.size
 
-  def render(vertices, colors):
+  def render(vertices: Any, colors: Any) -> Any:
     x, y, z = vertices.unbind(-1)
     places = torch.stack(
       [focal[0] * x / z + middle, focal[1] * y / z + middle, z], -1
@@ -159,11 +162,11 @@ def _drtk(scene, mode):
     image = torch.where((seen >= 0)[:, None], image, paper)
     return drtk.edge_grad_estimator(places, faces, shares, image, seen)
 
-  def forward():
+  def forward() -> np.ndarray:
     with torch.no_grad():
       return render(*start).permute(0, 2, 3, 1).numpy()
 
-  def backward():
+  def backward() -> Sequence[np.ndarray]:
     inputs = [x.clone().requires_grad_() for x in start]
     (render(*inputs) * weights).sum().backward()
     return [np.asarray(x.grad) for x in inputs]
@@ -177,7 +180,7 @@ MAKERS = {'pytorch3d': _pytorch3d, 'deodr': _deodr, 'drtk': _drtk}
 def remote(
   interpreter: str, peer: str, scene: Any, mode: str
 ) -> tuple[Callable[[], float], ...] | None:
-  """Starts a peer in another interpreter, which waits for its turns.
+  """Start a peer in another interpreter, which waits for its turns.
 
   Args:
     interpreter: path of a Python that has the peer (and NumPy).
@@ -218,12 +221,15 @@ def remote(
 
 
 def _serve(peer: str, mode: str, path: str) -> None:
-  """Runs passes by number, as they are asked for, until there is no more."""
+  """Run passes by number, as they are asked for, until there is no more."""
   with np.load(path) as file:
     scene = types.SimpleNamespace(**{k: file[k] for k in file})
   scene.size = int(scene.size)
   passes = MAKERS[peer](scene, mode)
-  print('none' if passes is None else 'ready', flush=True)
+  if passes is None:
+    print('none', flush=True)
+    return
+  print('ready', flush=True)
   for line in sys.stdin:
     began = time.perf_counter()
     passes[int(line)]()

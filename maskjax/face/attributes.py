@@ -43,7 +43,7 @@ class Attributes(NamedTuple):
   """What a face looks like.
 
   Attributes:
-    age: years.
+    age: apparent age, years.
     male: probability that it looks male, in [0, 1].
     expressions: probabilities of `EXPRESSIONS`.
   """
@@ -53,7 +53,10 @@ class Attributes(NamedTuple):
   expressions: Float[Array, '*b 7']
 
 
-def _normalise(crops_):
+def _normalise(
+  crops_: Float[Array, 'b 112 112 3'],
+) -> Float[Array, 'b 112 112 3']:
+  """Move sRGB in [0, 1] to what the networks were trained on."""
   mean = jnp.array(_MEAN_RGB).reshape(1, 1, 1, 3)
   return (255.0 * crops_ - mean) / 255.0
 
@@ -65,7 +68,7 @@ class _Separable(nn.Module):
   stride: int = 1
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b _ _ _']:
     """Return f[b, h / stride, w / stride, channels]."""
     x = nn.Conv(
       x.shape[-1],
@@ -85,7 +88,7 @@ class _Reduce(nn.Module):
   activate: bool
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b _ _ _']:
     """Return f[b, h / 2, w / 2, channels]."""
     y = nn.relu(x) if self.activate else x
     y = _Separable(self.channels, name='separable_0')(y)
@@ -98,7 +101,7 @@ class _Main(nn.Module):
   """Three convolutions beside a shortcut."""
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
     """Return an array of the same shape."""
     y = x
     for index in range(3):
@@ -132,7 +135,7 @@ class _Dense(nn.Module):
   first: bool
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b _ _ _']:
     """Return f[b, h / 2, w / 2, channels]."""
     if self.first:
       x = nn.Conv(self.channels, (3, 3), strides=2, name='conv_0')(x)
@@ -170,7 +173,7 @@ class Networks:
 def load() -> Networks:
   """Return both networks' parameters (read once)."""
 
-  def read(name):
+  def read(name: str) -> dict[str, Any]:
     path = bundled.third_party_path('face_api', f'{name}.safetensors')
     return jax.tree.map(jnp.asarray, quantized.read(path))
 
@@ -183,9 +186,9 @@ def face_region(
   """Return the upright region that the networks want to see.
 
   Args:
-    points: of `landmarks.Landmarks`.
-    height: of the picture, pixels.
-    width: of the picture, pixels.
+    points: the face's points in image coordinates, of `landmarks.Landmarks`.
+    height: height of the picture, pixels.
+    width: width of the picture, pixels.
   """
   flat = points[:, :2] * jnp.array([[width, height]], points.dtype)
   left, right = (flat[jnp.array(pair)].mean(0) for pair in _EYES)
@@ -199,7 +202,9 @@ def face_region(
   middle = (left + right + mouth) / 3
   shift = size * (0.5 - jnp.array(_MIDDLE))
   return crops.Region(
-    middle + crops.turn(shift, angle), jnp.stack([size, size]), angle
+    center=middle + crops.turn(shift, angle),
+    size=jnp.stack([size, size]),
+    rotation=angle,
   )
 
 
@@ -211,9 +216,9 @@ def attributes(
   """Say what a face looks like.
 
   Args:
-    nets: from `load`.
+    nets: the networks' parameters, from `load`.
     image: sRGB in [0, 1].
-    points: of `landmarks.Landmarks` on this image.
+    points: the face's points, of `landmarks.Landmarks` on this image.
   """
   region = face_region(points, *image.shape[:2])
   fine = crops.crop(image, region, 2 * SIZE)

@@ -36,8 +36,8 @@ def whole(height: int, width: int, *, square: bool) -> Region:
   """Return the region of a whole picture.
 
   Args:
-    height: of the picture, pixels.
-    width: of the picture, pixels.
+    height: height of the picture, pixels.
+    width: width of the picture, pixels.
     square: widen the shorter side, beyond the picture, to the longer one.
   """
   side = float(max(height, width))
@@ -64,7 +64,7 @@ def to_picture(
   """Move points of a crop into the picture.
 
   Args:
-    region: unbatched.
+    region: the part of the picture that the crop shows (unbatched).
     points: fractions of the crop's width and height, 0 at its top left.
 
   Returns:
@@ -82,8 +82,15 @@ def sample(
 ) -> Float[Array, 'n c']:
   """Sample a picture bilinearly.
 
+  The package's other bilinear reads are not this one: `render.textures` reads
+  levels of a pyramid out of one list, `render.volume.triplane` and `gan.warp`
+  fade to zeros outside and have derivatives of their own, `gan.resize` and
+  `evaluation.inception` separate rows from columns, `mask.texture` is NumPy,
+  `data.people.skin` mixes rows before columns. Each rounds in its own way,
+  which trained weights and recorded results rely on.
+
   Args:
-    image: any values.
+    image: the picture, of any values.
     points: x and y in pixels; whole numbers hit the pixels themselves.
     outside: the value beyond the picture; None repeats its border.
 
@@ -121,10 +128,10 @@ def crop(
   """Return what a region shows, as a picture of `size` by `size` pixels.
 
   Args:
-    image: any values.
-    region: unbatched.
+    image: the picture, of any values.
+    region: the part of the picture that the crop shows (unbatched).
     size: side of the crop in pixels.
-    outside: as for `sample`.
+    outside: the value beyond the picture; None repeats its border.
   """
   steps = jnp.arange(size) / size
   y, x = jnp.meshgrid(steps, steps, indexing='ij')

@@ -69,10 +69,14 @@ def _decode(raw: Float[Array, 'n 16']) -> Float[Array, 'n 16']:
   )
 
 
-def _overlaps(box: Float[Array, '4'], boxes: Float[Array, 'n 4']):
+def _overlaps(
+  box: Float[Array, '4'], boxes: Float[Array, 'n 4']
+) -> Float[Array, 'n']:
   """Return intersection over union of one box with many."""
 
-  def area(low, high):
+  def area(
+    low: Float[Array, '*k 2'], high: Float[Array, '*k 2']
+  ) -> Float[Array, '*k']:
     return jnp.prod(jnp.maximum(high - low, 0.0), -1)
 
   low = jnp.maximum(box[None, :2], boxes[:, :2])
@@ -82,10 +86,17 @@ def _overlaps(box: Float[Array, '4'], boxes: Float[Array, 'n 4']):
   return shared / jnp.maximum(both, 1e-12)
 
 
-def _suppress(scores, values, count, threshold):
-  """Average overlapping answers; return scores [k] and values [k, 16]."""
+def _suppress(
+  scores: Float[Array, 'n'],
+  values: Float[Array, 'n 16'],
+  count: int,
+  threshold: float,
+) -> tuple[Float[Array, 'k'], Float[Array, 'k 16']]:
+  """Average overlapping answers; return `count` scores and values."""
 
-  def step(scores, _):
+  def step(
+    scores: Float[Array, 'n'], _: None
+  ) -> tuple[Float[Array, 'n'], tuple[Float[Array, ''], Float[Array, '16']]]:
     best = jnp.argmax(scores)
     same = _overlaps(values[best, :4], values[:, :4]) > _OVERLAP
     same = same.at[best].set(True)
@@ -111,7 +122,7 @@ def detect(
   Made for faces that fill more than about a tenth of the picture.
 
   Args:
-    nets: from `networks.load`.
+    nets: the networks' parameters, from `networks.load`.
     image: sRGB in [0, 1]; at least a pixel. Where it is not finite, there is
       no face.
     max_faces: rows of the answer.
@@ -137,7 +148,12 @@ def detect(
   offset = 0.5 * (jnp.array([width, height], float) - side)
   values = values.reshape(-1, 8, 2) * side + offset[None, None]
   values = jnp.where(found[:, None, None], values, 0.0)
-  return Detections(found, scores, values[:, :2].reshape(-1, 4), values[:, 2:])
+  return Detections(
+    found=found,
+    scores=scores,
+    boxes=values[:, :2].reshape(-1, 4),
+    points=values[:, 2:],
+  )
 
 
 def upright_region(
@@ -151,8 +167,8 @@ def upright_region(
   Args:
     low: left and top of the face's box, pixels.
     high: its right and bottom.
-    left_eye: the eye on the viewer's left, pixels.
-    right_eye: the other one.
+    left_eye: centre of the eye on the viewer's left, pixels.
+    right_eye: centre of the other eye, pixels.
 
   Returns:
     A square one and a half times as large as the box's longer side.
@@ -172,5 +188,10 @@ def upright_region(
 def face_region(
   box: Float[Array, '4'], points: Float[Array, '6 2']
 ) -> crops.Region:
-  """Return the landmark network's region for one detection."""
+  """Return the landmark network's region for one detection.
+
+  Args:
+    box: left, top, right and bottom of the face, pixels.
+    points: the six `KEYPOINTS`, x and y in pixels.
+  """
   return upright_region(box[:2], box[2:], points[0], points[1])

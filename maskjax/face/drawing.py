@@ -5,9 +5,12 @@ All pictures are sRGB bytes.
 Shapes: `h w` pixels, `s` pixels a side.
 """
 
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, UInt8
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -35,9 +38,11 @@ _LINES = {  # loops of canonical vertices, and their colours
 }
 _AXES = ((226, 62, 62), (60, 168, 76), (56, 108, 232))  # x, y, z
 _AXIS_CM = 7.0
+# Left, top and side of a square of a photo, pixels.
+_Window = tuple[float, float, float]
 
 
-def _window(points, height, width):
+def _window(points: Float[Array, '468 3'], height: int, width: int) -> _Window:
   """Return left, top and side in pixels of the square around a face."""
   flat = np.asarray(points)[:, :2] * [width, height]
   low, high = flat.min(0), flat.max(0)
@@ -46,7 +51,9 @@ def _window(points, height, width):
   return float(left), float(top), side
 
 
-def _cut(image, window, size) -> Image.Image:
+def _cut(
+  image: Float[np.ndarray, 'h w 3'], window: _Window, size: int
+) -> Image.Image:
   """Cut a window out of a photo; grey where it reaches beyond."""
   left, top, side = window
   whole = Image.fromarray(color.to_bytes(np.asarray(image)))
@@ -59,7 +66,12 @@ def _cut(image, window, size) -> Image.Image:
   )
 
 
-def _place(points, image, window, size):
+def _place(
+  points: Float[Array, 'n _'],
+  image: Float[np.ndarray, 'h w 3'],
+  window: _Window,
+  size: int,
+) -> Float[np.ndarray, 'n 2']:
   """Move image coordinates to pixels of a window's picture."""
   height, width, _ = image.shape
   left, top, side = window
@@ -67,11 +79,14 @@ def _place(points, image, window, size):
   return (flat - [left, top]) * (size / side)
 
 
-def _font(size: int):
+def _font(size: int) -> Any:
+  """Return the font of captions."""
   return ImageFont.load_default(size=size)
 
 
-def _draw_mesh(panel: Image.Image, places) -> Image.Image:
+def _draw_mesh(
+  panel: Image.Image, places: Float[np.ndarray, '468 2']
+) -> Image.Image:
   """Draw all edges faintly, eyes and lips in colour, and the points."""
   layer = Image.new('RGBA', panel.size)
   pen = ImageDraw.Draw(layer)
@@ -85,7 +100,12 @@ def _draw_mesh(panel: Image.Image, places) -> Image.Image:
   return Image.alpha_composite(panel.convert('RGBA'), layer).convert('RGB')
 
 
-def _draw_axes(panel: Image.Image, image, head, window) -> Image.Image:
+def _draw_axes(
+  panel: Image.Image,
+  image: Float[np.ndarray, 'h w 3'],
+  head: pose.HeadPose,
+  window: _Window,
+) -> Image.Image:
   """Draw the head's axes at the bridge of the nose, nearest last."""
   origin = np.asarray(canonical.load().vertices[168])
   ends = origin + _AXIS_CM * np.eye(3)
@@ -118,7 +138,7 @@ def landmark_sheet(
 
   Args:
     image: sRGB in [0, 1].
-    face: from `photo.look` on it.
+    face: what `photo.look` found on it.
   """
   window = _window(face.points, *image.shape[:2])
   size = _FINE * PANEL
@@ -137,7 +157,9 @@ def landmark_sheet(
   )
 
 
-def _expose(linear):
+def _expose(
+  linear: Float[Array | np.ndarray, 'h w 3'],
+) -> UInt8[np.ndarray, 'h w 3']:
   """Return sRGB bytes of linear RGB, scaled so that little burns out."""
   linear = np.asarray(linear)
   level = max(float(np.percentile(linear.max(-1), 98)), 1e-6)
@@ -165,7 +187,9 @@ def _ball(
   return Image.fromarray(np.where(inside, ball, 232).astype(np.uint8))
 
 
-def _arrow(panel: Image.Image, direction) -> Image.Image:
+def _arrow(
+  panel: Image.Image, direction: Float[np.ndarray, '3']
+) -> Image.Image:
   """Draw where the light comes from, onto a ball (the viewer's frame)."""
   pen = ImageDraw.Draw(panel)
   middle, reach = panel.width / 2, panel.width / 2.2
@@ -180,7 +204,13 @@ def _arrow(panel: Image.Image, direction) -> Image.Image:
   return panel
 
 
-def _relit(image, face, lights, window, size) -> Image.Image:
+def _relit(
+  image: Float[np.ndarray, 'h w 3'],
+  face: photo.Face,
+  lights: lights_lib.Lights,
+  window: _Window,
+  size: int,
+) -> Image.Image:
   """Draw the person's landmarks as a surface of even skin under the light."""
   height, width, _ = image.shape
   left, top, side = window
@@ -188,7 +218,7 @@ def _relit(image, face, lights, window, size) -> Image.Image:
   intrinsics = face.head.camera.intrinsics * scale[:, None]
   intrinsics = intrinsics.at[0, 2].add(-left / side)
   intrinsics = intrinsics.at[1, 2].add(-top / side)
-  camera = face.head.camera.replace(intrinsics=intrinsics)
+  camera = dataclasses.replace(face.head.camera, intrinsics=intrinsics)
   rendering = jax.jit(renderer.render, static_argnames=('size', 'mode'))(
     face.head.points,
     jnp.asarray(canonical.load().faces),
@@ -211,7 +241,7 @@ def light_sheet(
 
   Args:
     image: sRGB in [0, 1].
-    face: from `photo.look` on it.
+    face: what `photo.look` found on it.
   """
   window = _window(face.points, *image.shape[:2])
   size = _FINE * PANEL

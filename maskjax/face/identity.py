@@ -49,7 +49,7 @@ class _Scale(nn.Module):
   """A factor and an offset per channel, what is left of a batch norm."""
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, '*b c']) -> Float[Array, '*b c']:
     """Return x * scale + bias."""
     shape = (x.shape[-1],)
     scale = self.param('scale', nn.initializers.ones, shape)
@@ -66,7 +66,7 @@ class _Convolution(nn.Module):
   stride: int = 1
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b _ _ _']:
     """Return f[b, h / stride, w / stride, channels]."""
     x = nn.Conv(
       self.channels,
@@ -85,7 +85,7 @@ class _Residual(nn.Module):
   stride: int
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b _ _ _']:
     """Return f[b, h / stride, w / stride, channels]."""
     y = nn.relu(
       _Convolution(self.channels, stride=self.stride, name='conv_1')(x)
@@ -141,9 +141,10 @@ def chip_region(
   plane it has a closed form in complex numbers.
 
   Args:
-    points: of `landmarks.Landmarks`.
-    height: of the picture, pixels.
-    width: of the picture, pixels.
+    points: the face's points in image coordinates, of
+      `landmarks.Landmarks`.
+    height: height of the picture, pixels.
+    width: width of the picture, pixels.
   """
   places = (np.array(_PLACES, np.float32) + _PADDING) / (1 + 2 * _PADDING)
   source = jnp.asarray(places) - 0.5  # fractions of the chip, from its middle
@@ -166,7 +167,7 @@ def chip(
 
   Args:
     image: sRGB in [0, 1].
-    points: of `landmarks.Landmarks` on this image.
+    points: the face's points, of `landmarks.Landmarks` on this image.
   """
   region = chip_region(points, *image.shape[:2])
   # Four samples a pixel: large faces would alias.
@@ -182,9 +183,9 @@ def embed(
   """Say whose face it is.
 
   Args:
-    params: from `load`.
+    params: the network's parameters, from `load`.
     image: sRGB in [0, 1].
-    points: of `landmarks.Landmarks` on this image.
+    points: the face's points, of `landmarks.Landmarks` on this image.
 
   Returns:
     The embedding; compare two with `distance`. Differentiable in the image.
@@ -198,7 +199,7 @@ def pooled(
   """Return the last feature map of chips, averaged over its pixels.
 
   Args:
-    params: from `load`.
+    params: the network's parameters, from `load`.
     chips: sRGB in [0, 1].
   """
   return IdentityNet().apply({'params': params}, chips, pooled=True)

@@ -48,7 +48,7 @@ def landmarks(
   """Find the points of the face in one region.
 
   Args:
-    nets: from `networks.load`.
+    nets: the networks' parameters, from `networks.load`.
     image: sRGB in [0, 1].
     region: unbatched, from `detection.face_region` or `next_region`.
     threshold: the least score of a face.
@@ -66,7 +66,9 @@ def landmarks(
   points = jnp.concatenate([flat, depth[:, None]], -1)
   score = jnp.nan_to_num(jax.nn.sigmoid(logit[0]))
   found = (score >= threshold) & jnp.all(jnp.isfinite(points))
-  return Landmarks(found, score, jnp.where(found, points, 0.0))
+  return Landmarks(
+    found=found, score=score, points=jnp.where(found, points, 0.0)
+  )
 
 
 def next_region(
@@ -75,9 +77,9 @@ def next_region(
   """Return where to look for a face that was here in the last picture.
 
   Args:
-    points: of `Landmarks`.
-    height: of the picture, pixels.
-    width: of the picture, pixels.
+    points: the face's points in image coordinates, of `Landmarks`.
+    height: height of the picture, pixels.
+    width: width of the picture, pixels.
   """
   flat = points[:, :2] * jnp.array([width, height], points.dtype)[None]
   left, right = (flat[corner] for corner in _EYE_CORNERS)
@@ -95,7 +97,7 @@ def find(
   """Find the points of every face of a picture.
 
   Args:
-    nets: from `networks.load`.
+    nets: the networks' parameters, from `networks.load`.
     image: sRGB in [0, 1].
     max_faces: `k`, rows of the answer.
     threshold: the least score of a face, for detector and landmarks.
@@ -112,7 +114,7 @@ def find(
     nets, image, max_faces=max_faces, threshold=threshold
   )
 
-  def one(box, eyes):
+  def one(box: Float[Array, '4'], eyes: Float[Array, '6 2']) -> Landmarks:
     region = detection.face_region(box, eyes)
     result = landmarks(nets, image, region, threshold=threshold)
     for _ in range(refinements):
@@ -141,9 +143,9 @@ def follow(
   Looks where the face was, and asks the detector only where it is not there.
 
   Args:
-    nets: from `networks.load`.
+    nets: the networks' parameters, from `networks.load`.
     image: sRGB in [0, 1].
-    last: of the picture before, one face; `found` may be False.
+    last: the face in the picture before; `found` may be False.
     threshold: the least score of a face.
 
   Returns:
@@ -153,7 +155,7 @@ def follow(
   region = next_region(last.points, *image.shape[:2])
   near = landmarks(nets, image, region, threshold=threshold)
 
-  def search():
+  def search() -> Landmarks:
     faces = find(nets, image, threshold=threshold)
     return jax.tree.map(lambda x: x[0], faces)
 

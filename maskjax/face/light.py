@@ -154,16 +154,20 @@ def sample_skin(image: Float[Array, 'h w 3'], head: pose.HeadPose) -> Skin:
   )
 
 
-def _two_terms(shading, values, weights):
+def _two_terms(
+  shading: Float[Array, '*k n'],
+  values: Float[Array, '*m n'],
+  weights: Float[Array, 'n'],
+) -> tuple[Float[Array, '*l'], Float[Array, '*l']]:
   """Fit values = ambient + direct * shading with both at least 0.
 
   Args:
-    shading: f[..., n].
-    values: f[n] or f[..., n].
-    weights: f[n].
+    shading: clamped cosines of the samples with one or more directions.
+    values: brightness of the samples, for one or more channels.
+    weights: how far each sample is trusted.
 
   Returns:
-    ambient, direct: f[...].
+    Ambient and direct light, of the leading shapes' broadcast.
   """
   total = jnp.sum(weights)
   mean_shading = shading @ weights / total
@@ -180,12 +184,16 @@ def _two_terms(shading, values, weights):
   return jnp.where(dark, 0.0, ambient), jnp.where(dark, alone, direct)
 
 
-def _shading(normals, direction):
-  """Return the clamped cosines of normals with one direction, f[n]."""
+def _shading(
+  normals: Float[Array, 'n 3'], direction: Float[Array, '3']
+) -> Float[Array, 'n']:
+  """Return the clamped cosines of normals with one direction."""
   return jnp.maximum(normals @ direction, 0.0)
 
 
-def _search(skin, values, weights):
+def _search(
+  skin: Skin, values: Float[Array, 'n'], weights: Float[Array, 'n']
+) -> Float[Array, '3']:
   """Return the best of all directions to the front."""
   candidates = jnp.asarray(_directions())
   shading = jnp.maximum(candidates @ skin.normals.T, 0.0)
@@ -195,13 +203,18 @@ def _search(skin, values, weights):
   return candidates[best]
 
 
-def _refine(skin, values, weights, direction):
+def _refine(
+  skin: Skin,
+  values: Float[Array, 'n'],
+  weights: Float[Array, 'n'],
+  direction: Float[Array, '3'],
+) -> Float[Array, '3']:
   """Improve a direction by damped Gauss-Newton steps."""
 
-  def step(x, _):
+  def step(x: Float[Array, '3'], _: None) -> tuple[Float[Array, '3'], None]:
     ambient, direct = _two_terms(_shading(skin.normals, x), values, weights)
 
-    def left(x):
+    def left(x: Float[Array, '3']) -> Float[Array, 'n']:
       unit = safe.safe_normalize(x)
       return jnp.sqrt(weights) * (
         ambient + direct * _shading(skin.normals, unit) - values
@@ -217,7 +230,9 @@ def _refine(skin, values, weights, direction):
   return direction
 
 
-def _trust(residuals, weights):
+def _trust(
+  residuals: Float[Array, 'n'], weights: Float[Array, 'n']
+) -> Float[Array, 'n']:
   """Weigh samples by how well they fit (Tukey's biweight)."""
   sizes = jnp.where(weights > 0, jnp.abs(residuals), jnp.nan)
   scale = 1.4826 * jnp.nanmedian(sizes) + 1e-4
@@ -225,7 +240,13 @@ def _trust(residuals, weights):
   return weights * (1 - ratio**2) ** 2
 
 
-def _environment(skin, weights, colors, estimate, ridge):
+def _environment(
+  skin: Skin,
+  weights: Float[Array, 'n'],
+  colors: Float[Array, 'n 3'],
+  estimate: tuple[Float[Array, '3'], Float[Array, '3'], Float[Array, '3']],
+  ridge: float,
+) -> Float[Array, '9 3']:
   """Fit spherical harmonics to what one light and an ambient one leave."""
   direction, direct, ambient = estimate
   basis = lights_lib.harmonics_basis(skin.normals)

@@ -48,7 +48,9 @@ _SEGMENTER_BLOCKS = (
 )  # fmt: skip
 
 
-def _prelu(x: Float[Array, '... c'], slope: Float[Array, 'c']):
+def _prelu(
+  x: Float[Array, '*b c'], slope: Float[Array, 'c']
+) -> Float[Array, '*b c']:
   """Return x where positive, else x times its channel's slope."""
   slope = slope.reshape((1,) * (x.ndim - 1) + slope.shape)
   return jnp.where(x > 0, x, x * slope)
@@ -66,7 +68,7 @@ class _Block(nn.Module):
   sloped: bool  # negative values keep a slope per channel, not 0
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b _ _ _']:
     """Return f[b, h / stride, w / stride, channels]."""
     width = x.shape[-1]
     y = nn.Conv(
@@ -137,10 +139,12 @@ class FaceMesh(nn.Module):
       viewer in the scale of x; and the logits of a face being there.
     """
 
-    def block(x, channels, stride, name):
+    def block(
+      x: Float[Array, 'b h w c'], channels: int, stride: int, name: str
+    ) -> Float[Array, 'b _ _ _']:
       return _Block(channels, stride, sloped=True, name=name)(x)
 
-    def slope(x, name):
+    def slope(x: Float[Array, 'b h w c'], name: str) -> Float[Array, 'b h w c']:
       zeros = nn.initializers.zeros
       return _prelu(x, self.param(name, zeros, (x.shape[-1],)))
 
@@ -173,7 +177,7 @@ class _Gate(nn.Module):
   channels: int
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b 1 1 _']:
     """Return f[b, 1, 1, channels] in (0, 1)."""
     x = jnp.mean(x, axis=(1, 2), keepdims=True)
     x = nn.relu(nn.Conv(self.squeezed, (1, 1), name='squeeze')(x))
@@ -190,7 +194,7 @@ class _Inverted(nn.Module):
   gate: int
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b _ _ _']:
     """Return f[b, h / stride, w / stride, channels]."""
     act = nn.hard_swish if self.kernel == 5 else nn.relu
     y = act(nn.Conv(self.inside, (1, 1), name='expand')(x))
@@ -212,7 +216,9 @@ class _Decoding(nn.Module):
   """Doubles the picture and mixes in what was seen at that size."""
 
   @nn.compact
-  def __call__(self, x, skip):
+  def __call__(
+    self, x: Float[Array, 'b h w k'], skip: Float[Array, 'b hh ww c']
+  ) -> Float[Array, 'b hh ww c']:
     """Return f[b, 2 h, 2 w, c] with the channels of `skip`."""
     batch, height, width, channels = skip.shape
     x = jax.image.resize(x, (batch, height, width, x.shape[-1]), 'bilinear')
@@ -229,7 +235,7 @@ class _Doubling(nn.Module):
   """A transposed convolution of 2 x 2 with stride 2, to one channel."""
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b 2*h 2*w']:
     """Return f[b, 2 h, 2 w]."""
     zeros = nn.initializers.zeros
     kernel = self.param('kernel', zeros, (2, 2, x.shape[-1], 1))

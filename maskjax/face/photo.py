@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -149,7 +149,9 @@ def astronaut() -> Float[np.ndarray, '512 512 3']:
   return data.astronaut().astype(np.float32) / 255.0
 
 
-def _areas(points, height, width):
+def _areas(
+  points: Float[Array, 'k 468 3'], height: int, width: int
+) -> Float[Array, 'k']:
   """Return the area of each face's box in pixels."""
   flat = points[..., :2]
   sides = flat.max(-2) - flat.min(-2)
@@ -157,7 +159,16 @@ def _areas(points, height, width):
 
 
 @jax.jit
-def _look(nets, image, fovy):
+def _look(
+  nets: networks.Networks, image: Float[Array, 'h w 3'], fovy: Float[Array, '']
+) -> tuple[
+  Float[Array, '468 3'],
+  Float[Array, ''],
+  pose.HeadPose,
+  light.LightEstimate,
+  Int[Array, ''],
+]:
+  """Return points, score, pose and light of the largest face, and how many."""
   height, width, _ = image.shape
   faces = landmarks.find(nets, image, max_faces=MAX_FACES, refinements=1)
   areas = jnp.where(faces.found, _areas(faces.points, height, width), -1.0)

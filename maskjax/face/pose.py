@@ -82,6 +82,8 @@ def weighted_procrustes(
   source_mean, target_mean = weights @ source, weights @ target
   centred = source - source_mean[None]
   moved = target - target_mean[None]
+  # Umeyama, equations 39 to 42: R = U S V^T, S turning a reflection into a
+  # rotation, c = tr(D S) / sigma_x^2, t = mu_y - c R mu_x.
   covariance = jnp.matmul(
     (weights[:, None] * moved).T, centred, precision=_HIGHEST
   )
@@ -118,16 +120,20 @@ def photo_intrinsics(
   """Build the intrinsics of a photo with square pixels.
 
   Args:
-    height: of the photo, pixels.
-    width: of the photo, pixels.
+    height: height of the photo, pixels.
+    width: width of the photo, pixels.
     fovy: full vertical angle of view, degrees.
   """
   square = camera_lib.intrinsics_from_fov(fovy)
   return square.at[0, 0].multiply(height / width)
 
 
-def _lift(points, depths, intrinsics):
-  """Move image points (n, 2) to depths (n) in the camera's frame, cm."""
+def _lift(
+  points: Float[Array, 'n 2'],
+  depths: Float[Array, 'n'],
+  intrinsics: Float[Array, '3 3'],
+) -> Float[Array, 'n 3']:
+  """Move image points to depths in the camera's frame, cm."""
   focal = jnp.stack([intrinsics[0, 0], intrinsics[1, 1]])
   rays = (points - intrinsics[:2, 2][None]) / focal[None]
   return jnp.concatenate([rays * depths[:, None], depths[:, None]], 1)
@@ -150,10 +156,10 @@ def head_pose(
 
   Args:
     points: of `landmarks.Landmarks`, image coordinates.
-    height: of the photo, pixels.
-    width: of the photo, pixels.
+    height: height of the photo, pixels.
+    width: width of the photo, pixels.
     fovy: full vertical angle of view of the camera, degrees.
-    steps: rounds.
+    steps: how many rounds to take.
 
   Returns:
     The pose, differentiable in points and fovy. A head larger than the
@@ -217,11 +223,11 @@ def fit_camera(
 
   Args:
     points: of `landmarks.Landmarks`; depths are used for the first guess only.
-    height: of the photo, pixels.
-    width: of the photo, pixels.
+    height: height of the photo, pixels.
+    width: width of the photo, pixels.
     shape: the head's 468 points in its own frame, cm; None takes the
       canonical face.
-    weights: of each point; None weighs all alike.
+    weights: how much each point counts; None counts all alike.
     fovy: the likely angle of view, degrees.
     spread: standard deviation of the logarithm of the focal length around
       it, where the points are off by 0.2 % of the image's height.
@@ -239,7 +245,9 @@ def fit_camera(
   likely = start.camera.intrinsics
   world2cam = camera_lib.invert_pose(start.camera.cam2world)
 
-  def unpack(x):
+  def unpack(
+    x: Float[Array, '7'],
+  ) -> tuple[Float[Array, '3 3'], Float[Array, '3'], Float[Array, '3 3']]:
     """Turn 3 + 3 + 1 numbers into rotation, translation, intrinsics."""
     turn, shift, zoom = rotation_matrix(x[:3]), x[3:6], jnp.exp(x[6])
     rotation = jnp.matmul(turn, world2cam[:3, :3], precision=_HIGHEST)
@@ -249,7 +257,7 @@ def fit_camera(
     focal = likely.at[0, 0].multiply(zoom).at[1, 1].multiply(zoom)
     return rotation, translation, focal
 
-  def residuals(x):
+  def residuals(x: Float[Array, '7']) -> Float[Array, 'm']:
     rotation, translation, focal = unpack(x)
     seen = jnp.matmul(shape, rotation.T, precision=_HIGHEST)
     image, _ = camera_lib.project_camera_points(focal, seen + translation[None])
@@ -257,7 +265,9 @@ def fit_camera(
     off = off * jnp.sqrt(weights)[:, None] / _REPROJECTION
     return jnp.concatenate([off.ravel(), x[6:] / spread])
 
-  def step(state, _):
+  State = tuple[Float[Array, '7'], Float[Array, ''], Float[Array, '']]
+
+  def step(state: State, _: None) -> tuple[State, None]:
     x, damping, value = state
     jacobian = jax.jacfwd(residuals)(x)
     normal = jnp.matmul(jacobian.T, jacobian, precision=_HIGHEST)

@@ -1,5 +1,8 @@
 """Telling a person from the background of a picture.
 
+Nothing in the package calls it yet: it is there for masks that are worn,
+which have to know where the person ends.
+
 Shapes: `h w` pixels.
 """
 
@@ -18,7 +21,7 @@ def segment_person(
   Made for one person within two metres of the camera, as in a video call.
 
   Args:
-    nets: from `networks.load`.
+    nets: the networks' parameters, from `networks.load`.
     image: sRGB in [0, 1].
 
   Returns:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 import numpy as np
 
-from maskjax.face import fitting as head_fitting, light, photo
+from maskjax.face import head_fitting, light, photo
 from maskjax.fitting import pictures
 from maskjax.geometry import (
   camera as camera_lib,

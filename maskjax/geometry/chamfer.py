@@ -22,7 +22,7 @@ def sample_surface(
   """Sample points on a surface, evenly by area.
 
   Args:
-    mesh: the surface.
+    mesh: the surface to sample, cm.
     count: number of points to draw.
     rng: source of the randomness.
 

@@ -21,7 +21,7 @@ def face_pairs(
   """List the pairs of faces that share an edge (concrete, not traced).
 
   Args:
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
 
   Returns:
     Numbers of faces; where more than two faces meet, each is paired with the
@@ -68,7 +68,7 @@ def normal_consistency(
 
   Args:
     vertices: positions, in any unit.
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
     pairs: neighbouring faces, from `face_pairs`.
 
   Returns:
@@ -137,7 +137,7 @@ def foldover_energy(
 
   Args:
     vertices: positions, in any unit.
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
     rest_vertices: positions of the start shape, in the same unit.
     margin: where the barrier begins; 1 is the rest shape itself, 0 a
       triangle at right angles to it or without area.

@@ -45,7 +45,7 @@ def uniform(
 
   Args:
     vertex_count: number of vertices of the mesh, V.
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
 
   Returns:
     csr f64[V, V], without a unit.
@@ -62,7 +62,7 @@ def cotangent(
 
   Args:
     vertices: positions; only angles count.
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
 
   Returns:
     csr f64[V, V], without a unit: half the sum of the two opposite angles'
@@ -97,8 +97,8 @@ def laplacian(
   """Return the Laplacian of the named kind, csr f64[V, V].
 
   Args:
-    vertices: positions.
-    faces: vertex indices.
+    vertices: positions, in any unit.
+    faces: vertex indices of each triangle.
     kind: 'uniform' or 'cotangent'.
 
   Raises:
@@ -122,8 +122,8 @@ def smoothing_operator(
   """Return (I + weight L)^-1, which turns gradients into smooth updates.
 
   Args:
-    vertices: positions.
-    faces: vertex indices.
+    vertices: positions, in any unit.
+    faces: vertex indices of each triangle.
     weight: how far a push on one vertex spreads: about sqrt(weight) edges.
     pinned: vertices that must not move: their rows and columns are exactly
       0, and the update falls off smoothly toward them.
@@ -172,7 +172,7 @@ def harmonic_fill(
   Args:
     values: per-vertex values; those of unknown vertices are not read.
     known: which values hold.
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
     vertices: positions, for cotangent weights; uniform ones when None.
 
   Returns:

@@ -96,7 +96,7 @@ def face_areas(
 
   Args:
     vertices: positions in cm.
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
 
   Returns:
     Areas in cm^2; the gradient of a degenerate face is 0.

@@ -143,7 +143,7 @@ def save_mesh(
 
   Args:
     path: where to; replaced if it is there.
-    mesh: the mesh, cm, linear colours.
+    mesh: what to write, in cm, with linear colours.
     extras: what to note in the file (prompt, seed, config, versions): glTF
       extras, or a comment of one line in OBJ and PLY.
 
@@ -245,7 +245,7 @@ def load_mesh(path: str | pathlib.Path, *, weld: bool = True) -> mesh_lib.Mesh:
   colours.
 
   Args:
-    path: the file.
+    path: the file to read.
     weld: merge vertices at the same place (seams of uv or normals), so that
       the surface is connected; of their uvs the first is kept.
 

@@ -60,7 +60,7 @@ def resample(
     curve: dense polyline in the plane.
     embed: plane points [N, 2] -> surface points [N, 3].
     size: plane points [N, 2] -> wished edge length [N] there.
-    closed: the last point joins the first.
+    closed: whether the last point joins the first.
 
   Returns:
     f[N, 2]: an open curve keeps both of its ends.
@@ -252,7 +252,7 @@ def triangulate(
     holes: the vertices of each hole's boundary; every one is kept.
     embed: plane points [N, 2] -> surface points [N, 3].
     size: plane points [N, 2] -> wished edge length [N] there.
-    iterations: spring steps.
+    iterations: how many spring steps to take.
 
   Returns:
     (points, faces): the outline's points first, then the holes' in order,

@@ -21,7 +21,7 @@ def safe_sqrt(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
   Without it: d sqrt(x) / dx is infinite at 0.
 
   Args:
-    x: any shape.
+    x: numbers of any shape.
 
   Returns:
     sqrt(x) where x > 0, else 0.
@@ -37,8 +37,8 @@ def safe_divide(
   """Divide, and yield 0, with gradient 0, where the denominator is 0.
 
   Args:
-    numerator: any shape.
-    denominator: the same shape.
+    numerator: numbers of any shape.
+    denominator: numbers of the same shape.
 
   Returns:
     numerator / denominator, or 0 where |denominator| is 0 or denormal.
@@ -97,7 +97,7 @@ def safe_acos(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
   dot product of unit vectors outside of the domain.
 
   Args:
-    x: cosines.
+    x: cosines, in [-1, 1] but for rounding.
 
   Returns:
     Angles in [0, pi]; the gradient is 0 where x was clamped.
@@ -110,7 +110,7 @@ def safe_log(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
   """Return the natural logarithm of max(x, tiny), gradient 0 where clamped.
 
   Args:
-    x: any shape.
+    x: numbers of any shape.
 
   Returns:
     log(x) where x is positive, else the logarithm of the smallest normal

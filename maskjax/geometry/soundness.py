@@ -108,7 +108,7 @@ def report(
   """Examine a mesh.
 
   Args:
-    mesh: the mesh, cm.
+    mesh: the mesh to examine, cm.
     rest: the start shape it came from (same faces), cm.
     rim: the vertices that must not have moved.
 
@@ -158,7 +158,7 @@ def bad_faces(
 
   Args:
     vertices: positions, cm.
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
   """
   vectors = _area_vectors(vertices, faces)
   return _flipped(vectors, faces, len(vertices)) | _degenerate(

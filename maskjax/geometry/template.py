@@ -64,7 +64,7 @@ def boundary_loops(
   """Return the boundaries of a surface as ordered loops of vertices.
 
   Args:
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
 
   Returns:
     Loops of vertex indices, in the direction of the faces' own edges, each

@@ -60,9 +60,9 @@ class Capacity(NamedTuple):
   """Lengths of the lists (static).
 
   Attributes:
-    tetrahedra: those with both signs.
-    vertices: of the mesh.
-    faces: of the mesh.
+    tetrahedra: how many tetrahedra have both signs.
+    vertices: how many vertices the mesh has.
+    faces: how many faces the mesh has.
   """
 
   tetrahedra: int

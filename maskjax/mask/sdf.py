@@ -293,7 +293,7 @@ def create(
   return trainable.Base(
     template=_as_shown(volume, template),
     start=jnp.zeros_like(volume.start),
-    box=hashgrid.bounding_box(tetrahedra.positions(volume.grid), 0.0),
+    box=hashgrid.bounding_box(tetrahedra.positions(volume.grid), margin=0.0),
     body=volume,
   )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 import scipy.ndimage
 
@@ -22,12 +22,12 @@ _CHUNK = 2**16
 
 
 def texels(
-  uvs: Float[Array, 'v 2'],
-  faces: Int[Array, 'f 3'],
-  coordinates: Float[Array, 'v d'],
+  uvs: Float[Array | np.ndarray, 'v 2'],
+  faces: Int[Array | np.ndarray, 'f 3'],
+  coordinates: Float[Array | np.ndarray, 'v d'],
   size: int,
-) -> tuple[np.ndarray, np.ndarray]:
-  """Finds which point of a surface each texel shows.
+) -> tuple[Float[np.ndarray, 's s d'], Bool[np.ndarray, 's s']]:
+  """Find which point of a surface each texel shows.
 
   Args:
     uvs: texture coordinates, (0, 0) bottom left.
@@ -36,7 +36,7 @@ def texels(
     size: texels on a side.
 
   Returns:
-    Interpolated coordinates [s, s, D], and which texels show anything [s, s].
+    Interpolated coordinates, and which texels show anything.
   """
   uvs = jnp.asarray(uvs, jnp.float32)
   plane = jnp.stack([uvs[:, 0], 1.0 - uvs[:, 1], jnp.ones(len(uvs))], -1)
@@ -56,8 +56,11 @@ def texels(
   return np.asarray(images.attributes[0]), np.asarray(images.alpha[0]) > 0.5
 
 
-def _chunked(lookup, points):
-  """Looks up points [N, D] in pieces of one size."""
+def _chunked(
+  lookup: Callable[[Float[Array, 'n d']], Float[Array, 'n c']],
+  points: Float[np.ndarray, 'n d'],
+) -> Float[np.ndarray, 'n c']:
+  """Look up points in pieces of one size."""
   padding = -len(points) % _CHUNK
   padded = np.pad(points, ((0, padding), (0, 0)), mode='edge')
   pieces = padded.reshape(-1, _CHUNK, points.shape[1])
@@ -67,18 +70,18 @@ def _chunked(lookup, points):
 
 
 def bake(
-  uvs: Float[Array, 'v 2'],
-  faces: Int[Array, 'f 3'],
-  coordinates: Float[Array, 'v d'],
-  lookup: Callable[[Array], Array],
+  uvs: Float[Array | np.ndarray, 'v 2'],
+  faces: Int[Array | np.ndarray, 'f 3'],
+  coordinates: Float[Array | np.ndarray, 'v d'],
+  lookup: Callable[[Float[Array, 'n d']], Float[Array, 'n c']],
   *,
   size: int = 1024,
 ) -> Float[np.ndarray, 's s c']:
-  """Bakes what a function says of a surface into an image.
+  """Bake what a function says of a surface into an image.
 
   Args:
     uvs: texture coordinates, (0, 0) bottom left; charts do not overlap.
-    faces: vertex indices.
+    faces: vertex indices of each triangle.
     coordinates: numbers per vertex, interpolated and given to `lookup`.
     lookup: maps coordinates [N, D] to values [N, C].
     size: texels on a side.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import flax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 import numpy as np
 import optax
 
@@ -31,11 +31,11 @@ class Sizes(NamedTuple):
 
   Attributes:
     levels: number of grids.
-    rows: of each table, a power of two.
+    rows: rows of each table, a power of two.
     features: numbers per row.
     coarsest: cells across the box at the first level,
     finest: and at the last one.
-    width: of the hidden layer.
+    width: units of the hidden layer.
   """
 
   levels: int = 8
@@ -51,9 +51,9 @@ class Field:
   """Parameters of a field of colours.
 
   Attributes:
-    tables: features.
+    tables: features, by level and row.
     hidden: weights of the hidden layer.
-    bias: of the hidden layer.
+    bias: biases of the hidden layer.
     out: weights of the last layer.
     out_bias: logits of the mean colour.
   """
@@ -72,20 +72,29 @@ class Box(NamedTuple):
   high: tuple[float, float, float]
 
 
-def bounding_box(points: Float[Array, 'n 3'], margin: float = 0.1) -> Box:
-  """Returns the box of points, larger by a part of its longest side."""
+def bounding_box(
+  points: Float[Array | np.ndarray, 'n 3'], *, margin: float = 0.1
+) -> Box:
+  """Return the box of points, larger by a part of its longest side.
+
+  Args:
+    points: what shall lie in it, cm (concrete, not traced).
+    margin: how much of its longest side is added at each end.
+  """
   points = np.asarray(points)
   low, high = points.min(0), points.max(0)
   extra = margin * float((high - low).max())
-  return Box(tuple((low - extra).tolist()), tuple((high + extra).tolist()))
+  return Box(
+    low=tuple((low - extra).tolist()), high=tuple((high + extra).tolist())
+  )
 
 
 def create(rng: PRNGKeyArray, sizes: Sizes | None = None) -> Field:
-  """Draws a field that is nearly grey.
+  """Draw a field that is nearly grey.
 
   Args:
-    rng: typed key.
-    sizes: None for the default.
+    rng: typed key, the source of the numbers.
+    sizes: how many and how large the tables are; None for the default.
 
   Returns:
     Field.
@@ -109,13 +118,16 @@ def create(rng: PRNGKeyArray, sizes: Sizes | None = None) -> Field:
   )
 
 
-def _rows(corner, cells, rows):
-  """Numbers the corners [..., 3] of a grid in its table."""
+def _rows(
+  corner: Float[Array, '*n 3'], cells: int, rows: int
+) -> UInt32[Array, '*n']:
+  """Number the corners of a grid in its table."""
   corner = corner.astype(jnp.uint32)
   x, y, z = (corner[..., i] for i in range(3))
   side = cells + 1
   if side**3 <= rows:
     return x + side * (y + side * z)
+  # Equation 4: the exclusive or of the coordinates times primes, modulo T.
   hashed = x * np.uint32(_PRIMES[0])
   hashed ^= y * np.uint32(_PRIMES[1])
   hashed ^= z * np.uint32(_PRIMES[2])
@@ -127,21 +139,23 @@ def encode(
   points: Float[Array, 'n 3'],
   sizes: Sizes | None = None,
 ) -> Float[Array, 'n lk']:
-  """Reads the features of points, interpolated within their cells.
+  """Read the features of points, interpolated within their cells.
 
   Args:
-    tables: features.
+    tables: features of all levels.
     points: in [0, 1]^3; clipped to it.
-    sizes: as they were given to `create`.
+    sizes: the sizes that the field was made with; None for the default.
 
   Returns:
     Features of all levels, the coarsest first.
   """
   sizes = Sizes() if sizes is None else sizes
   points = jnp.clip(points, 0.0, 1.0)
+  # Equation 3: b, with b^(L - 1) = finest / coarsest.
   growth = (sizes.finest / sizes.coarsest) ** (1 / max(sizes.levels - 1, 1))
   features = []
   for number in range(sizes.levels):
+    # Equation 2: N_l = floor(coarsest b^l); the summand is for rounding.
     cells = int(np.floor(sizes.coarsest * growth**number + 1e-6))
     place = points * cells
     low = jnp.minimum(jnp.floor(jax.lax.stop_gradient(place)), cells - 1)
@@ -159,17 +173,17 @@ def encode(
 
 def colors(
   field: Field,
-  points: Float[Array, '... 3'],
+  points: Float[Array, '*p 3'],
   box: Box,
   sizes: Sizes | None = None,
-) -> Float[Array, '... 3']:
-  """Computes the colours of points.
+) -> Float[Array, '*p 3']:
+  """Compute the colours of points.
 
   Args:
-    field: the parameters.
-    points: cm.
+    field: the tables and the network.
+    points: positions, cm.
     box: the part of space that the grids span.
-    sizes: as they were given to `create`.
+    sizes: the sizes that the field was made with; None for the default.
 
   Returns:
     Linear RGB in (0, 1).
@@ -188,58 +202,66 @@ def texture(
   box: Box,
   sizes: Sizes | None = None,
 ) -> textures.Texture:
-  """Makes a texture of a field.
+  """Make a texture of a field.
 
   Args:
-    field: the parameters.
+    field: the tables and the network.
     coordinates: where each vertex lies in the field, cm: its place in the
       start shape, so that the colours move along with the surface.
     box: the part of space that the grids span.
-    sizes: as they were given to `create`.
+    sizes: the sizes that the field was made with; None for the default.
 
   Returns:
     Texture.
   """
 
-  def lookup(points, slopes):
+  def lookup(
+    points: Float[Array, '*p 3'], slopes: Float[Array, '*p 3 2']
+  ) -> Float[Array, '*p 3']:
     del slopes
     return colors(field, points, box, sizes)
 
-  return textures.Texture(coordinates, lookup)
+  return textures.Texture(coordinates=coordinates, lookup=lookup)
 
 
 def fit(
   field: Field,
-  points: Float[Array, 'n 3'],
-  target: Float[Array, 'n 3'],
+  points: Float[Array | np.ndarray, 'n 3'],
+  target: Float[Array | np.ndarray, 'n 3'],
   box: Box,
   sizes: Sizes | None = None,
   *,
   steps: int = 200,
   rate: float = 1e-2,
 ) -> Field:
-  """Fits a field to the colours of points.
+  """Fit a field to the colours of points.
 
   Args:
-    field: where to begin.
-    points: cm.
-    target: linear RGB in [0, 1].
+    field: the parameters to begin with.
+    points: positions, cm.
+    target: colours of the points, linear RGB in [0, 1].
     box: the part of space that the grids span.
-    sizes: as they were given to `create`.
-    steps: of Adam.
-    rate: of the first step; it falls to 0 along a cosine.
+    sizes: the sizes that the field was made with; None for the default.
+    steps: how many steps of Adam to take.
+    rate: learning rate of the first step; it falls to 0 along a cosine.
 
   Returns:
     The fitted field.
   """
   tx = optax.adam(optax.cosine_decay_schedule(rate, steps), b2=0.99, eps=1e-12)
 
-  def loss(field, points, target):
+  def loss(
+    field: Field, points: Float[Array, 'n 3'], target: Float[Array, 'n 3']
+  ) -> Float[Array, '']:
     return jnp.mean((colors(field, points, box, sizes) - target) ** 2)
 
   @jax.jit
-  def run(field, points, target):
-    def step(_, state):
+  def run(
+    field: Field, points: Float[Array, 'n 3'], target: Float[Array, 'n 3']
+  ) -> Field:
+    def step(
+      _: Int[Array, ''], state: tuple[Field, optax.OptState]
+    ) -> tuple[Field, optax.OptState]:
       field, opt_state = state
       gradient = jax.grad(loss)(field, points, target)
       updates, opt_state = tx.update(gradient, opt_state)

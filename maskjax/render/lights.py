@@ -11,6 +11,9 @@ Representation for Irradiance Environment Maps" (2001), equations 5 to 10.
 Shapes: `L` directional lights, `P` point lights, `V` surface points.
 """
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import flax
 from jax import lax
 import jax.numpy as jnp
@@ -18,6 +21,9 @@ from jaxtyping import Array, Float
 import numpy as np
 
 from maskjax.geometry import safe
+
+# Lists of numbers (or of rows of them), or arrays.
+Numbers: TypeAlias = Array | np.ndarray | Sequence[Any]
 
 # Factors of the real spherical harmonics Y_lm, in the order (l, m) = (0, 0),
 # (1, -1), (1, 0), (1, 1), (2, -2), (2, -1), (2, 0), (2, 1), (2, 2).
@@ -54,10 +60,10 @@ class Lights:
 
 
 def harmonics_basis(directions: Float[Array, '... 3']) -> Float[Array, '... 9']:
-  """Evaluates the nine real spherical harmonics up to band 2.
+  """Evaluate the nine real spherical harmonics up to band 2.
 
   Args:
-    directions: unit vectors.
+    directions: unit vectors, in any frame.
 
   Returns:
     Y_lm in the order (0, 0), (1, -1), (1, 0), (1, 1), (2, -2) ... (2, 2);
@@ -83,7 +89,7 @@ def harmonics_basis(directions: Float[Array, '... 3']) -> Float[Array, '... 9']:
 def _from_harmonics(
   coefficients: Float[Array, '9 3'], normals: Float[Array, 'v 3']
 ) -> Float[Array, 'v 3']:
-  """Convolves the environment with the clamped cosine lobe at each normal."""
+  """Convolve the environment with the clamped cosine lobe at each normal."""
   lambert = jnp.asarray(_LAMBERT, coefficients.dtype)[:, None]
   return jnp.matmul(
     harmonics_basis(normals),
@@ -97,7 +103,7 @@ def _from_directions(
   colors: Float[Array, 'l 3'],
   normals: Float[Array, 'v 3'],
 ) -> Float[Array, 'v 3']:
-  """Sums the directional lights."""
+  """Sum the directional lights."""
   cosines = jnp.einsum('vi,li->vl', normals, directions)
   return jnp.einsum('vl,lc->vc', jnp.maximum(cosines, 0.0), colors)
 
@@ -108,7 +114,7 @@ def _from_points(
   positions: Float[Array, 'v 3'],
   normals: Float[Array, 'v 3'],
 ) -> Float[Array, 'v 3']:
-  """Sums the point lights."""
+  """Sum the point lights."""
   offsets = points[None, :, :] - positions[:, None, :]
   squared = jnp.sum(offsets * offsets, -1)
   toward = safe.safe_normalize(offsets)
@@ -122,12 +128,12 @@ def irradiance(
   positions: Float[Array, 'v 3'],
   normals: Float[Array, 'v 3'],
 ) -> Float[Array, 'v 3']:
-  """Computes the diffuse light on surface points, without shadows.
+  """Compute the diffuse light on surface points, without shadows.
 
   Args:
     lights: the lights of one scene (unbatched).
-    positions: world, cm.
-    normals: unit vectors, world.
+    positions: where the points lie, world, cm.
+    normals: unit vectors at the points, world.
 
   Returns:
     Linear RGB, at least 0: irradiance divided by pi.
@@ -144,21 +150,22 @@ def irradiance(
 
 def create(
   *,
-  ambient=(0.0, 0.0, 0.0),
-  directions=(),
-  direction_colors=(),
-  points=(),
-  point_colors=(),
-  harmonics=None,
+  ambient: Numbers = (0.0, 0.0, 0.0),
+  directions: Numbers = (),
+  direction_colors: Numbers = (),
+  points: Numbers = (),
+  point_colors: Numbers = (),
+  harmonics: Numbers | None = None,
 ) -> Lights:
-  """Builds the lights of one scene from plain numbers.
+  """Build the lights of one scene from plain numbers.
 
   Args:
-    ambient: linear RGB.
-    directions: vectors toward the lights, world, any length but 0.
-    direction_colors: linear RGB per direction.
-    points: positions, world, cm.
-    point_colors: linear RGB at 1 cm per point.
+    ambient: linear RGB of the even light.
+    directions: vectors toward the directional lights, world, any length but
+      0.
+    direction_colors: linear RGB of each direction.
+    points: positions of the point lights, world, cm.
+    point_colors: linear RGB of each point light at 1 cm.
     harmonics: [9, 3] coefficients, or None for no environment.
 
   Returns:
@@ -192,11 +199,11 @@ def create(
   )
 
 
-def uniform(color=(1.0, 1.0, 1.0)) -> Lights:
-  """Builds ambient light only: every surface shows its albedo times `color`.
+def uniform(color: Numbers = (1.0, 1.0, 1.0)) -> Lights:
+  """Build ambient light only: every surface shows its albedo times `color`.
 
   Args:
-    color: linear RGB.
+    color: linear RGB of the light.
 
   Returns:
     Lights with no directional or point light.
@@ -205,14 +212,16 @@ def uniform(color=(1.0, 1.0, 1.0)) -> Lights:
 
 
 def directional(
-  direction, color=(1.0, 1.0, 1.0), ambient=(0.0, 0.0, 0.0)
+  direction: Numbers,
+  color: Numbers = (1.0, 1.0, 1.0),
+  ambient: Numbers = (0.0, 0.0, 0.0),
 ) -> Lights:
-  """Builds one directional light over ambient light.
+  """Build one directional light over ambient light.
 
   Args:
     direction: toward the light, world, any length but 0.
     color: linear RGB on a surface that faces the light.
-    ambient: linear RGB.
+    ambient: linear RGB of the even light.
 
   Returns:
     Lights with one directional light.

@@ -8,11 +8,13 @@ viewer's frame, and the distance from a plane at the back of the mask.
 Shapes: `B` views, `V` vertices, `F` faces, `H W` pixels.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+import numpy as np
 
 from maskjax.geometry import camera as camera_lib, mesh as mesh_lib, safe
 from maskjax.render import (
@@ -20,7 +22,7 @@ from maskjax.render import (
   shading as shading_lib,
   textures,
 )
-from maskjax.render.mesh import rasterizer
+from maskjax.render.mesh import deferred, rasterizer
 
 # From the camera's frame to the viewer's: x right, y up, z toward the viewer.
 _TOWARD_VIEWER = (1.0, -1.0, -1.0)
@@ -47,14 +49,19 @@ class Rendering(NamedTuple):
 
 
 def _batched(lights: lights_lib.Lights, views: int) -> lights_lib.Lights:
-  """Gives unbatched lights one copy per view."""
+  """Give unbatched lights one copy per view."""
   if lights.ambient.ndim == 2:
     return lights
   return jax.tree.map(lambda x: jnp.broadcast_to(x, (views, *x.shape)), lights)
 
 
-def _check(camera, lights, height_range, samples):
-  """Raises ValueError for shapes and ranges that cannot be rendered."""
+def _check(
+  camera: camera_lib.Camera,
+  lights: lights_lib.Lights,
+  height_range: tuple[float, float],
+  samples: int,
+) -> None:
+  """Raise ValueError for shapes and ranges that cannot be rendered."""
   if camera.cam2world.ndim != 3:
     raise ValueError(
       'render takes a batch of cameras, cam2world of shape [B, 4, 4]; got '
@@ -75,8 +82,12 @@ def _check(camera, lights, height_range, samples):
     raise ValueError(f'render needs samples >= 1, got {samples}.')
 
 
-def _check_shading(shading, texture, vertices):
-  """Raises ValueError for shading that does not fit."""
+def _check_shading(
+  shading: str,
+  texture: textures.Texture | None,
+  vertices: Float[Array, 'v 3'],
+) -> None:
+  """Raise ValueError for shading that does not fit."""
   kinds = ('vertex', *shading_lib.KINDS)
   if shading not in kinds:
     raise ValueError(f'shading {shading!r} is not one of {", ".join(kinds)}')
@@ -97,8 +108,10 @@ def _check_shading(shading, texture, vertices):
     )
 
 
-def _average(images, samples):
-  """Averages squares of `samples` by `samples` pixels."""
+def _average(
+  images: Float[Array, 'b hs ws c'], samples: int
+) -> Float[Array, 'b h w c']:
+  """Average squares of `samples` by `samples` pixels."""
   if samples == 1:
     return images
   views, size, _, channels = images.shape
@@ -115,15 +128,26 @@ class _View(NamedTuple):
   plain: Float[Array, 'b 4'] | None
 
 
-def _covered(albedo, plain):
-  """Returns albedo [..., 3] under an even coat, `plain` [4] of `render`."""
+def _covered(
+  albedo: Float[Array, '*n 3'], plain: Float[Array, '4']
+) -> Float[Array, '*n 3']:
+  """Return albedo under an even coat, `plain` of `render`."""
   share = plain[3]
   coat = jnp.broadcast_to(plain[:3], albedo.shape)
   return albedo * (1.0 - share) + coat * share
 
 
-def _at_vertices(vertices, normals, colors, height, camera, lights, plain):
-  """Returns attributes [B, V, 7]: lit colours, normals seen, height."""
+def _at_vertices(
+  vertices: Float[Array, 'v 3'],
+  normals: Float[Array, 'v 3'],
+  colors: Float[Array, 'v 3'],
+  height: Float[Array, 'v 1'],
+  *,
+  camera: camera_lib.Camera,
+  lights: lights_lib.Lights,
+  plain: Float[Array, 'b 4'] | None,
+) -> Float[Array, 'b v 7']:
+  """Return attributes: lit colours, normals as the viewer sees them, height."""
   views = camera.cam2world.shape[0]
   light = jax.vmap(lights_lib.irradiance, (0, None, None))(
     lights, vertices, normals
@@ -139,10 +163,16 @@ def _at_vertices(vertices, normals, colors, height, camera, lights, plain):
   return jnp.concatenate([light * albedo, view_normals, height], -1)
 
 
-def _pixel_shader(kind, texture, material, perspective):
-  """Returns a shader that makes what `_at_vertices` does, per pixel."""
+def _pixel_shader(
+  kind: str,
+  texture: textures.Texture | None,
+  material: shading_lib.Material | None,
+  *,
+  perspective: bool,
+) -> deferred.Shader:
+  """Return a shader that makes what `_at_vertices` does, per pixel."""
 
-  def one(pixels, view):
+  def one(pixels: deferred.Pixels, view: _View) -> Float[Array, 'h w 7']:
     attributes, slopes = pixels.attributes, pixels.slopes
     rotation, eye = view.cam2world[:3, :3], view.cam2world[:3, 3]
     normals = safe.safe_normalize(attributes[..., :3])
@@ -156,15 +186,10 @@ def _pixel_shader(kind, texture, material, perspective):
     else:
       toward = jnp.broadcast_to(-rotation[:, 2], positions.shape)
     points = shading_lib.Points(
-      *(
-        values.reshape(-1, 3)
-        for values in (
-          coordinates,
-          normals,
-          positions,
-          safe.safe_normalize(toward),
-        )
-      )
+      albedo=coordinates.reshape(-1, 3),
+      normals=normals.reshape(-1, 3),
+      positions=positions.reshape(-1, 3),
+      toward_eye=safe.safe_normalize(toward).reshape(-1, 3),
     )
     rgb = shading_lib.shade(kind, points, view.lights, material)
     seen = jnp.matmul(points.normals, rotation, precision='highest')
@@ -183,13 +208,13 @@ def _pixel_shader(kind, texture, material, perspective):
 
 def render(
   vertices: Float[Array, 'v 3'],
-  faces: Int[Array, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   colors: Float[Array, 'v 3'],
   camera: camera_lib.Camera,
   lights: lights_lib.Lights,
   *,
   size: int,
-  background: Float[Array, '...'] | tuple[float, float, float] = (
+  background: Float[Array, '...'] | Sequence[float] = (
     1.0,
     1.0,
     1.0,
@@ -207,12 +232,12 @@ def render(
   material: shading_lib.Material | None = None,
   plain: Float[Array, 'b 4'] | None = None,
 ) -> Rendering:
-  """Renders one mesh from a batch of cameras.
+  """Render one mesh from a batch of cameras.
 
   Args:
-    vertices: world, cm.
+    vertices: positions in the world, cm.
     faces: vertex indices, counter-clockwise seen from outside.
-    colors: albedo, linear RGB in [0, 1].
+    colors: albedo of the vertices, linear RGB in [0, 1].
     camera: batch of `B` cameras, perspective or orthographic.
     lights: the lights of one scene, or a batch of `B`.
     size: image height and width in pixels.
@@ -259,15 +284,21 @@ def render(
   shader = view = None
   if shading == 'vertex':
     attributes = _at_vertices(
-      vertices, normals, colors, height, camera, lights, plain
+      vertices,
+      normals,
+      colors,
+      height,
+      camera=camera,
+      lights=lights,
+      plain=plain,
     )
   else:
     source = colors if texture is None else texture.coordinates
     table = jnp.concatenate([normals, height, vertices, source], -1)
     attributes = jnp.broadcast_to(table, (views, *table.shape))
     perspective = camera.projection == 'perspective'
-    shader = _pixel_shader(shading, texture, material, perspective)
-    view = _View(lights, camera.cam2world, plain)
+    shader = _pixel_shader(shading, texture, material, perspective=perspective)
+    view = _View(lights=lights, cam2world=camera.cam2world, plain=plain)
   raster = rasterizer.rasterize(
     camera_lib.world_to_camera(camera, vertices),
     faces,
@@ -285,6 +316,8 @@ def render(
     view=view,
   )
   rgb, normal_map, height_map = jnp.split(raster.attributes, [3, 6], -1)
+  # Normals blended over faces are shorter than 1: they are made unit again
+  # before they are averaged over samples, and weighted by coverage.
   # Averages are taken of what is already weighted by coverage.
   alpha = raster.alpha[..., None]
   images = jnp.concatenate(

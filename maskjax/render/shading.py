@@ -19,6 +19,8 @@ Mobile" (2014) for the ambient part of a highlight.
 Shapes: `N` points, `L` lights.
 """
 
+from collections.abc import Iterator
+import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -41,8 +43,8 @@ class Material(NamedTuple):
   Attributes:
     specular: strength of the highlight of 'blinn_phong', in [0, 1].
     shininess: exponent of that highlight; the larger, the smaller.
-    metallic: of 'pbr', in [0, 1].
-    roughness: of 'pbr', in [0, 1].
+    metallic: how much of a metal 'pbr' makes the surface, in [0, 1].
+    roughness: how rough 'pbr' makes the surface, in [0, 1].
   """
 
   specular: float | Float[Array, ''] = 0.25
@@ -67,12 +69,15 @@ class Points(NamedTuple):
   toward_eye: Float[Array, 'n 3']
 
 
-def _dot(a, b):
+def _dot(a: Float[Array, 'n 3'], b: Float[Array, 'n 3']) -> Float[Array, 'n 1']:
+  """Return the dot products of vectors."""
   return jnp.sum(a * b, -1, keepdims=True)
 
 
-def _arriving(lights, points):
-  """Lists single lights: unit vectors toward them and what arrives, [N, 3]."""
+def _arriving(
+  lights: lights_lib.Lights, points: Points
+) -> Iterator[tuple[Float[Array, 'n 3'], Float[Array, 'n 3']]]:
+  """List single lights: unit vectors toward them, and what arrives."""
   for i in range(lights.directions.shape[0]):
     toward = jnp.broadcast_to(lights.directions[i], points.positions.shape)
     color = jnp.broadcast_to(lights.direction_colors[i], toward.shape)
@@ -84,11 +89,14 @@ def _arriving(lights, points):
     yield safe.safe_normalize(offsets), safe.safe_divide(color, squared)
 
 
-def _blinn_phong(points, lights, material):
-  """Matte, and a highlight around the half vector of every single light."""
+def _blinn_phong(
+  points: Points, lights: lights_lib.Lights, material: Material
+) -> Float[Array, 'n 3']:
+  """Shade matte, with a highlight around each light's half vector."""
   diffuse = lights_lib.irradiance(lights, points.positions, points.normals)
   total = points.albedo * diffuse
   for toward, color in _arriving(lights, points):
+    # Blinn's half vector in place of Phong's mirrored one.
     half = safe.safe_normalize(toward + points.toward_eye)
     cosine = jnp.maximum(_dot(points.normals, half), 1e-6)
     lit = _dot(points.normals, toward) > 0
@@ -97,8 +105,13 @@ def _blinn_phong(points, lights, material):
   return total
 
 
-def _ambient_reflection(f0, roughness, cosine):
-  """Part of even light that a surface mirrors (Karis's fit)."""
+def _ambient_reflection(
+  f0: Float[Array, 'n 3'],
+  roughness: Float[Array, ''],
+  cosine: Float[Array, 'n 1'],
+) -> Float[Array, 'n 3']:
+  """Return the part of even light that a surface mirrors."""
+  # The polynomial of Karis (2014), `EnvBRDFApprox`.
   r = roughness * jnp.asarray([-1.0, -0.0275, -0.572, 0.022], f0.dtype)
   r = r + jnp.asarray([1.0, 0.0425, 1.04, -0.04], f0.dtype)
   a = jnp.minimum(r[0] ** 2, jnp.exp2(-9.28 * cosine)) * r[0] + r[1]
@@ -106,8 +119,10 @@ def _ambient_reflection(f0, roughness, cosine):
   return f0 * scale + bias
 
 
-def _pbr(points, lights, material):
-  """Metallic-roughness: GGX highlights over a matte base."""
+def _pbr(
+  points: Points, lights: lights_lib.Lights, material: Material
+) -> Float[Array, 'n 3']:
+  """Shade by metal and roughness: GGX highlights over a matte base."""
   normals, eye = points.normals, points.toward_eye
   metallic = jnp.asarray(material.metallic, normals.dtype)
   roughness = jnp.asarray(material.roughness, normals.dtype)
@@ -118,8 +133,12 @@ def _pbr(points, lights, material):
   n_v = jnp.maximum(_dot(normals, eye), 1e-4)
 
   none = jnp.zeros_like(lights.directions[:0])
-  even = lights.replace(
-    directions=none, direction_colors=none, points=none, point_colors=none
+  even = dataclasses.replace(
+    lights,
+    directions=none,
+    direction_colors=none,
+    points=none,
+    point_colors=none,
   )
   mirrored = 2 * _dot(normals, eye) * normals - eye
   reflected = _ambient_reflection(f0, roughness, n_v)
@@ -132,9 +151,11 @@ def _pbr(points, lights, material):
     n_l = jnp.maximum(_dot(normals, toward), 0.0)
     n_h = jnp.maximum(_dot(normals, half), 0.0)
     v_h = jnp.clip(_dot(eye, half), 0.0, 1.0)
+    # F of glTF's appendix B: Schlick's polynomial.
     fresnel = f0 + (1 - f0) * (1 - v_h) ** 5
-    # pi times the distribution, as light here is divided by pi.
+    # D of appendix B (GGX) times pi, as light here is divided by pi.
     spread = squared / (n_h * n_h * (squared - 1) + 1) ** 2
+    # V of appendix B: Smith's joint masking and shadowing.
     shadow = n_l * jnp.sqrt(n_v * n_v * (1 - squared) + squared)
     mask = n_v * jnp.sqrt(n_l * n_l * (1 - squared) + squared)
     visible = 0.5 / (shadow + mask)
@@ -150,13 +171,13 @@ def shade(
   lights: lights_lib.Lights,
   material: Material | None = None,
 ) -> Float[Array, 'n 3']:
-  """Computes the colour of points, without shadows.
+  """Compute the colour of points, without shadows.
 
   Args:
     kind: one of `KINDS`.
-    points: the points.
+    points: what is shaded, where, and from where it is seen.
     lights: the lights of one scene (unbatched).
-    material: None for the default.
+    material: how the surface reflects, or None for the default.
 
   Returns:
     Linear RGB, at least 0; highlights may exceed 1.

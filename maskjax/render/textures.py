@@ -64,10 +64,10 @@ class Pyramid(NamedTuple):
 
 
 def pyramid(image: Float[Array, 'h w c']) -> Pyramid:
-  """Averages an image down, level by level.
+  """Average an image down, level by level.
 
   Args:
-    image: sides are powers of two.
+    image: texels, row 0 at the top; both sides are powers of two.
 
   Returns:
     Pyramid; linear in the image.
@@ -96,12 +96,12 @@ def pyramid(image: Float[Array, 'h w c']) -> Pyramid:
 
 def _bilinear(
   texels: Float[Array, 'n c'],
-  start: Int[Array, '...'],
-  height: Int[Array, '...'],
-  width: Int[Array, '...'],
-  uvs: Float[Array, '... 2'],
-) -> Float[Array, '... c']:
-  """Reads one level per point, clamped at the borders."""
+  start: Int[Array, '*p'],
+  height: Int[Array, '*p'],
+  width: Int[Array, '*p'],
+  uvs: Float[Array, '*p 2'],
+) -> Float[Array, '*p c']:
+  """Read one level per point, clamped at the borders."""
   x = uvs[..., 0] * width.astype(uvs.dtype) - 0.5
   y = (1.0 - uvs[..., 1]) * height.astype(uvs.dtype) - 0.5
   x = jnp.clip(x, 0.0, (width - 1).astype(uvs.dtype))
@@ -112,7 +112,9 @@ def _bilinear(
   right = jnp.minimum(column + 1, width - 1)
   below = jnp.minimum(row + 1, height - 1)
 
-  def read(row, column):
+  def read(
+    row: Int[Array, '*p'], column: Int[Array, '*p']
+  ) -> Float[Array, '*p c']:
     return texels.at[start + row * width + column].get(mode='promise_in_bounds')
 
   top = read(row, column) * (1 - across) + read(row, right) * across
@@ -121,9 +123,9 @@ def _bilinear(
 
 
 def level(
-  slopes: Float[Array, '... 2 2'], size: tuple[int, int]
-) -> Float[Array, '...']:
-  """Picks the level of detail of pixels.
+  slopes: Float[Array, '*p 2 2'], size: tuple[int, int]
+) -> Float[Array, '*p']:
+  """Pick the level of detail of pixels.
 
   Args:
     slopes: change of (u, v) per pixel to the right, and down.
@@ -132,6 +134,8 @@ def level(
   Returns:
     0 for the finest level, where a texel is larger than a pixel, and up.
   """
+  # Williams: d = log2 of the longer of the two sides that a pixel's footprint
+  # has in texels; half the logarithm of its square.
   texels = jnp.asarray([size[1], size[0]], slopes.dtype)
   texels = texels.reshape((1,) * (slopes.ndim - 2) + (2, 1))
   squared = jnp.max(jnp.sum((slopes * texels) ** 2, -2), -1)
@@ -140,10 +144,10 @@ def level(
 
 def sample(
   image: Float[Array, 'h w c'] | Pyramid,
-  uvs: Float[Array, '... 2'],
-  slopes: Float[Array, '... 2 2'] | None = None,
-) -> Float[Array, '... c']:
-  """Looks a texture up, with gradients by texels and coordinates.
+  uvs: Float[Array, '*p 2'],
+  slopes: Float[Array, '*p 2 2'] | None = None,
+) -> Float[Array, '*p c']:
+  """Look a texture up, with gradients by texels and coordinates.
 
   Args:
     image: texels, or a pyramid of them.
@@ -192,7 +196,7 @@ def from_image(
   mipmap: bool = True,
   seams: Seams | None = None,
 ) -> Texture:
-  """Makes a texture of an image and a uv map.
+  """Make a texture of an image and a uv map.
 
   Args:
     image: linear RGB in [0, 1].
@@ -208,7 +212,9 @@ def from_image(
   """
   levels = pyramid(image) if mipmap else image
 
-  def lookup(coordinates, slopes):
+  def lookup(
+    coordinates: Float[Array, '*p 2'], slopes: Float[Array, '*p 2 2']
+  ) -> Float[Array, '*p 3']:
     return sample(levels, coordinates, slopes if mipmap else None)
 
-  return Texture(uvs, lookup, seams)
+  return Texture(coordinates=uvs, lookup=lookup, seams=seams)

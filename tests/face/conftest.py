@@ -12,7 +12,7 @@ _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 
 @pytest.fixture(scope='session')
 def pictures():
-  """Pictures by name, f[h, w, 3] sRGB in [0, 1]."""
+  """Return pictures by name, f[h, w, 3] sRGB in [0, 1]."""
   path = _GOLDENS / 'record.py'
   spec = importlib.util.spec_from_file_location('record', path)
   record = importlib.util.module_from_spec(spec)
@@ -25,6 +25,6 @@ def pictures():
 
 @pytest.fixture(scope='session')
 def answers():
-  """What MediaPipe 0.10.21 found there (goldens/record.py)."""
+  """Return what MediaPipe 0.10.21 found there (goldens/record.py)."""
   with np.load(_GOLDENS / 'mediapipe.npz') as data:
     return dict(data)

@@ -10,7 +10,7 @@ from maskjax.face import crops
 
 
 def _ramp(height, width):
-  """A picture whose two channels are x and y."""
+  """Return a picture whose two channels are x and y."""
   y, x = np.mgrid[:height, :width]
   return jnp.asarray(np.stack([x, y], -1), jnp.float32)
 

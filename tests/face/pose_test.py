@@ -16,7 +16,7 @@ fit_camera = jax.jit(pose.fit_camera, static_argnums=(1, 2))
 
 
 def _planted(azimuth, elevation, *, roll=0.0, fovy=40.0, radius=60.0):
-  """A camera on an orbit about the head, turned about its own axis."""
+  """Return a camera on an orbit about the head, turned about its own axis."""
   camera = camera_lib.orbit(azimuth, elevation, radius=radius, fovy=fovy)
   spin = scipy.spatial.transform.Rotation.from_euler('z', roll, degrees=True)
   spun = camera.cam2world[:3, :3] @ jnp.asarray(spin.as_matrix(), jnp.float32)
@@ -27,7 +27,7 @@ def _planted(azimuth, elevation, *, roll=0.0, fovy=40.0, radius=60.0):
 
 
 def _seen(camera, shape=FACE):
-  """The landmarks that a perfect tracker would report."""
+  """Return the landmarks that a perfect tracker would report."""
   image, depth = camera_lib.project(camera, shape)
   middle = pose.procrustes_weights() @ depth
   relative = (depth - middle) * camera.intrinsics[0, 0] / middle
@@ -35,7 +35,7 @@ def _seen(camera, shape=FACE):
 
 
 def _turn_between(first, second):
-  """Degrees between two rotations."""
+  """Return the degrees between two rotations."""
   cosine = (np.trace(first.T @ second) - 1) / 2
   return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 

@@ -23,7 +23,7 @@ def _sphere(level):
 
 
 def _bumpy(points):
-  """A shape with a long nose and a dent."""
+  """Return a shape with a long nose and a dent."""
   waves = 1 + 0.15 * np.sin(3 * points[:, :1]) * np.cos(2 * points[:, 1:2])
   nose = 0.5 * np.exp(-8 * np.sum((points - [0.6, 0, 0.8]) ** 2, 1))[:, None]
   return np.float32(5 * points * (waves + nose) * [1.0, 1.3, 0.9])

@@ -54,7 +54,7 @@ def test_picture_and_gradients_equal_the_dense_formula(drawn):
 
 
 def _far_from(vertices, pixels):
-  """Tells which vertices lie more than 6 pixels from all of some pixels."""
+  """Tell which vertices lie more than 6 pixels from all of some pixels."""
   x, y, z = vertices.astype(np.float64).T
   place = 32 + 64 * np.stack([-y / z, x / z], -1) - 0.5  # row, column
   offsets = place[:, None] - np.argwhere(pixels)[None]

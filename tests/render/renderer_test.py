@@ -14,7 +14,7 @@ _SIZE = 32
 
 
 def _dome(count=24, radius=10.0):
-  """An open half sphere around the origin that bulges toward +z."""
+  """Return an open half sphere around the origin that bulges toward +z."""
   x, y = np.meshgrid(*2 * [np.linspace(-1, 1, count)])
   # The square grid, pulled onto the disc.
   scale = np.maximum(np.abs(x), np.abs(y)) / np.maximum(np.hypot(x, y), 1e-9)

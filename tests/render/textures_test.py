@@ -112,7 +112,7 @@ def test_bad_sides_are_refused():
 
 
 def _floor(mode, size, mipmap):
-  """A chessboard that runs from below the camera to the horizon."""
+  """Return a chessboard that runs from below the camera to the horizon."""
   corners = jnp.array(
     [[-20.0, -3.0, 0.0], [20.0, -3.0, 0.0], [20, -3, -300.0], [-20, -3, -300.0]]
   )

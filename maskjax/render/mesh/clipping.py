@@ -3,19 +3,23 @@
 A triangle that the plane cuts leaves a triangle or a quadrangle, so every
 face becomes two: its parts, or itself and nothing.
 
-Shapes: `B` views, `V` vertices, `F` faces, `C` attributes.
+Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `N` = 3 + C.
 """
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+import numpy as np
 
 # Where the plane cuts, points lie this part beyond it, and so are drawn.
 _BEYOND = 1e-5
 
 
-def _cut(inside, outside, near):
-  """Intersects the edges between two corners [..., 3 + C] with the plane."""
+def _cut(
+  inside: Float[Array, 'b f n'], outside: Float[Array, 'b f n'], near: float
+) -> Float[Array, 'b f n']:
+  """Intersect the edges between two corners with the plane."""
   z, beyond = outside[..., 2], inside[..., 2]
+  # Both branches of a `where` are differentiated: no division by 0 in either.
   crosses = (beyond > near) & (z <= near)
   along = (near - z) / jnp.where(crosses, beyond - z, 1.0)
   along = jnp.where(crosses, along, 0.0)[..., None]
@@ -25,18 +29,20 @@ def _cut(inside, outside, near):
 
 def clip(
   vertices: Float[Array, 'b v 3'],
-  faces: Int[Array, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   attributes: Float[Array, 'b v c'],
   *,
   near: float,
-) -> tuple[Float[Array, 'b 6f 3'], Int[Array, '2f 3'], Float[Array, 'b 6f c']]:
-  """Cuts faces at the near plane.
+) -> tuple[
+  Float[Array, 'b 6*f 3'], Int[Array, '2*f 3'], Float[Array, 'b 6*f c']
+]:
+  """Cut faces at the near plane.
 
   Args:
-    vertices: camera's frame, cm.
-    faces: vertex indices.
+    vertices: positions in the camera's frame, cm.
+    faces: vertex indices of each triangle.
     attributes: numbers per vertex, linear on the faces.
-    near: depth of the near plane, cm.
+    near: depth of the near plane, cm; what lies before it is not drawn.
 
   Returns:
     Vertices, faces and attributes of twice as many faces that share no
@@ -46,7 +52,8 @@ def clip(
   table = jnp.concatenate([vertices, attributes], -1)[:, faces]
   far = table[..., 2] > near
   count = jnp.sum(far, -1)
-  # Turn the corners such that the odd one out comes first.
+  # One corner beyond the plane leaves a triangle, two a quadrangle: that is two
+  # triangles. Turn the corners such that the odd one out comes first.
   odd = jnp.where(count == 1, 1, 0)[..., None]
   first = jnp.argmax(far.astype(int) == odd, -1)
   turn = jnp.stack([first, first + 1, first + 2], -1) % 3

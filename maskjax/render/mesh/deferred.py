@@ -8,7 +8,8 @@ that two surfaces share.
 Shapes: `B` views, `C` attributes, `K` colours, `H W` pixels, `P` = B * H * W.
 """
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -31,12 +32,9 @@ class Pixels(NamedTuple):
   covered: Bool[Array, 'b h w']
 
 
-class Shader(Protocol):
-  """Turns pixels into colours [B, H, W, K]."""
-
-  def __call__(self, pixels: Pixels, view: Any) -> Float[Array, 'b h w k']:
-    """Shade; `view` is what the caller gave along for these views."""
-    ...
+# Turns pixels into colours; the second argument is what the caller gave along
+# for these views.
+Shader = Callable[[Pixels, Any], Float[Array, 'b h w k']]
 
 
 def shade(
@@ -47,24 +45,24 @@ def shade(
   covered: Bool[Array, 'p'],
   grid: windows.Grid,
 ) -> Float[Array, 'p k']:
-  """Calls a shader.
+  """Call a shader.
 
   Args:
-    shader: see `Shader`.
-    view: for the shader; arrays with the views in front.
-    attributes: see `Pixels`.
-    slopes: see `Pixels`.
-    covered: see `Pixels`.
-    grid: sizes.
+    shader: computes the colours, see `Shader`.
+    view: what the shader is given along, arrays with the views in front.
+    attributes: interpolated numbers of each pixel, 0 where no face is.
+    slopes: their change per pixel to the right and down.
+    covered: where there is something to shade.
+    grid: sizes of images, windows and chunks (static).
 
   Returns:
     Colours, 0 where nothing is covered.
   """
   image = (grid.views, grid.size, grid.size)
   pixels = Pixels(
-    attributes.reshape(*image, -1),
-    slopes.reshape(*image, -1, 2),
-    covered.reshape(image),
+    attributes=attributes.reshape(*image, attributes.shape[1]),
+    slopes=slopes.reshape(*image, *slopes.shape[1:]),
+    covered=covered.reshape(image),
   )
   colors = shader(pixels, view).reshape(grid.pixels, -1)
   return jnp.where(covered[:, None], colors, 0.0)

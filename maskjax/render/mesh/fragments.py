@@ -15,12 +15,13 @@ coordinates are clipped, then corrected for perspective, as in its code; the
 other order is the same but for faces so edge-on that their horizon lies
 within the blur radius, where it is discontinuous.
 
-Shapes: `T` pixels of a window, `G` windows, `C` channels. Screen coordinates
-are x right, y down, the image height spanning [-1, 1].
+Shapes: `T` pixels of a window, `G` windows, `C` channels, `U` = 2 + `C` sums.
+Screen coordinates are x right, y down, the image height spanning [-1, 1].
 """
 
+from collections.abc import Callable
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax import lax
@@ -41,7 +42,8 @@ class Blend(NamedTuple):
       1 / cm.
     product: whether a pixel's coverage sums up -log(1 - probability) rather
       than the probability itself.
-    perspective: whether distant things look smaller.
+    perspective: whether distant things look smaller; if not, the camera is
+      orthographic.
     keep: how many of the nearest fragments of a pixel count, or None: all.
   """
 
@@ -59,7 +61,7 @@ class Chunk(NamedTuple):
   Attributes:
     x: horizontal screen coordinates of the corners, relative to the window's
       first pixel.
-    y: vertical ones.
+    y: vertical screen coordinates of the corners, likewise.
     z: depths of the corners in cm, positive.
     channels: attributes of the corners.
     counted: false at pixels outside of the face's bounding box.
@@ -91,8 +93,10 @@ class Coverage(NamedTuple):
   position: Float[Array, 't g']
 
 
-def staged(run: Bool[Array, ''], function, *args):
-  """Computes `function(*args)` such that XLA:CPU keeps the results in memory.
+def staged(
+  run: Bool[Array, ''], function: Callable[..., Any], *args: Any
+) -> Any:
+  """Compute `function(*args)` such that XLA:CPU keeps the results in memory.
 
   A branch on a number that is only known when running is the one barrier the
   CPU compiler respects: it cannot fuse, and so recompute, across it. Other
@@ -110,7 +114,7 @@ def staged(run: Bool[Array, ''], function, *args):
     return function(*args)
   shapes = jax.eval_shape(function, *args)
 
-  def zeros(*_):
+  def zeros(*_: Any) -> Any:
     # Made from `run`, so that it varies over devices as the result does.
     return jax.tree.map(
       lambda s: jnp.broadcast_to(run.astype(s.dtype), s.shape), shapes
@@ -126,13 +130,14 @@ def barycentric_planes(
   *,
   perspective: bool = True,
 ) -> Float[Array, '3 3 g']:
-  """Finds the planes of the barycentric coordinates over depth.
+  """Find the planes of the barycentric coordinates over depth.
 
   Args:
-    x: see `Chunk`.
-    y: see `Chunk`.
-    z: see `Chunk`.
-    perspective: see `Blend`; without, all depths count as 1.
+    x: horizontal screen coordinates of the corners, see `Chunk`.
+    y: vertical screen coordinates of the corners, likewise.
+    z: depths of the corners, cm.
+    perspective: whether distant things look smaller; if not, all depths
+      count as 1.
 
   Returns:
     Slope in x, slope in y and constant of (barycentric coordinate i) / z_i,
@@ -142,6 +147,9 @@ def barycentric_planes(
     z = jnp.ones_like(z)
   x1, x2 = jnp.roll(x, -1, 0), jnp.roll(x, -2, 0)
   y1, y2 = jnp.roll(y, -1, 0), jnp.roll(y, -2, 0)
+  # On the screen not b_i is linear but b_i / z_i, in proportion: the area that
+  # the pixel spans with the edge opposite, over z_i times the face's area.
+  # Divided by their sum the three are the perspective-correct b_i.
   area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
   scale = 1.0 / (z * area[None])
   return jnp.stack(
@@ -149,8 +157,10 @@ def barycentric_planes(
   )
 
 
-def _evaluate(plane, offsets):
-  """Evaluates one plane [3, G] at the pixels of a window."""
+def _evaluate(
+  plane: Float[Array, '3 g'], offsets: Float[Array, '3 t']
+) -> Float[Array, 't g']:
+  """Evaluate one plane at the pixels of a window."""
   px, py, _ = offsets[..., None]
   return plane[0][None] * px + plane[1][None] * py + plane[2][None]
 
@@ -158,11 +168,11 @@ def _evaluate(plane, offsets):
 def clipped_weights(
   planes: Float[Array, '3 3 g'], offsets: Float[Array, '3 t']
 ) -> tuple[list[Float[Array, 't g']], Float[Array, 't g']]:
-  """Evaluates barycentric coordinates over depth, clipped from below at 0.
+  """Evaluate barycentric coordinates over depth, clipped from below at 0.
 
   Args:
-    planes: of `barycentric_planes`.
-    offsets: see `Chunk`.
+    planes: barycentric coordinates over depth, from `barycentric_planes`.
+    offsets: x, y and 1 of the pixels of a window, see `Chunk`.
 
   Returns:
     The three clipped values, and one over their sum. The sum is at least one
@@ -173,10 +183,14 @@ def clipped_weights(
   return values, 1.0 / (values[0] + values[1] + values[2])
 
 
-def _nearest_edge(chunk):
-  """Returns squared distance to the outline, edge and position on it."""
+def _nearest_edge(
+  chunk: Chunk,
+) -> tuple[Float[Array, 't g'], Int[Array, 't g'], Float[Array, 't g']]:
+  """Return squared distance to the outline, edge and position on it."""
   px, py, _ = chunk.offsets[..., None]
   x, y = chunk.x, chunk.y
+  # The three edges one by one: a stack of all would be three times as much to
+  # keep at once. Edge i runs from corner j to corner k.
   best = edge = position = None
   for i in range(3):
     j, k = (i + 1) % 3, (i + 2) % 3
@@ -184,6 +198,7 @@ def _nearest_edge(chunk):
     per_length = 1.0 / (ex * ex + ey * ey)
     dx, dy = px - x[j][None], py - y[j][None]
     along = dx * (ex * per_length)[None] + dy * (ey * per_length)[None]
+    # Foot of the perpendicular, held to the edge's ends.
     along = jnp.clip(along, 0.0, 1.0)
     rx, ry = dx - along * ex[None], dy - along * ey[None]
     squared = rx * rx + ry * ry
@@ -201,16 +216,18 @@ def _nearest_edge(chunk):
 def coverage(
   chunk: Chunk, planes: Float[Array, '3 3 g'], blend: Blend
 ) -> Coverage:
-  """Scores pixels by their distance to the outline of faces (equation 1).
+  """Score pixels by their distance to the outline of faces (equation 1).
 
   Args:
-    chunk: faces and pixels.
-    planes: of `barycentric_planes`.
-    blend: constants.
+    chunk: the faces and pixels of some windows.
+    planes: barycentric coordinates over depth, from `barycentric_planes`.
+    blend: constants of the blending (static).
 
   Returns:
     Coverage.
   """
+  # Equation 1: D = sigmoid(delta d^2 / sigma), delta 1 inside, -1 outside. The
+  # sigmoid is taken later, by `weigh`.
   squared, edge, position = _nearest_edge(chunk)
   values = [_evaluate(plane, chunk.offsets) for plane in planes]
   inside = jnp.minimum(jnp.minimum(values[0], values[1]), values[2]) >= 0
@@ -220,11 +237,11 @@ def coverage(
 
 
 def depth(chunk: Chunk, planes: Float[Array, '3 3 g']) -> Float[Array, 't g']:
-  """Interpolates depth, perspective-correct, clipped to the face.
+  """Interpolate depth, perspective-correct, clipped to the face.
 
   Args:
-    chunk: faces and pixels.
-    planes: of `barycentric_planes`.
+    chunk: the faces and pixels of some windows.
+    planes: barycentric coordinates over depth, from `barycentric_planes`.
 
   Returns:
     Depths in cm, between the smallest and the largest of the corners.
@@ -235,11 +252,11 @@ def depth(chunk: Chunk, planes: Float[Array, '3 3 g']) -> Float[Array, 't g']:
 
 
 def nearest_depth(chunk: Chunk, blend: Blend) -> Float[Array, 't g']:
-  """Computes the depths of fragments, for the sweep that finds the nearest.
+  """Compute the depths of fragments, for the sweep that finds the nearest.
 
   Args:
-    chunk: faces and pixels.
-    blend: constants.
+    chunk: the faces and pixels of some windows.
+    blend: constants of the blending (static).
 
   Returns:
     Depths in cm, infinite where the fragment does not count.
@@ -247,10 +264,12 @@ def nearest_depth(chunk: Chunk, blend: Blend) -> Float[Array, 't g']:
   planes = staged(
     chunk.run,
     functools.partial(barycentric_planes, perspective=blend.perspective),
-    *(chunk.x, chunk.y, chunk.z),
+    chunk.x,
+    chunk.y,
+    chunk.z,
   )
 
-  def masked(planes):
+  def masked(planes: Float[Array, '3 3 g']) -> Float[Array, 't g']:
     score = coverage(chunk, planes, blend).score
     far = jnp.asarray(jnp.inf, score.dtype)
     return jnp.where(score > OUTSIDE, depth(chunk, planes), far)
@@ -280,57 +299,71 @@ def weigh(
   chunk: Chunk,
   blend: Blend,
 ) -> Weights:
-  """Turns scores and depths into weights.
+  """Turn scores and depths into weights.
 
   Args:
-    score: of `coverage`.
-    planes: of `barycentric_planes`.
-    nearest: smallest depth at the pixel, cm.
-    chunk: faces and pixels.
-    blend: constants.
+    score: signed squared distance over sigma, from `coverage`.
+    planes: barycentric coordinates over depth, from `barycentric_planes`.
+    nearest: smallest depth of any face at the pixel, cm.
+    chunk: the faces and pixels of some windows.
+    blend: constants of the blending (static).
 
   Returns:
     Weights.
   """
+  # Equation 3 without its sum: D exp(z / gamma), z falling from 1 at the near
+  # plane to 0 at the far one. Taken relative to the nearest fragment, which
+  # cancels in the quotient and keeps the exponential from underflowing.
   behind = jnp.minimum(nearest - depth(chunk, planes), 0.0)
   probability = jax.nn.sigmoid(score)
   values, inverse = clipped_weights(planes, chunk.offsets)
   return Weights(
-    probability,
-    probability * jnp.exp(behind * blend.depth_rate),
-    [value * inverse for value in values],
+    probability=probability,
+    weight=probability * jnp.exp(behind * blend.depth_rate),
+    shares=[value * inverse for value in values],
   )
 
 
 def contributions(
   chunk: Chunk, nearest: Float[Array, 't g'], blend: Blend
-) -> Float[Array, 't g 2+c']:
-  """Computes what fragments add to the sums kept per pixel.
+) -> Float[Array, 't g u']:
+  """Compute what fragments add to the sums kept per pixel.
 
   Args:
-    chunk: faces and pixels.
-    nearest: smallest depth at the pixel, cm.
-    blend: constants.
+    chunk: the faces and pixels of some windows.
+    nearest: smallest depth of any face at the pixel, cm.
+    blend: constants of the blending (static).
 
   Returns:
-    -log(1 - probability) or the probability, the weight, and weight times
-    each channel.
+    What is summed over all faces: -log(1 - probability) or the probability
+    (equation 4), the weight (the denominator of equation 3), and weight times
+    each channel (the numerator of equation 2).
   """
   planes = staged(
     chunk.run,
     functools.partial(barycentric_planes, perspective=blend.perspective),
-    *(chunk.x, chunk.y, chunk.z),
+    chunk.x,
+    chunk.y,
+    chunk.z,
   )
   score = staged(
     chunk.run, lambda planes: coverage(chunk, planes, blend).score, planes
   )
 
-  def parts(score, planes, nearest):
+  def parts(
+    score: Float[Array, 't g'],
+    planes: Float[Array, '3 3 g'],
+    nearest: Float[Array, 't g'],
+  ) -> tuple[
+    Float[Array, 't g'], Float[Array, 't g'], list[Float[Array, 't g']]
+  ]:
     probability, weight, shares = weigh(score, planes, nearest, chunk, blend)
+    # Equation 4 as a sum: 1 - alpha = product(1 - D) = exp(-sum of softplus).
     opacity = jax.nn.softplus(score) if blend.product else probability
     return opacity, weight, [weight * share for share in shares]
 
   opacity, weight, shares = staged(chunk.run, parts, score, planes, nearest)
+  # The numerator of equation 2, Sum w C, with C perspective-correct.
   channels = sum(
     share[..., None] * chunk.channels[i].T[None]
     for i, share in enumerate(shares)

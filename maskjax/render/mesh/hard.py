@@ -4,7 +4,9 @@ What a pixel's centre sees is found first (`visibility`), then shaded
 (`interpolation`), then blended across silhouettes (`silhouettes`). Gradients
 flow through the last two.
 
-Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels.
+Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels, `P`
+pixels of all views, `N` faces of all views, `K` = 2 + `C` channels, or 2 and
+those of the shader.
 """
 
 import functools
@@ -14,6 +16,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+import numpy as np
 
 from maskjax.render.mesh import (
   deferred,
@@ -26,23 +29,32 @@ from maskjax.render.mesh import (
 )
 
 
-def _homogeneous(vertices, intrinsics, size, perspective):
-  """Returns X, Y, W (see `visibility`) and depth of vertices, [B, V, 4]."""
+def _homogeneous(
+  vertices: Float[Array, 'b v 3'],
+  intrinsics: Float[Array, 'b 3 3'],
+  size: int,
+  *,
+  perspective: bool,
+) -> Float[Array, 'b v 4']:
+  """Return X, Y, W (see `visibility`) and depth of vertices."""
   x, y, z = jnp.moveaxis(vertices, -1, 0)
   w = z if perspective else jnp.ones_like(z)
 
-  def number(row, column):
+  def number(row: int, column: int) -> Float[Array, 'b 1']:
     return intrinsics[:, row, column, None]
 
+  # X / W is the place on the screen in pixels from the centre: the division is
+  # put off, so that corners behind the camera stay finite.
   across = number(0, 0) * x + number(0, 1) * y + (number(0, 2) - 0.5) * w
   down = number(1, 1) * y + (number(1, 2) - 0.5) * w
   return jnp.stack([across * size, down * size, w, z], -1)
 
 
-def _twins(faces):
-  """Finds neighbouring faces; once, while tracing, if the faces are known."""
+def _twins(faces: Int[Array | np.ndarray, 'f 3']) -> outline.Twins:
+  """Find neighbouring faces; once, while tracing, if the faces are known."""
   if isinstance(faces, jax.core.Tracer):
     return outline.twins(faces)
+  # Constants of the program: sorting edges would take as long as drawing.
   with jax.ensure_compile_time_eval():
     return outline.twins(jnp.asarray(faces))
 
@@ -51,12 +63,12 @@ class _Found(NamedTuple):
   """What the z-buffer found.
 
   Attributes:
-    rows: numbers of the corners of faces, see `interpolation` [N, R].
-    corners: of `visibility`, constant [4, 3, N].
-    drawn: which faces are [N].
-    faces: that pixels see, N for none [P].
-    depths: of them, infinite where there is none [P].
-    seen: the tiles with any.
+    rows: numbers of the corners of faces, see `interpolation`.
+    corners: homogeneous corners, see `visibility`; constants.
+    drawn: which faces are drawn.
+    faces: number of the face that each pixel sees, N for none.
+    depths: their depths, cm, infinite where there is none.
+    seen: the tiles with a face in them.
   """
 
   rows: Float[Array, 'n r']
@@ -67,8 +79,10 @@ class _Found(NamedTuple):
   seen: tiles.Tiles
 
 
-def _drawn(corners, cull_backfaces):
-  """Tells which faces have an area, and face the camera if they have to."""
+def _drawn(
+  corners: Float[Array, '4 3 n'], *, cull_backfaces: bool
+) -> Bool[Array, 'n']:
+  """Tell which faces have an area, and face the camera if they have to."""
   facing = visibility.facing(corners)
   seen = facing < 0 if cull_backfaces else jnp.abs(facing) > 0
   return seen & functools.reduce(
@@ -77,23 +91,40 @@ def _drawn(corners, cull_backfaces):
 
 
 def _find(
-  vertices, faces, attributes, intrinsics, grid, near, perspective, cull
-):
-  """Finds what pixels see."""
-  place = _homogeneous(vertices, intrinsics, grid.size, perspective)
+  vertices: Float[Array, 'b v 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
+  attributes: Float[Array, 'b v c'],
+  intrinsics: Float[Array, 'b 3 3'],
+  grid: windows.Grid,
+  *,
+  near: float,
+  perspective: bool,
+  cull_backfaces: bool,
+) -> _Found:
+  """Find what pixels see."""
+  place = _homogeneous(vertices, intrinsics, grid.size, perspective=perspective)
   table = jnp.concatenate([place, attributes], -1)
   rows = table[:, faces].reshape(-1, 3 * table.shape[-1])
+  # Which face is seen is a choice, not a function of the shape with a slope:
+  # gradients flow through the rows alone.
   corners = lax.stop_gradient(rows).reshape(-1, 3, table.shape[-1])
   corners = corners[..., :4].transpose(2, 1, 0)
-  drawn = _drawn(corners, cull)
+  drawn = _drawn(corners, cull_backfaces=cull_backfaces)
   nearest, depths = visibility.nearest_faces(corners, drawn, grid, near)
   seen = tiles.visible(nearest, rows.shape[0], grid)
-  return _Found(rows, corners, drawn, nearest, depths, seen)
+  return _Found(
+    rows=rows,
+    corners=corners,
+    drawn=drawn,
+    faces=nearest,
+    depths=depths,
+    seen=seen,
+  )
 
 
 def slopes(
   vertices: Float[Array, 'b v 3'],
-  faces: Int[Array, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   attributes: Float[Array, 'b v c'],
   intrinsics: Float[Array, 'b 3 3'],
   grid: windows.Grid,
@@ -102,31 +133,38 @@ def slopes(
   perspective: bool,
   cull_backfaces: bool,
 ) -> Float[Array, 'p c 2']:
-  """Computes how fast attributes change over the image; see `interpolation`.
+  """Compute how fast attributes change over the image; see `interpolation`.
 
   Args:
-    vertices: camera's frame, cm.
-    faces: vertex indices.
-    attributes: numbers per vertex.
-    intrinsics: normalised intrinsics.
-    grid: sizes.
-    near: depth of the near plane, cm.
-    perspective: whether distant things look smaller.
+    vertices: positions in the camera's frame, cm.
+    faces: vertex indices of each triangle.
+    attributes: numbers per vertex to interpolate.
+    intrinsics: normalised intrinsics of each view.
+    grid: sizes of images, windows and chunks (static).
+    near: depth of the near plane, cm; what lies before it is not drawn.
+    perspective: whether distant things look smaller; if not, the camera is
+      orthographic.
     cull_backfaces: whether to leave out faces seen from behind.
 
   Returns:
     Changes per pixel to the right and down; 0 where nothing is seen.
   """
   found = _find(
-    *(vertices, faces, attributes, intrinsics),
-    *(grid, near, perspective, cull_backfaces),
+    vertices,
+    faces,
+    attributes,
+    intrinsics,
+    grid,
+    near=near,
+    perspective=perspective,
+    cull_backfaces=cull_backfaces,
   )
   return interpolation.slopes(found.rows, found.seen, grid)
 
 
 def draw(
   vertices: Float[Array, 'b v 3'],
-  faces: Int[Array, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   attributes: Float[Array, 'b v c'],
   intrinsics: Float[Array, 'b 3 3'],
   grid: windows.Grid,
@@ -137,28 +175,35 @@ def draw(
   antialias: bool,
   shader: deferred.Shader | None = None,
   view: Any = None,
-) -> Float[Array, 'b 2+c h w']:
-  """Draws what is visible; see `rasterizer.rasterize` for the arguments.
+) -> Float[Array, 'b k h w']:
+  """Draw what is visible; see `rasterizer.rasterize` for the arguments.
 
   Args:
-    vertices: camera's frame, cm.
-    faces: vertex indices.
-    attributes: numbers per vertex.
-    intrinsics: normalised intrinsics.
-    grid: sizes.
-    near: depth of the near plane, cm.
-    perspective: whether distant things look smaller.
+    vertices: positions in the camera's frame, cm.
+    faces: vertex indices of each triangle.
+    attributes: numbers per vertex to interpolate.
+    intrinsics: normalised intrinsics of each view.
+    grid: sizes of images, windows and chunks (static).
+    near: depth of the near plane, cm; what lies before it is not drawn.
+    perspective: whether distant things look smaller; if not, the camera is
+      orthographic.
     cull_backfaces: whether to leave out faces seen from behind.
     antialias: whether to blend silhouettes.
-    shader: makes colours of the attributes, or None.
-    view: what the shader is given along.
+    shader: makes colours of the attributes, see `deferred.Shader`, or None.
+    view: what the shader is given along, arrays with the views in front.
 
   Returns:
-    Alpha, depth and attributes, or the shader's colours.
+    Alpha, depth (cm) and attributes, or the shader's colours.
   """
   found = _find(
-    *(vertices, faces, attributes, intrinsics),
-    *(grid, near, perspective, cull_backfaces),
+    vertices,
+    faces,
+    attributes,
+    intrinsics,
+    grid,
+    near=near,
+    perspective=perspective,
+    cull_backfaces=cull_backfaces,
   )
   steady = visibility.steady(found.corners)
   images = interpolation.interpolate(found.rows, steady, found.seen, grid)
@@ -169,8 +214,15 @@ def draw(
     images = jnp.concatenate([images[:2], shaded.T])
   if antialias:
     images = silhouettes.antialias(
-      *(images, found.rows, found.corners, found.faces, found.depths),
-      *(found.drawn & steady, _twins(faces), grid, near),
+      images,
+      found.rows,
+      found.corners,
+      found.faces,
+      found.depths,
+      drawn=found.drawn & steady,
+      twin=_twins(faces),
+      grid=grid,
+      near=near,
     )
   images = images.reshape(-1, grid.views, grid.size, grid.size)
   return jnp.swapaxes(images, 0, 1)

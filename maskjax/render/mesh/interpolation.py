@@ -15,38 +15,64 @@ numbers per pixel again. Where nothing is seen nothing is computed (`tiles`).
 
 Shapes: `N` faces of all views, `R` = 3 * (4 + C) numbers per face: X, Y, W
 (see `visibility`), depth and `C` attributes of the first corner, and so on;
-`P` pixels of all views, `Q` pixels of a chunk.
+`P` pixels of all views, `Q` pixels of a chunk, `K` = 4 + C numbers of a
+corner, `U` = 1 + C upstream channels.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 
 from maskjax.render.mesh import fragments, tiles, windows
 
+_Residuals = tuple[Float[Array, 'n r'], Bool[Array, 'n'], tiles.Tiles]
 
-def _areas(numbers, chunk, grid):
-  """Gathers what pixels see from the numbers of faces [R, N].
+
+class _Gathered(NamedTuple):
+  """What the pixels of a chunk see, see `_areas`."""
+
+  rows: Float[Array, '3 k q']
+  place: Float[Array, '2 q']
+  relative: Float[Array, '2 3 q']
+  areas: Float[Array, '3 q']
+  total: Float[Array, 'q']
+
+
+def _areas(
+  numbers: Float[Array, 'r n'], chunk: tiles.Chunk, grid: windows.Grid
+) -> _Gathered:
+  """Gather what pixels see from the numbers of faces [R, N].
 
   Returns:
-    Rows [3, 4 + C, Q], coordinates of the pixels [2, Q], those of the corners
-    relative to them [2, 3, Q], the areas opposite to the corners, clipped to
-    the sign of their sum [3, Q], and their sum (0: nothing is seen) [Q].
+    Rows, coordinates of the pixels, those of the corners relative to them, the
+    areas opposite to the corners, clipped to the sign of their sum, and their
+    sum (0: nothing is seen).
   """
   # Number by number, which stays in the fastest cache.
   count = numbers.shape[1]
 
-  def gather(face):
+  def gather(face: Int[Array, 'q']) -> Float[Array, '3 k q']:
     gathered = numbers[:, jnp.minimum(face, count - 1)]
     return gathered.reshape(3, numbers.shape[0] // 3, -1)
 
   gathered = fragments.staged(chunk.run, gather, chunk.face)
 
-  def compute(rows, face, column, row):
+  def compute(
+    rows: Float[Array, '3 k q'],
+    face: Int[Array, 'q'],
+    column: Int[Array, 'q'],
+    row: Int[Array, 'q'],
+  ) -> tuple[
+    Float[Array, '2 q'],
+    Float[Array, '2 3 q'],
+    Float[Array, '3 q'],
+    Float[Array, 'q'],
+  ]:
     place = jnp.stack([column, row]).astype(rows.dtype) - (grid.size - 1) / 2
     x, y = (rows[:, i] - place[i][None] * rows[:, 2] for i in range(2))
     areas = jnp.stack(
@@ -55,20 +81,25 @@ def _areas(numbers, chunk, grid):
         for i in range(3)
       ]
     )
-    # Inside all areas have one sign, but for rounding.
+    # e_i of the docstring. Inside all have one sign, but for rounding.
     sign = jnp.sign(areas[0] + areas[1] + areas[2])
     areas = jnp.where((face < count)[None], areas * sign[None], 0.0)
     clipped = jnp.maximum(areas, 0.0)
     total = clipped[0] + clipped[1] + clipped[2]
     return place, jnp.stack([x, y]), clipped * sign[None], total * sign
 
-  return gathered, *fragments.staged(
+  place, relative, areas, total = fragments.staged(
     chunk.run, compute, gathered, chunk.face, chunk.column, chunk.row
+  )
+  return _Gathered(
+    rows=gathered, place=place, relative=relative, areas=areas, total=total
   )
 
 
-def _shares(areas, total):
-  """Returns barycentric coordinates, 0 where nothing is seen."""
+def _shares(
+  areas: Float[Array, '3 q'], total: Float[Array, 'q']
+) -> Float[Array, '3 q']:
+  """Return barycentric coordinates, 0 where nothing is seen."""
   seen = total != 0
   return jnp.where(seen[None], areas / jnp.where(seen, total, 1.0)[None], 0.0)
 
@@ -79,14 +110,15 @@ def interpolate(
   steady: Bool[Array, 'n'],
   seen: tiles.Tiles,
   grid: windows.Grid,
-) -> Float[Array, '2+c p']:
-  """Interpolates depth and attributes at the centres of pixels.
+) -> Float[Array, 'c p']:
+  """Interpolate depth and attributes at the centres of pixels.
 
   Args:
-    rows: see above.
-    steady: of `visibility.steady`; other faces get no gradient by places.
-    seen: of `tiles.visible`.
-    grid: sizes.
+    rows: numbers of all faces, as the module's docstring says.
+    steady: which faces are not seen edge-on, from `visibility.steady`; the
+      others get no gradient by the places of their corners.
+    seen: the tiles that see something, from `tiles.visible`.
+    grid: sizes of images, windows and chunks (static).
 
   Returns:
     1, depth and attributes; 0 where no face is.
@@ -94,7 +126,12 @@ def interpolate(
   del steady
   count = rows.shape[0]
 
-  def mix(face, gathered, areas, total):
+  def mix(
+    face: Int[Array, 'q'],
+    gathered: Float[Array, '3 k q'],
+    areas: Float[Array, '3 q'],
+    total: Float[Array, 'q'],
+  ) -> Float[Array, 'c q']:
     shares = _shares(areas, total)
     values = sum(shares[i][None] * gathered[i, 3:] for i in range(3))
     covered = (face < count)[None].astype(values.dtype)
@@ -102,34 +139,46 @@ def interpolate(
 
   numbers = rows.T
 
-  def shade(chunk):
-    gathered, _, _, areas, total = _areas(numbers, chunk, grid)
-    return fragments.staged(chunk.run, mix, chunk.face, gathered, areas, total)
+  def shade(chunk: tiles.Chunk) -> Float[Array, 'c q']:
+    seen = _areas(numbers, chunk, grid)
+    return fragments.staged(
+      chunk.run, mix, chunk.face, seen.rows, seen.areas, seen.total
+    )
 
   return tiles.compute(
     seen, grid, rows.shape[1] // 3 - 2, shade, dtype=rows.dtype
   )
 
 
-def _pull(rows, place, relative, areas, total, upstream, steady):
-  """Returns derivatives by rows; upstream is [1 + C, Q]."""
+def _pull(
+  seen: _Gathered, upstream: Float[Array, 'u q'], steady: Bool[Array, 'q']
+) -> tuple[Float[Array, '3 q'], Float[Array, '3 q']]:
+  """Return derivatives by the areas, and the barycentric coordinates."""
+  rows, areas, total = seen.rows, seen.areas, seen.total
   shares = _shares(areas, total)
   worth = [
     sum(u * value for u, value in zip(upstream, rows[i, 3:])) for i in range(3)
   ]
+  # dL/de_i = (h_i - sum_j b_j h_j) / s
   mean = sum(share * h for share, h in zip(shares, worth))
   usable = (total != 0) & steady
   scale = jnp.where(usable, 1.0 / jnp.where(usable, total, 1.0), 0.0)
   by_area = [
     jnp.where(areas[i] != 0, (worth[i] - mean) * scale, 0.0) for i in range(3)
   ]
-  return place, relative, jnp.stack(by_area), shares, upstream
+  return jnp.stack(by_area), shares
 
 
-def _to_rows(place, relative, by_area, shares, upstream):
-  """Spreads the derivatives over the numbers of the rows [Q, R]."""
-  (x, y), columns = relative, []
+def _to_rows(
+  seen: _Gathered,
+  by_area: Float[Array, '3 q'],
+  shares: Float[Array, '3 q'],
+  upstream: Float[Array, 'u q'],
+) -> Float[Array, 'q r']:
+  """Spread the derivatives over the numbers of the rows."""
+  (x, y), place, columns = seen.relative, seen.place, []
   for i in range(3):
+    # dL/dx_i and dL/dy_i of the docstring; W_i moves both by the pixel's place.
     after, before = (i + 1) % 3, (i + 2) % 3
     by_x = by_area[before] * y[after] - by_area[after] * y[before]
     by_y = by_area[after] * x[before] - by_area[before] * x[after]
@@ -138,30 +187,42 @@ def _to_rows(place, relative, by_area, shares, upstream):
   return jnp.stack(columns, -1)
 
 
-def _forward(rows, steady, seen, grid):
+def _forward(
+  rows: Float[Array, 'n r'],
+  steady: Bool[Array, 'n'],
+  seen: tiles.Tiles,
+  grid: windows.Grid,
+) -> tuple[Float[Array, 'c p'], _Residuals]:
   """Forward pass; nothing but its inputs is kept."""
   return interpolate(rows, steady, seen, grid), (rows, steady, seen)
 
 
-def _backward(grid, residuals, upstream):
+def _backward(
+  grid: windows.Grid, residuals: _Residuals, upstream: Float[Array, 'c p']
+) -> tuple[Float[Array, 'n r'], None, None]:
   """Backward pass: gathers again, and scatters one row per pixel."""
   rows, steady, seen = residuals
   count = rows.shape[0]
-  upstream = tiles.cut(upstream[1:], grid)
-  last = upstream.shape[1] - 1
+  # The first channel, whether there is a face, has no gradient.
+  tiled = tiles.cut(upstream[1:], grid)
+  last = tiled.shape[1] - 1
   numbers = rows.T
 
-  def step(gradient, chunk):
+  def step(
+    gradient: Float[Array, 'n r'], chunk: tiles.Chunk
+  ) -> Float[Array, 'n r']:
     gathered = _areas(numbers, chunk, grid)
 
-    def pick(tile):
-      picked = upstream[:, jnp.minimum(tile, last)]
-      return picked.reshape(upstream.shape[0], -1)
+    def pick(tile: Int[Array, 'g']) -> Float[Array, 'u q']:
+      picked = tiled[:, jnp.minimum(tile, last)]
+      return picked.reshape(tiled.shape[0], -1)
 
     known = steady[jnp.minimum(chunk.face, count - 1)]
     above = fragments.staged(chunk.run, pick, chunk.tile)
-    pulled = fragments.staged(chunk.run, _pull, *gathered, above, known)
-    changes = fragments.staged(chunk.run, _to_rows, *pulled)
+    by_area, shares = fragments.staged(chunk.run, _pull, gathered, above, known)
+    changes = fragments.staged(
+      chunk.run, _to_rows, gathered, by_area, shares, above
+    )
     return gradient.at[chunk.face].add(changes, mode='drop')
 
   return tiles.walk(seen, grid, jnp.zeros_like(rows), step), None, None
@@ -173,15 +234,15 @@ interpolate.defvjp(_forward, _backward)
 def slopes(
   rows: Float[Array, 'n r'], seen: tiles.Tiles, grid: windows.Grid
 ) -> Float[Array, 'p c 2']:
-  """Computes how fast attributes change over the image, without gradients.
+  """Compute how fast attributes change over the image, without gradients.
 
   As barycentric coordinates are b_i = e_i / s, they change by (de_i - b_i ds)
   / s; de_i follows from dx_i = -W_i a pixel.
 
   Args:
-    rows: see above.
-    seen: of `tiles.visible`.
-    grid: sizes.
+    rows: numbers of all faces, as the module's docstring says.
+    seen: the tiles that see something, from `tiles.visible`.
+    grid: sizes of images, windows and chunks (static).
 
   Returns:
     Change of each attribute per pixel to the right, and down, on the face
@@ -191,9 +252,15 @@ def slopes(
   count = rows.shape[1] // 3 - 4
   after, before = np.array([1, 2, 0]), np.array([2, 0, 1])
 
-  def compute(gathered, relative, areas, total):
-    (x, y), w = relative, gathered[:, 2]
+  def compute(
+    rows: Float[Array, '3 k q'],
+    relative: Float[Array, '2 3 q'],
+    areas: Float[Array, '3 q'],
+    total: Float[Array, 'q'],
+  ) -> Float[Array, 'c q']:
+    (x, y), w = relative, rows[:, 2]
     shares = _shares(areas, total)
+    # de_i by one pixel to the right (dx_j = -W_j), and down (dy_j = -W_j).
     right = y[after] * w[before] - w[after] * y[before]
     down = w[after] * x[before] - x[after] * w[before]
     there = total != 0
@@ -203,13 +270,13 @@ def slopes(
       for d in (right, down)
     ]
     return jnp.concatenate(
-      [sum(gathered[i, 4:] * d[i][None] for i in range(3)) for d in changes]
+      [sum(rows[i, 4:] * d[i][None] for i in range(3)) for d in changes]
     )
 
-  def change(chunk):
-    gathered, _, relative, areas, total = _areas(numbers, chunk, grid)
+  def change(chunk: tiles.Chunk) -> Float[Array, 'c q']:
+    found = _areas(numbers, chunk, grid)
     return fragments.staged(
-      chunk.run, compute, gathered, relative, areas, total
+      chunk.run, compute, found.rows, found.relative, found.areas, found.total
     )
 
   if not count:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 import numpy as np
 
 from maskjax.render.mesh import fragments, visibility, windows
@@ -50,11 +50,11 @@ class Outline(NamedTuple):
   open: Bool[Array, 'e']
 
 
-def twins(faces: Int[Array, 'f 3']) -> Twins:
-  """Finds the neighbours of all faces.
+def twins(faces: Int[Array | np.ndarray, 'f 3']) -> Twins:
+  """Find the neighbours of all faces.
 
   Args:
-    faces: vertex indices.
+    faces: vertex indices; neighbours share the vertices of their edge.
 
   Returns:
     Twins.
@@ -62,6 +62,7 @@ def twins(faces: Int[Array, 'f 3']) -> Twins:
   start = jnp.roll(faces, -1, 1).reshape(-1)
   end = jnp.roll(faces, -2, 1).reshape(-1)
   low, high = jnp.minimum(start, end), jnp.maximum(start, end)
+  # Sorted by their ends, the sides of one edge come one after the other.
   order = jnp.lexsort((high, low)).astype(jnp.int32)
   low, high = low[order], high[order]
   same = (low[1:] == low[:-1]) & (high[1:] == high[:-1])
@@ -75,10 +76,14 @@ def twins(faces: Int[Array, 'f 3']) -> Twins:
   return Twins(edge, start == start[edge])
 
 
-def _silhouettes(facing, drawn, twin, views):
-  """Tells which edges [3, N] are silhouettes; each is kept once."""
+def _silhouettes(
+  facing: Float[Array, 'n'], drawn: Bool[Array, 'n'], twin: Twins, views: int
+) -> Bool[Array, '3 n']:
+  """Tell which edges are silhouettes; each is kept once."""
 
-  def planar(values):
+  def planar(
+    values: Shaped[Array | np.ndarray, 'f3'],
+  ) -> Shaped[Array | np.ndarray, '3 f']:
     return values.reshape(-1, 3).T
 
   edge = planar(twin.edge)
@@ -88,14 +93,23 @@ def _silhouettes(facing, drawn, twin, views):
   # One number tells which way a face looks, and whether it is drawn.
   facing = jnp.where(drawn, facing, 0.5 * facing).reshape(views, -1)
   own, other = facing[:, None], facing[:, neighbour]
+  # Neighbours that run along the edge in opposite directions (as they should)
+  # lie on the same side of it if one is seen from the front, one from behind.
   kept = (number < edge)[None] | (jnp.abs(other) != 1)
   outline = (edge < 0)[None] | (kept & (own * other * direction[None] <= 0))
   outline &= jnp.abs(own) == 1
   return jnp.swapaxes(outline, 0, 1).reshape(3, -1)
 
 
-def _spans(corners, facing, grid, near):
-  """Returns number of lines, and what `Outline` says, of all edges [3, N]."""
+def _spans(
+  corners: Float[Array, '4 3 n'],
+  facing: Float[Array, 'n'],
+  grid: windows.Grid,
+  near: float,
+) -> tuple[
+  Int[Array, '3 n'], Int[Array, '3 n'], Bool[Array, '3 n'], Bool[Array, '3 n']
+]:
+  """Return number of lines, first line, steep and upward of all edges."""
   starts, ends = (jnp.roll(corners, -turn, 1) for turn in (1, 2))
   usable = jnp.maximum(starts[3], ends[3]) > near
   screen = []
@@ -104,6 +118,7 @@ def _spans(corners, facing, grid, near):
     w = jnp.where(usable, w, 1.0)
     screen.append((x / w, y / w))
   (x0, y0), (x1, y1) = screen
+  # Along its longer axis an edge crosses each line once.
   steep = jnp.abs(y1 - y0) >= jnp.abs(x1 - x0)
   low = jnp.where(steep, jnp.minimum(y0, y1), jnp.minimum(x0, x1))
   high = jnp.where(steep, jnp.maximum(y0, y1), jnp.maximum(x0, x1))
@@ -124,14 +139,14 @@ def find(
   near: float,
   run: Bool[Array, ''],
 ) -> Outline:
-  """Lists the silhouette edges and counts the lines they cross.
+  """List the silhouette edges and count the lines they cross.
 
   Args:
-    corners: of `visibility`.
-    drawn: which faces are.
-    twin: of `twins`.
-    grid: sizes.
-    near: depth of the near plane, cm.
+    corners: homogeneous pixels and depths, see `visibility`.
+    drawn: which faces are drawn.
+    twin: the neighbours of all edges, from `twins`.
+    grid: sizes of images, windows and chunks (static).
+    near: depth of the near plane, cm; what lies before it is not drawn.
     run: true when running, see `fragments.staged`.
   """
   facing = visibility.facing(corners)

@@ -12,11 +12,16 @@ silhouettes are antialiased: gradients are those of the visible picture.
     )
 
 `soft` and `hard` hold the modes. Both work face by face, in small windows of
-pixels (`windows`), with static shapes and no limit on what a pixel sees.
+pixels (`windows`), with static shapes and no limit on what a pixel sees. The
+package's docstring lists all files in the order of a pass.
+
+Source of the soft mode: Liu et al., "Soft Rasterizer" (2019), equations 1 to
+4; of the hard one: see `visibility` and `silhouettes`.
 
 Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels.
 """
 
+from collections.abc import Callable, Mapping
 import functools
 import math
 from typing import Any, NamedTuple
@@ -25,6 +30,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+import numpy as np
 
 from maskjax.render.mesh import (
   clipping,
@@ -54,13 +60,31 @@ class Raster(NamedTuple):
   depth: Float[Array, 'b h w']
 
 
-def _blur(sigma):
-  """Returns the distance at which the probability is too small to count."""
+class _Scene(NamedTuple):
+  """What differs between views."""
+
+  vertices: Float[Array, 'b v 3']
+  attributes: Float[Array, 'b v c']
+  intrinsics: Float[Array, 'b 3 3']
+  view: Any
+
+
+def _blur(sigma: float) -> float:
+  """Return the distance at which the probability is too small to count."""
+  # Solves sigmoid(-d^2 / sigma) = least probability (equation 1) for d.
   return math.sqrt(sigma * math.log(1 / _LEAST_PROBABILITY - 1))
 
 
-def _grid(views, face_count, size, blur, window, axis_name):
-  """Picks the sizes of windows and chunks."""
+def _grid(
+  *,
+  views: int,
+  face_count: int,
+  size: int,
+  blur: float,
+  window: int | None,
+  axis_name: str | None,
+) -> windows.Grid:
+  """Pick the sizes of windows and chunks."""
   # Half of the faces look at the camera and cover half of the image.
   side = size * (math.sqrt(2 / max(face_count, 1)) + blur)
   if window is None:
@@ -71,11 +95,20 @@ def _grid(views, face_count, size, blur, window, axis_name):
     # not fill but a part of its last chunk.
     evaluations = 2**16 if face_count * side**2 > 2**18 else 2**14
   chunk = max(evaluations // window**2, 1)
-  return windows.Grid(views, size, window, chunk, axis_name)
+  return windows.Grid(
+    views=views, size=size, window=window, chunk=chunk, axis_name=axis_name
+  )
 
 
-def _check(vertices, faces, attributes, intrinsics, options, grid):
-  """Raises ValueError for shapes and numbers that cannot be drawn."""
+def _check(
+  vertices: Float[Array, '...'],
+  faces: Int[Array | np.ndarray, '...'],
+  attributes: Float[Array, '...'],
+  intrinsics: Float[Array, '...'],
+  options: Mapping[str, float],
+  grid: windows.Grid,
+) -> None:
+  """Raise ValueError for shapes and numbers that cannot be drawn."""
   shapes = tuple(x.shape for x in (vertices, faces, attributes, intrinsics))
   views, count, _ = (*vertices.shape, 0, 0, 0)[:3]
   expected = (views, count, 3), (views, 3, 3), (views, count)
@@ -104,26 +137,37 @@ def _check(vertices, faces, attributes, intrinsics, options, grid):
     )
 
 
-def _draw_views(draw, scene, faces, grid):
-  """Draws all views at once, or on a CPU, whose cache is small, by turns."""
+def _draw_views(
+  draw: Callable[..., Float[Array, 'b _ _ _']],
+  scene: _Scene,
+  faces: Int[Array | np.ndarray, 'f 3'],
+  grid: windows.Grid,
+) -> Float[Array, 'b _ _ _']:
+  """Draw all views at once, or on a CPU, whose cache is small, by turns."""
 
-  def draw_all(scene, grid):
-    vertices, attributes, intrinsics, view = scene
-    return draw(vertices, faces, attributes, intrinsics, grid, view=view)
+  def draw_all(scene: _Scene, grid: windows.Grid) -> Float[Array, 'b _ _ _']:
+    return draw(
+      scene.vertices,
+      faces,
+      scene.attributes,
+      scene.intrinsics,
+      grid,
+      view=scene.view,
+    )
 
   if grid.views == 1 or jax.default_backend() != 'cpu':
     return draw_all(scene, grid)
 
-  def draw_one(view):
-    view = jax.tree.map(lambda x: x[None], view)
-    return draw_all(view, grid._replace(views=1))[0]
+  def draw_one(scene: _Scene) -> Float[Array, '_ _ _']:
+    one = jax.tree.map(lambda x: x[None], scene)
+    return draw_all(one, grid._replace(views=1))[0]
 
   return lax.map(draw_one, scene)
 
 
 def rasterize(
   vertices_camera: Float[Array, 'b v 3'],
-  faces: Int[Array, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   attributes: Float[Array, 'b v c'],
   intrinsics: Float[Array, 'b 3 3'],
   *,
@@ -143,7 +187,7 @@ def rasterize(
   window: int | None = None,
   axis_name: str | None = None,
 ) -> Raster:
-  """Draws triangles, with gradients by vertices and attributes.
+  """Draw triangles, with gradients by vertices and attributes.
 
   Softly, faces seen exactly edge-on, reaching 10,000 half images away, or
   with a corner at or before the near plane (but see `clip_near`) are not
@@ -155,7 +199,7 @@ def rasterize(
       faces that share an edge have to share its vertices; silhouettes of
       concrete faces are prepared while tracing.
     attributes: numbers per vertex to interpolate, perspective-correct.
-    intrinsics: normalised intrinsics.
+    intrinsics: normalised intrinsics of each view (per cm if orthographic).
     size: image height and width in pixels.
     mode: 'soft' or 'hard', see above.
     sigma: softness of outlines: the probability of a face at distance d is
@@ -213,8 +257,20 @@ def rasterize(
   blur = _blur(sigma) if mode == 'soft' else 0.0
   if mode == 'hard':
     axis_name = None
-  grid = _grid(views, face_count, size, blur, window, axis_name)
-  options = {'size': size, 'sigma': sigma, 'gamma': gamma, 'near': near}
+  grid = _grid(
+    views=views,
+    face_count=face_count,
+    size=size,
+    blur=blur,
+    window=window,
+    axis_name=axis_name,
+  )
+  options: dict[str, float] = {
+    'size': size,
+    'sigma': sigma,
+    'gamma': gamma,
+    'near': near,
+  }
   options |= {'far - near': far - near, 'window': grid.window}
   if faces_per_pixel is not None:
     options['faces_per_pixel'] = faces_per_pixel
@@ -248,9 +304,20 @@ def rasterize(
       cull_backfaces=cull_backfaces,
       shader=shader,
     )
-  scene = vertices_camera, attributes, intrinsics, view
+  scene = _Scene(
+    vertices=vertices_camera,
+    attributes=attributes,
+    intrinsics=intrinsics,
+    view=view,
+  )
   images = _draw_views(draw, scene, faces, grid)
   if mode == 'hard':
     alpha, depth, values = lax.split(images, (1, 1, images.shape[1] - 2), 1)
-    return Raster(jnp.moveaxis(values, 1, -1), alpha[:, 0], depth[:, 0])
-  return Raster(images[..., 2:], images[..., 0], images[..., 1])
+    return Raster(
+      attributes=jnp.moveaxis(values, 1, -1),
+      alpha=alpha[:, 0],
+      depth=depth[:, 0],
+    )
+  return Raster(
+    attributes=images[..., 2:], alpha=images[..., 0], depth=images[..., 1]
+  )

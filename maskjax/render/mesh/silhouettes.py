@@ -24,8 +24,9 @@ opposite to its corner i; `P` pixels of all views, `K` channels, `G` crossings
 of a chunk.
 """
 
+from collections.abc import Callable
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax import lax
@@ -72,27 +73,37 @@ class Crossings(NamedTuple):
   valid: Bool[Array, 'g']
 
 
-def _corner_numbers(edge, count):
-  """Returns where the ends of edges are in a list of corners, [2, G]."""
+def _corner_numbers(edge: Int[Array, 'g'], count: int) -> Int[Array, '2 g']:
+  """Return where the ends of edges are in a list of corners."""
   corner = lax.div(edge, np.int32(count))
   first = 3 * (edge - corner * np.int32(count))
   turns = np.array([[1], [2]], np.int32)
   return first[None] + lax.rem(corner[None] + turns, np.int32(3))
 
 
-def _cross(ends, steep, line):
-  """Intersects edges [2, G, 4] with lines: place on the line, and depth."""
+def _cross(
+  ends: Float[Array, '2 g 4'], steep: Bool[Array, 'g'], line: Float[Array, 'g']
+) -> tuple[Float[Array, 'g'], Float[Array, 'g']]:
+  """Intersect edges with lines: place on the line, and depth."""
   x, y, w, z = jnp.moveaxis(ends, -1, 0)
   along = jnp.where(steep[None], y, x) - line[None] * w
   across = jnp.where(steep[None], x, y)
+  # In homogeneous coordinates: no division by W before the edge is cut, so the
+  # depth that comes along is perspective-correct.
   length = jnp.where(along[0] == along[1], 1.0, along[0] - along[1])
   part = jnp.clip(along[0] / length, 0.0, 1.0)
   w, across, z = (v[0] + part * (v[1] - v[0]) for v in (w, across, z))
   return across / jnp.where(w > 0, w, 1.0), z
 
 
-def _crossings(outline, places, start, grid, length):
-  """Finds the crossings from number `start` on; and their place and depth."""
+def _crossings(
+  outline: outlines.Outline,
+  places: Float[Array, 'e 4'],
+  start: Int[Array, ''],
+  grid: windows.Grid,
+  length: int,
+) -> tuple[Crossings, Float[Array, 'g'], Float[Array, 'g']]:
+  """Find the crossings from number `start` on; and their place and depth."""
   number = start + jnp.arange(length, dtype=jnp.int32)
   count = outline.ends.shape[0]
   edge = fragments.staged(
@@ -134,18 +145,27 @@ def _crossings(outline, places, start, grid, length):
   return found, place, depth
 
 
-def _walk(outline, places, grid, state, examine, step, *, times=1):
-  """Walks through all crossings, once or several times.
+def _walk(
+  outline: outlines.Outline,
+  places: Float[Array, 'e 4'],
+  grid: windows.Grid,
+  state: Any,
+  examine: Callable[..., Bool[Array, 'g']],
+  step: Callable[..., Any],
+  *,
+  times: int = 1,
+) -> Any:
+  """Walk through all crossings, once or several times.
 
   Args:
-    outline: the edges.
+    outline: the silhouette edges.
     places: X, Y, W and depth of the corners of all faces.
-    grid: sizes.
-    state: what is accumulated.
+    grid: sizes of images, windows and chunks (static).
+    state: what is accumulated, at the start.
     examine: maps crossings, their places and depths to a mask of them.
     step: maps state, crossings, mask and the number of the time to the next
       state.
-    times: how often.
+    times: how often to walk.
 
   Returns:
     The final state.
@@ -161,12 +181,14 @@ def _walk(outline, places, grid, state, examine, step, *, times=1):
     jax.tree.map, lambda x: x + (0 * total).astype(x.dtype)
   )
 
-  def find(number):
+  def find(number: Int[Array, '']) -> tuple[Crossings, Bool[Array, 'g']]:
     start = lax.rem(number, chunks) * length
     found, place, depth = _crossings(outline, places, start, grid, length)
     return found, examine(found, place, depth)
 
-  def body(carry):
+  Carry = tuple[Int[Array, ''], tuple[Crossings, Bool[Array, 'g']], Any]
+
+  def body(carry: Carry) -> Carry:
     number, known, state = carry
     # Mostly there is one chunk, and it stays as it is.
     known = lax.cond(
@@ -187,8 +209,13 @@ def _walk(outline, places, grid, state, examine, step, *, times=1):
   )[2]
 
 
-def _plane_depth(places, face, x, y):
-  """Returns the depth of the planes of faces at places on the screen."""
+def _plane_depth(
+  places: Float[Array, 'e 4'],
+  face: Int[Array, 'g'],
+  x: Float[Array, 'g'],
+  y: Float[Array, 'g'],
+) -> Float[Array, 'g']:
+  """Return the depth of the planes of faces at places on the screen."""
   rows = places.reshape(-1, 12)
   rows = rows[jnp.minimum(face, rows.shape[0] - 1)].T.reshape(3, 4, -1)
   w = rows[:, 2]
@@ -200,8 +227,15 @@ def _plane_depth(places, face, x, y):
   return depth / jnp.where(total == 0, 1.0, total)
 
 
-def _counts(outline, places, nearest, found, place, depth):
-  """Tells which crossings are seen; `nearest` has the pixels' faces, depths."""
+def _counts(
+  outline: outlines.Outline,
+  places: Float[Array, 'e 4'],
+  nearest: tuple[Int[Array, 'p'], Float[Array, 'p']],
+  found: Crossings,
+  place: Float[Array, 'g'],
+  depth: Float[Array, 'g'],
+) -> Bool[Array, 'g']:
+  """Tell which crossings are seen; `nearest` has the pixels' faces, depths."""
   faces, depths = nearest
   none = places.shape[0] // 3
   steep = outline.steep[found.edge]
@@ -217,8 +251,13 @@ def _counts(outline, places, nearest, found, place, depth):
   return found.valid & nearer & within & ~seam & (own != beside)
 
 
-def _transfer(found, counts):
-  """Returns which pixel takes how much of the colour of which other."""
+def _transfer(
+  found: Crossings, counts: Bool[Array, 'g']
+) -> tuple[Int[Array, 'g'], Int[Array, 'g'], Float[Array, 'g']]:
+  """Return which pixel takes how much of the colour of which other."""
+  # A pixel reaches half a pixel from its centre. An edge beyond that cuts the
+  # outer pixel, of which it covers extent - 1/2; one before it uncovers
+  # 1/2 - extent of the inner one.
   outward = found.extent > 0.5
   target = jnp.where(outward, found.outer, found.inner)
   source = jnp.where(outward, found.inner, found.outer)
@@ -226,8 +265,10 @@ def _transfer(found, counts):
   return target, source, amount
 
 
-def _mix(images, sums):
-  """Blends pixels [K, G] with what they take [1 + K, G]; divides by alpha."""
+def _mix(
+  images: Float[Array, 'k g'], sums: Float[Array, 'k1 g']
+) -> Float[Array, 'k g']:
+  """Blend pixels with what they take, amount first; divide by alpha."""
   amount, colors = sums[:1], sums[1:]
   # What covers a narrow gap from both sides may add up to more than it.
   mixed = images + (colors - amount * images) / jnp.maximum(amount, 1.0)
@@ -237,8 +278,16 @@ def _mix(images, sums):
   return jnp.concatenate([jnp.where(alpha > 1.0, 1.0, alpha), rest])
 
 
-def _draw(places, images, outline, nearest, grid):
-  """Returns the blended images, and what the backward pass needs to know.
+def _draw(
+  places: Float[Array, 'e 4'],
+  images: Float[Array, 'k p'],
+  outline: outlines.Outline,
+  nearest: tuple[Int[Array, 'p'], Float[Array, 'p']],
+  grid: windows.Grid,
+) -> tuple[
+  Float[Array, 'k p'], tuple[Int[Array, 'slots'], Float[Array, 'k+1 p']]
+]:
+  """Return the blended images, and what the backward pass needs to know.
 
   The first walk finds the outermost extent of each slot, the second the first
   edge that reaches it; the third adds up what pixels take of their
@@ -246,7 +295,12 @@ def _draw(places, images, outline, nearest, grid):
   """
   none, last = places.shape[0], 4 * grid.pixels
 
-  def step(state, found, seen, time):
+  def step(
+    state: tuple[Array, Array, Array, Array],
+    found: Crossings,
+    seen: Bool[Array, 'g'],
+    time: Int[Array, ''],
+  ) -> tuple[Array, Array, Array, Array]:
     extents, winners, sums, blended = state
     extents = extents.at[found.slot].max(jnp.where(seen, found.extent, -1.0))
     outermost = found.extent >= extents[found.slot] - _SAME_PLACE
@@ -275,6 +329,15 @@ def _draw(places, images, outline, nearest, grid):
   return blended, (winners, sums)
 
 
+_Residuals = tuple[
+  Float[Array, 'e 4'],
+  Float[Array, 'k p'],
+  outlines.Outline,
+  Int[Array, 'slots'],
+  Float[Array, 'k1 p'],
+]
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
 def _blend(
   places: Float[Array, 'e 4'],
@@ -283,17 +346,26 @@ def _blend(
   nearest: tuple[Int[Array, 'p'], Float[Array, 'p']],
   grid: windows.Grid,
 ) -> Float[Array, 'k p']:
-  """Blends images; alpha, the first channel, is 0 or 1 and has no gradient."""
+  """Blend images; alpha, the first channel, is 0 or 1 and has no gradient."""
   return _draw(places, images, outline, nearest, grid)[0]
 
 
-def _blend_forward(places, images, outline, nearest, grid):
+def _blend_forward(
+  places: Float[Array, 'e 4'],
+  images: Float[Array, 'k p'],
+  outline: outlines.Outline,
+  nearest: tuple[Int[Array, 'p'], Float[Array, 'p']],
+  grid: windows.Grid,
+) -> tuple[Float[Array, 'k p'], _Residuals]:
   """Forward pass; its inputs are kept, what pixels took, and of which edges."""
   blended, kept = _draw(places, images, outline, nearest, grid)
-  return blended, (places, images, outline, *kept)
+  winners, sums = kept
+  return blended, (places, images, outline, winners, sums)
 
 
-def _blend_backward(grid, residuals, upstream):
+def _blend_backward(
+  grid: windows.Grid, residuals: _Residuals, upstream: Float[Array, 'k p']
+) -> tuple[Float[Array, 'e 4'], Float[Array, 'k p'], None, None]:
   """Backward pass.
 
   Pixels that no edge cuts pass their gradients on as they are. The first walk
@@ -301,10 +373,15 @@ def _blend_backward(grid, residuals, upstream):
   """
   places, images, outline, winners, sums = residuals
 
-  def examine(found, *_):
+  def examine(found: Crossings, *_: Float[Array, 'g']) -> Bool[Array, 'g']:
     return found.valid & (winners[found.slot] == found.edge)
 
-  def step(state, found, counts, time):
+  def step(
+    state: tuple[Float[Array, 'e 4'], Float[Array, 'k p']],
+    found: Crossings,
+    counts: Bool[Array, 'g'],
+    time: Int[Array, ''],
+  ) -> tuple[Float[Array, 'e 4'], Float[Array, 'k p']]:
     by_corners, by_images = state
     target, source, amount = _transfer(found, counts & (time == 1))
     _, pull = jax.vjp(_mix, images[:, target], sums[:, target])
@@ -314,6 +391,8 @@ def _blend_backward(grid, residuals, upstream):
     by_images = by_images.at[:, source].add(amount[None] * taken[1:])
     values = images[:, source]
     by_amount = taken[0] + sum(a * b for a, b in zip(taken[1:], values))
+    # d amount / d extent is 1 in the outer pixel and -1 in the inner one, and
+    # d extent / d place is 1 downward and -1 upward.
     by_place = jnp.where(
       (found.extent > 0.5) == found.upward, -by_amount, by_amount
     )
@@ -328,7 +407,8 @@ def _blend_backward(grid, residuals, upstream):
 
   state = jnp.zeros_like(places), upstream
   state = _walk(outline, places, grid, state, examine, step, times=2)
-  return *state, None, None
+  by_corners, by_images = state
+  return by_corners, by_images, None, None
 
 
 _blend.defvjp(_blend_forward, _blend_backward)
@@ -340,24 +420,26 @@ def antialias(
   corners: Float[Array, '4 3 n'],
   faces: Int[Array, 'p'],
   depths: Float[Array, 'p'],
+  *,
   drawn: Bool[Array, 'n'],
   twin: outlines.Twins,
   grid: windows.Grid,
   near: float,
 ) -> Float[Array, 'k p']:
-  """Blends pixels with their neighbours across silhouettes.
+  """Blend pixels with their neighbours across silhouettes.
 
   Args:
     images: alpha, depth and colours as the z-buffer sees them. Gradients by
       them mean nothing where no face is, and by alpha.
     rows: numbers of the corners of faces, see `interpolation`.
     corners: the places among them, constant; see `visibility`.
-    faces: of `visibility.nearest_faces`.
-    depths: of the same.
-    drawn: which faces are, and are not seen edge-on.
-    twin: of `outline.twins`.
-    grid: sizes.
-    near: depth of the near plane, cm.
+    faces: number of the face that each pixel sees, from
+      `visibility.nearest_faces`.
+    depths: depths of those, cm, from the same.
+    drawn: which faces are drawn and not seen edge-on.
+    twin: the neighbours of all edges, from `outline.twins`.
+    grid: sizes of images, windows and chunks (static).
+    near: depth of the near plane, cm; what lies before it is not drawn.
 
   Returns:
     The images, blended: sums of neighbours weighted by their parts of a

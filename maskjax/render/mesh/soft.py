@@ -8,7 +8,8 @@ Source: Liu et al., "Soft Rasterizer: A Differentiable Renderer for
 Image-based 3D Reasoning" (2019), and its code.
 
 Shapes: `B` views, `V` vertices, `F` faces, `C` attributes, `H W` pixels, `N`
-= B * F, `R` = 3 * (3 + C) numbers per face.
+= B * F, `R` = 3 * (3 + C) numbers per face, `P` = B * H * W, `P1` = P + 1,
+`K` = 3 + C sums of a pixel (or the channels of the result).
 """
 
 import functools
@@ -17,7 +18,8 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
+import numpy as np
 
 from maskjax.geometry import camera as camera_lib
 from maskjax.render.mesh import (
@@ -51,8 +53,14 @@ class _Limits(NamedTuple):
   face: Int[Array, 'p1']
 
 
-def _within(chunk, pixel, place, limits, blend):
-  """Restricts a chunk to the fragments that count."""
+def _within(
+  chunk: fragments.Chunk,
+  pixel: Int[Array, 't g'],
+  place: windows.Place,
+  limits: _Limits | None,
+  blend: fragments.Blend,
+) -> fragments.Chunk:
+  """Restrict a chunk to the fragments that count."""
   if limits is None:
     return chunk
   depth = fragments.nearest_depth(chunk, blend)
@@ -63,15 +71,27 @@ def _within(chunk, pixel, place, limits, blend):
   return chunk._replace(counted=chunk.counted & kept)
 
 
-def _limits(plan, corners, visible, nearest, grid, blend):
-  """Finds the `keep` nearest fragments, of equally near ones the first.
+def _limits(
+  plan: windows.Plan,
+  corners: Float[Array, 'n r'],
+  visible: Bool[Array, 'n'],
+  nearest: Float[Array, 'p1'],
+  grid: windows.Grid,
+  blend: fragments.Blend,
+) -> _Limits:
+  """Find the `keep` nearest fragments, of equally near ones the first.
 
   By bisection, first of the depth, then of the face's number: nothing is
   sorted or stored per fragment.
   """
 
-  def count(limits):
-    def step(counts, chunk, pixel, place):
+  def count(limits: _Limits) -> Int[Array, 'p1']:
+    def step(
+      counts: Int[Array, 'p1'],
+      chunk: fragments.Chunk,
+      pixel: Int[Array, 't g'],
+      place: windows.Place,
+    ) -> Int[Array, 'p1']:
       counted = _within(chunk, pixel, place, limits, blend).counted
       depth = fragments.nearest_depth(chunk, blend)
       ones = (counted & (depth < jnp.inf)).astype(jnp.int32)
@@ -80,13 +100,15 @@ def _limits(plan, corners, visible, nearest, grid, blend):
     zeros = jnp.zeros((grid.pixels + 1,), jnp.int32)
     return windows.sweep(plan, corners, grid, zeros, step)
 
-  def halve_depths(_, limits):
+  def halve_depths(_: Int[Array, ''], limits: _Limits) -> _Limits:
     middle = (limits.near + limits.far) / 2
     fits = count(limits._replace(near=middle, far=middle)) <= blend.keep
     near = jnp.where(fits, middle, limits.near)
     return limits._replace(near=near, far=jnp.where(fits, limits.far, middle))
 
-  def halve_faces(_, state):
+  def halve_faces(
+    _: Int[Array, ''], state: tuple[Int[Array, 'p1'], Int[Array, 'p1']]
+  ) -> tuple[Int[Array, 'p1'], Int[Array, 'p1']]:
     low, high = state
     middle = (low + high + 1) // 2
     fits = count(limits._replace(face=middle)) <= blend.keep
@@ -104,15 +126,27 @@ def _limits(plan, corners, visible, nearest, grid, blend):
   return limits._replace(face=low)
 
 
-def _sums(corners, visible, grid, blend):
-  """Returns sums per pixel, nearest depths, limits and plan of the windows.
+def _sums(
+  corners: Float[Array, 'n r'],
+  visible: Bool[Array, 'n'],
+  grid: windows.Grid,
+  blend: fragments.Blend,
+) -> tuple[
+  Float[Array, 'p1 k'], Float[Array, 'p1'], _Limits | None, windows.Plan
+]:
+  """Return sums per pixel, nearest depths, limits and plan of the windows.
 
   Index `grid.pixels` of sums and depths collects what is not counted: that is
   cheaper than to leave it out.
   """
   plan = windows.plan(corners, visible, grid, blend.blur)
 
-  def to_nearest(nearest, chunk, pixel, _):
+  def to_nearest(
+    nearest: Float[Array, 'p1'],
+    chunk: fragments.Chunk,
+    pixel: Int[Array, 't g'],
+    _: windows.Place,
+  ) -> Float[Array, 'p1']:
     z = fragments.nearest_depth(chunk, blend)
     return nearest.at[pixel].min(z, mode='promise_in_bounds')
 
@@ -123,7 +157,12 @@ def _sums(corners, visible, grid, blend):
   if blend.keep is not None:
     limits = _limits(plan, corners, visible, nearest, grid, blend)
 
-  def to_sums(sums, chunk, pixel, place):
+  def to_sums(
+    sums: Float[Array, 'p1 k'],
+    chunk: fragments.Chunk,
+    pixel: Int[Array, 't g'],
+    place: windows.Place,
+  ) -> Float[Array, 'p1 k']:
     chunk = _within(chunk, pixel, place, limits, blend)
     z = nearest.at[pixel].get(mode='promise_in_bounds')
     rows = fragments.contributions(chunk, z, blend)
@@ -134,41 +173,71 @@ def _sums(corners, visible, grid, blend):
   return sums, nearest, limits, plan
 
 
+_Residuals = tuple[
+  Float[Array, 'n r'], Float[Array, 'p1'], _Limits | None, windows.Plan
+]
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _accumulate(corners, visible, grid, blend):
-  """Adds up the contributions of all fragments to each pixel.
+def _accumulate(
+  corners: Float[Array, 'n r'],
+  visible: Bool[Array, 'n'],
+  grid: windows.Grid,
+  blend: fragments.Blend,
+) -> Float[Array, 'p k']:
+  """Add up the contributions of all fragments to each pixel.
 
   Args:
-    corners: [N, R] screen x of the corners, y, z, attributes.
-    visible: [N], whether to draw a face.
-    grid: sizes.
-    blend: constants.
+    corners: screen x of the three corners, y, z (cm), attributes.
+    visible: whether to draw each face.
+    grid: sizes of images, windows and chunks (static).
+    blend: constants of the blending (static).
 
   Returns:
-    [B * H * W, 3 + C]: coverage, sum of weights, weighted sums of depth and
-    attributes.
+    Of each pixel coverage (equation 4), sum of weights (equation 3), weighted
+    sums of depth and attributes (equation 2).
   """
   return _sums(corners, visible, grid, blend)[0][:-1]
 
 
-def _accumulate_forward(corners, visible, grid, blend):
-  """Forward pass that keeps what the backward pass needs."""
-  sums, *kept = _sums(corners, visible, grid, blend)
-  return sums[:-1], (corners, *kept)
+def _accumulate_forward(
+  corners: Float[Array, 'n r'],
+  visible: Bool[Array, 'n'],
+  grid: windows.Grid,
+  blend: fragments.Blend,
+) -> tuple[Float[Array, 'p k'], _Residuals]:
+  """Run the forward pass, and keep what the backward pass needs."""
+  sums, nearest, limits, plan = _sums(corners, visible, grid, blend)
+  return sums[:-1], (corners, nearest, limits, plan)
 
 
-def _accumulate_backward(grid, blend, residuals, upstream):
-  """Backward pass: one sweep that computes all fragments anew."""
+def _accumulate_backward(
+  grid: windows.Grid,
+  blend: fragments.Blend,
+  residuals: _Residuals,
+  upstream: Float[Array, 'p k'],
+) -> tuple[Float[Array, 'n r'], None]:
+  """Run the backward pass: one sweep that computes all fragments anew."""
   corners, nearest, limits, plan = residuals
   table = jnp.pad(upstream, ((0, 1), (0, 0)))
   table = jnp.concatenate([table, nearest[:, None]], -1)
 
-  def flatten(x, y, z, channels):
+  def flatten(
+    x: Float[Array, '3 g'],
+    y: Float[Array, '3 g'],
+    z: Float[Array, '3 g'],
+    channels: Float[Array, '3 c g'],
+  ) -> Float[Array, 'r g']:
     # Depth is both a coordinate and the first channel.
     depth, *rest = jnp.moveaxis(channels, 1, 0)
     return jnp.concatenate([x, y, z + depth, *rest])
 
-  def step(gradient, chunk, pixel, place):
+  def step(
+    gradient: Float[Array, 'n r'],
+    chunk: fragments.Chunk,
+    pixel: Int[Array, 't g'],
+    place: windows.Place,
+  ) -> Float[Array, 'n r']:
     chunk = _within(chunk, pixel, place, limits, blend)
     rows = table.at[pixel].get(mode='promise_in_bounds')
     rows = fragments.staged(chunk.run, lambda r: jnp.moveaxis(r, -1, 0), rows)
@@ -184,8 +253,13 @@ def _accumulate_backward(grid, blend, residuals, upstream):
 _accumulate.defvjp(_accumulate_forward, _accumulate_backward)
 
 
-def _screen(vertices, intrinsics, near, projection):
-  """Projects vertices; those not beyond `near` go to the optical axis."""
+def _screen(
+  vertices: Float[Array, 'b v 3'],
+  intrinsics: Float[Array, 'b 3 3'],
+  near: float,
+  projection: str,
+) -> tuple[Float[Array, 'b v 3'], Bool[Array, 'b v']]:
+  """Project vertices; those not beyond `near` go to the optical axis."""
   usable = vertices[..., 2:] > near
   axis = jnp.asarray([0.0, 0.0, 1.0], vertices.dtype)[None, None]
   image, depth = camera_lib.project_camera_points(
@@ -195,8 +269,10 @@ def _screen(vertices, intrinsics, near, projection):
   return screen, usable[..., 0]
 
 
-def _visible(corners, cull_backfaces):
-  """Tells which faces [N, R] have a direction and a sane size."""
+def _visible(
+  corners: Float[Array, 'n r'], *, cull_backfaces: bool
+) -> Bool[Array, 'n']:
+  """Tell which faces have a direction and a sane size."""
   x, y = corners[:, 0:3], corners[:, 3:6]
   ex, ey = x - jnp.roll(x, 1, -1), y - jnp.roll(y, 1, -1)
   area = ex[:, 1] * ey[:, 2] - ey[:, 1] * ex[:, 2]
@@ -209,8 +285,12 @@ def _visible(corners, cull_backfaces):
   return within & wide & (size > _MIN_ASPECT * longest)
 
 
-def _finish(sums, blend):
-  """Normalises the sums into alpha, depth and attributes."""
+def _finish(
+  sums: Float[Array, 'p k'], blend: fragments.Blend
+) -> Float[Array, 'p k-1']:
+  """Normalise the sums into alpha, depth and attributes."""
+  # Equations 2 and 3: sum of w C over sum of w; the background, which the paper
+  # has in both sums, is left to the caller. Equation 4: alpha.
   coverage, weight, channels = sums[:, :1], sums[:, 1:2], sums[:, 2:]
   covered = weight > 0
   blended = channels / jnp.where(covered, weight, 1.0)
@@ -220,7 +300,7 @@ def _finish(sums, blend):
 
 def draw(
   vertices: Float[Array, 'b v 3'],
-  faces: Int[Array, 'f 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
   attributes: Float[Array, 'b v c'],
   intrinsics: Float[Array, 'b 3 3'],
   grid: windows.Grid,
@@ -230,20 +310,20 @@ def draw(
   cull_backfaces: bool,
   shader: deferred.Shader | None = None,
   view: Any = None,
-) -> Float[Array, 'b h w 2+c']:
-  """Draws softly; the arguments are explained in `rasterizer.rasterize`.
+) -> Float[Array, 'b h w k']:
+  """Draw softly; the arguments are explained in `rasterizer.rasterize`.
 
   Args:
-    vertices: camera's frame, cm.
-    faces: vertex indices.
-    attributes: numbers per vertex.
-    intrinsics: normalised intrinsics.
-    grid: sizes.
-    blend: constants.
-    near: depth of the near plane, cm.
+    vertices: positions in the camera's frame, cm.
+    faces: vertex indices of each triangle.
+    attributes: numbers per vertex to interpolate.
+    intrinsics: normalised intrinsics of each view.
+    grid: sizes of images, windows and chunks (static).
+    blend: constants of the blending (static).
+    near: depth of the near plane, cm; what lies before it is not drawn.
     cull_backfaces: whether to leave out faces seen from behind.
-    shader: makes colours of the attributes, or None.
-    view: what the shader is given along.
+    shader: makes colours of the attributes, see `deferred.Shader`, or None.
+    view: what the shader is given along, arrays with the views in front.
 
   Returns:
     Alpha, depth and attributes, or the shader's colours.
@@ -254,13 +334,18 @@ def draw(
   table = jnp.concatenate([screen, attributes], -1)
   corners = jnp.swapaxes(table[:, faces], -1, -2)
   corners = corners.reshape(views * face_count, 3 * table.shape[-1])
-  visible = _visible(lax.stop_gradient(corners), cull_backfaces)
+  visible = _visible(lax.stop_gradient(corners), cull_backfaces=cull_backfaces)
   visible &= jnp.all(usable[:, faces], -1).reshape(-1)
   sums = _accumulate(corners, visible, grid, blend)
   images = _finish(sums, blend)
   if shader is not None:
+    # Of the face at the pixel's centre: a blend of faces has no one slope.
     changes = hard.slopes(
-      *(vertices, faces, attributes, intrinsics, grid),
+      vertices,
+      faces,
+      attributes,
+      intrinsics,
+      grid,
       near=near,
       perspective=blend.perspective,
       cull_backfaces=cull_backfaces,

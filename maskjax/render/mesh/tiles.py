@@ -1,15 +1,18 @@
 """The pixels that see something, tile by tile.
 
 Images of the hard mode are mostly background, which costs nothing to shade if
-it is left out. Pixels are taken in tiles, pieces of lines; those with a face
-in them are listed, and walked through a chunk at a time. The list is as long
-as there are tiles, so it cannot overflow.
+it is left out. Why tiles: listing single pixels would cost more than it saves
+(a gather and a scatter for each), and lines are contiguous in memory. So pixels
+are taken in tiles, pieces of lines; those with a face in them
+are listed, and walked through a chunk at a time. The list is as long as there
+are tiles, so it cannot overflow.
 
 Shapes: `P` pixels of all views, `T` tiles of all views, `L` >= T, `q` = 16
 pixels of a tile, `G` tiles of a chunk, `Q` = G * q; leading `...` channels.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 from jax import lax
@@ -45,8 +48,8 @@ class Chunk(NamedTuple):
   Attributes:
     tile: numbers of the tiles.
     face: that pixels see.
-    column: of the image.
-    row: of the image.
+    column: columns of the pixels in their images.
+    row: rows of the pixels in their images.
     run: true when running, see `fragments.staged`.
   """
 
@@ -57,26 +60,26 @@ class Chunk(NamedTuple):
   run: Bool[Array, '']
 
 
-def _across(grid):
-  """Returns how many tiles a line of pixels has."""
+def _across(grid: windows.Grid) -> int:
+  """Return how many tiles a line of pixels has."""
   return -(-grid.size // _PIXELS)
 
 
-def _length(grid):
-  """Returns the number of tiles of a chunk."""
+def _length(grid: windows.Grid) -> int:
+  """Return the number of tiles of a chunk."""
   count = grid.views * grid.size * _across(grid)
   largest = _CHUNKS[jax.default_backend() != 'cpu']
   return int(min(largest, max(count // 4, 1)))
 
 
 def cut(
-  images: Shaped[Array, '... p'], grid: windows.Grid, fill: float = 0
-) -> Shaped[Array, '... t q']:
-  """Cuts images into tiles.
+  images: Shaped[Array, '*k p'], grid: windows.Grid, *, fill: float = 0
+) -> Shaped[Array, '*k t q']:
+  """Cut images into tiles.
 
   Args:
-    images: channels first.
-    grid: sizes.
+    images: of all views one after the other, channels first.
+    grid: sizes of images, windows and chunks (static).
     fill: what lies beyond the images.
   """
   lead, margin = images.shape[:-1], _across(grid) * _PIXELS - grid.size
@@ -87,22 +90,24 @@ def cut(
   return images.reshape(*lead, -1, _PIXELS)
 
 
-def _join(tiled, grid):
-  """Joins tiles [..., T, q] into images [..., P]; the inverse of `cut`."""
+def _join(
+  tiled: Shaped[Array, '*k t q'], grid: windows.Grid
+) -> Shaped[Array, '*k p']:
+  """Join tiles into images; the inverse of `cut`."""
   lead = tiled.shape[:-2]
   images = tiled.reshape(*lead, -1, _across(grid) * _PIXELS)
   return images[..., : grid.size].reshape(*lead, -1)
 
 
 def visible(faces: Int[Array, 'p'], none: int, grid: windows.Grid) -> Tiles:
-  """Lists the tiles that see something.
+  """List the tiles that see something.
 
   Args:
     faces: number of the face that each pixel sees, or `none`.
     none: stands for no face.
-    grid: sizes.
+    grid: sizes of images, windows and chunks (static).
   """
-  tiled = cut(faces, grid, none)
+  tiled = cut(faces, grid, fill=none)
   seen = jnp.any(tiled < none, -1)
   whole = -(-len(tiled) // _length(grid)) * _length(grid)
   (order,) = jnp.nonzero(seen, size=whole, fill_value=len(tiled))
@@ -110,13 +115,18 @@ def visible(faces: Int[Array, 'p'], none: int, grid: windows.Grid) -> Tiles:
   return Tiles(tiled, order.astype(jnp.int32), jnp.sum(seen, dtype=jnp.int32))
 
 
-def walk(tiles: Tiles, grid: windows.Grid, state: Float[Array, '...'], step):
-  """Walks once through all pixels that see something, and their neighbours.
+def walk(
+  tiles: Tiles,
+  grid: windows.Grid,
+  state: Float[Array, '*s'],
+  step: Callable[[Float[Array, '*s'], Chunk], Float[Array, '*s']],
+) -> Float[Array, '*s']:
+  """Walk once through all pixels that see something, and their neighbours.
 
   Args:
-    tiles: of `visible`.
-    grid: sizes.
-    state: what is accumulated.
+    tiles: the tiles that see something, from `visible`.
+    grid: sizes of images, windows and chunks (static).
+    state: what is accumulated, at the start.
     step: maps state and `Chunk` to the next state.
 
   Returns:
@@ -127,7 +137,9 @@ def walk(tiles: Tiles, grid: windows.Grid, state: Float[Array, '...'], step):
   # Zeros that vary over devices as the data does, which shard_map requires.
   state = state + (0 * tiles.count).astype(state.dtype)
 
-  def body(carry):
+  Carry = tuple[Int[Array, ''], Float[Array, '*s']]
+
+  def body(carry: Carry) -> Carry:
     start, state = carry
     tile = lax.dynamic_slice(tiles.order, (start,), (size,))
     left = lax.rem(tile, across) * _PIXELS
@@ -148,22 +160,29 @@ def walk(tiles: Tiles, grid: windows.Grid, state: Float[Array, '...'], step):
 
 
 def compute(
-  tiles: Tiles, grid: windows.Grid, channels: int, function, *, dtype
+  tiles: Tiles,
+  grid: windows.Grid,
+  channels: int,
+  function: Callable[[Chunk], Float[Array, 'c q']],
+  *,
+  dtype: Any,
 ) -> Float[Array, 'c p']:
-  """Computes images of what is seen.
+  """Compute images of what is seen.
 
   Args:
-    tiles: of `visible`.
-    grid: sizes.
-    channels: of the result.
+    tiles: the tiles that see something, from `visible`.
+    grid: sizes of images, windows and chunks (static).
+    channels: how many channels the images have.
     function: maps `Chunk` to values [C, Q].
-    dtype: of the values.
+    dtype: that of the values.
 
   Returns:
     The images; 0 in tiles that see nothing.
   """
 
-  def step(images, chunk):
+  def step(
+    images: Float[Array, 'c t q'], chunk: Chunk
+  ) -> Float[Array, 'c t q']:
     values = function(chunk)
     values = values.reshape(channels, *chunk.tile.shape, _PIXELS)
     return images.at[:, chunk.tile].set(values, mode='drop')

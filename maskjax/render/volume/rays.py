@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from maskjax.geometry import camera as camera_lib
 
@@ -48,7 +48,7 @@ class Uniforms(NamedTuple):
 
 
 def draw_uniforms(
-  rng: Array, batch: int, rays: int, coarse: int, fine: int
+  rng: PRNGKeyArray, batch: int, rays: int, coarse: int, fine: int
 ) -> Uniforms:
   """Draw the random numbers of a rendering.
 
@@ -56,14 +56,14 @@ def draw_uniforms(
   what it sees does not depend on the rays that are rendered with it.
 
   Args:
-    rng: key.
+    rng: typed key, the source of the numbers.
     batch: number of images.
-    rays: rays of each.
+    rays: number of rays of each image.
     coarse: samples of the first pass along a ray.
-    fine: samples of the second pass.
+    fine: samples of the second pass along a ray.
   """
 
-  def draw(image, ray):
+  def draw(image: Int[Array, ''], ray: Int[Array, '']) -> Uniforms:
     own = jax.random.fold_in(jax.random.fold_in(rng, image), ray)
     for_jitter, for_fine = jax.random.split(own)
     return Uniforms(
@@ -77,7 +77,14 @@ def draw_uniforms(
 
 
 def centred_uniforms(batch: int, rays: int, coarse: int, fine: int) -> Uniforms:
-  """Return the middle of every interval: a rendering without chance."""
+  """Return the middle of every interval: a rendering without chance.
+
+  Args:
+    batch: number of images.
+    rays: number of rays of each image.
+    coarse: samples of the first pass along a ray.
+    fine: samples of the second pass along a ray.
+  """
   middles = (jnp.arange(fine, dtype=jnp.float32) + 0.5) / max(fine, 1)
   return Uniforms(
     jnp.full((batch, rays, coarse), 0.5),
@@ -110,7 +117,7 @@ def camera_rays(camera: camera_lib.Camera, resolution: int) -> Rays:
   # Never short: the component along the optical axis is 1.
   length = jnp.sqrt(jnp.square(directions).sum(-1, keepdims=True))
   origins = jnp.broadcast_to(pose[:, None, :3, 3], directions.shape)
-  return Rays(origins, directions / length)
+  return Rays(origins=origins, directions=directions / length)
 
 
 def box_limits(
@@ -119,12 +126,14 @@ def box_limits(
   """Return where rays enter and leave a cube around the origin.
 
   Args:
-    rays: rays; a direction parallel to a face is allowed.
-    side: of the cube.
+    rays: the rays; a direction parallel to a face is allowed.
+    side: length of the cube's edges.
 
   Returns:
     Depths of entry and exit; -1 and -2 for rays that miss.
   """
+  # Slabs: a ray is inside from the last of its three entries to the first of
+  # its exits. Division by 0 gives infinities of the right sign.
   inverse = 1 / rays.directions
   low = (-side / 2 - rays.origins) * inverse
   high = (side / 2 - rays.origins) * inverse
@@ -140,6 +149,10 @@ def fill_missing(
   """Give rays that miss the box the range of depths at which others enter.
 
   That is the reference's range: it ends at the last *entry*.
+
+  Args:
+    near: depths of entry, from `box_limits`.
+    far: depths of exit, from the same.
   """
   hit = far > near
   first = jnp.where(hit, near, jnp.inf).min()
@@ -182,13 +195,14 @@ def stratified_depths(
   if disparity:
     part = (steps[None, None] + jitter) / (count - 1)
     return 1 / (1 / start * (1 - part) + 1 / end * part)
+  # Equation 2 of NeRF: one uniform draw from each of evenly spaced bins.
   interval = (end - start) / (count - 1)
   return start + steps[None, None] * interval + jitter * interval
 
 
 def _bins_below(
   cumulative: Float[Array, 'b r e'], u: Float[Array, 'b r m']
-) -> Array:
+) -> Int[Array, 'b r m']:
   """Return how many edges lie at or below each number."""
   below = cumulative[..., None, :] <= u[..., None]
   return below.sum(-1, dtype=jnp.int32)
@@ -210,6 +224,8 @@ def sample_pdf(
     Samples.
   """
   weights = weights + _EPSILON
+  # NeRF, below equation 5: weights made a distribution, and its inverse taken,
+  # linear within a bin.
   density = weights / weights.sum(-1, keepdims=True)
   cumulative = jnp.cumsum(density, -1)
   zero = jnp.zeros_like(cumulative[..., :1])
@@ -237,9 +253,9 @@ def importance_depths(
   by 0.01.
 
   Args:
-    depths: of the D coarse samples.
-    weights: of the D - 1 intervals between them.
-    u: quantiles in [0, 1].
+    depths: depths of the D coarse samples, increasing along a ray.
+    weights: shares of the D - 1 intervals between them, from `volume.march`.
+    u: quantiles in [0, 1] to place samples at.
 
   Returns:
     Depths, without gradient.
@@ -247,6 +263,7 @@ def importance_depths(
   depths, weights = lax.stop_gradient((depths, weights))
   before = jnp.concatenate([weights[..., :1], weights], -1)
   after = jnp.concatenate([weights, weights[..., -1:]], -1)
+  # Mip-NeRF's resampling: the mean of the maxima of neighbours, plus alpha.
   largest = jnp.maximum(before, after)
   smooth = (largest[..., :-1] + largest[..., 1:]) / 2 + 0.01
   edges = (depths[..., :-1] + depths[..., 1:]) / 2

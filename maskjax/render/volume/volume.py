@@ -6,10 +6,11 @@ a feature counts with half the weight of the interval before it and half of
 the one after it, and these halves are brought back to the samples' own order,
 so that features are never moved.
 
-Shapes: B images, R rays, D coarse, M fine and S = D + M samples of a ray, C
-features. Follows Chan et al., "Efficient Geometry-aware 3D GANs", CVPR 2022,
-section 3.2 and its code, and Max, "Optical Models for Direct Volume
-Rendering", 1995, for the quadrature.
+Shapes: B images, R rays, D coarse, M fine and S = D + M samples of a ray, T =
+S - 1 intervals, C features. Follows Chan et al., "Efficient Geometry-aware 3D
+GANs", CVPR 2022, section 3.2 and its code, Mildenhall et al., "NeRF", ECCV
+2020, and Max, "Optical Models for Direct Volume Rendering", 1995, for the
+quadrature.
 """
 
 from collections.abc import Callable
@@ -60,7 +61,7 @@ class VolumeConfig:
   white_background: bool = False
   mode: Mode = 'parity'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.mode not in ('parity', 'clean'):
       raise ValueError(f"mode={self.mode!r} is not 'parity' or 'clean'")
     if (self.start is None) != (self.end is None):
@@ -122,14 +123,17 @@ def march(
   """Return the share of light from each interval between samples.
 
   Args:
-    depths: increasing along a ray.
-    densities: raw; the density of an interval is softplus(mean - 1).
+    depths: depths of the samples, increasing along a ray.
+    densities: raw densities at the samples; the density of an interval is
+      softplus(mean - 1).
     mode: 'parity' rounds like the reference, which loses digits of the thin
       and adds 1e-10 to what passes an interval; 'clean' does neither.
 
   Returns:
     (1 - exp(-x_i)) exp(-sum of x_j for j < i), x being optical depths.
   """
+  # NeRF, equations 3 and 5: w_i = T_i (1 - exp(-sigma_i delta_i)), with T_i =
+  # exp(-sum_{j < i} sigma_j delta_j); EG3D takes sigma between samples.
   middle = (densities[..., :-1] + densities[..., 1:]) / 2
   optical = jax.nn.softplus(middle - 1) * (depths[..., 1:] - depths[..., :-1])
   if mode == 'clean':
@@ -151,8 +155,8 @@ def mean_depth(
   """Return the mean depth of what a ray sees.
 
   Args:
-    depths: increasing along a ray.
-    weights: of the intervals.
+    depths: depths of the samples, increasing along a ray.
+    weights: shares of the intervals between them, from `march`.
     mode: 'parity' limits the depth to the range of all samples of the batch,
       'clean' to the range of the ray's own.
 
@@ -180,7 +184,12 @@ def _of_samples(weights: Float[Array, 'b r t']) -> Float[Array, 'b r s']:
 def composite(
   weights: Float[Array, 'b r s'], features: Float[Array, 'b r s c']
 ) -> Float[Array, 'b r c']:
-  """Sum features by the weights of samples."""
+  """Sum features by the weights of samples (equation 3 of NeRF).
+
+  Args:
+    weights: shares of the samples, see `_of_samples`.
+    features: at the samples.
+  """
   return jnp.einsum(
     'brs,brsc->brc', weights, features, precision=lax.Precision.HIGHEST
   )
@@ -203,9 +212,9 @@ def integrate(
   """Render samples that are in order.
 
   Args:
-    samples: in order of depth.
-    white_background: see `VolumeConfig`.
-    mode: see `mean_depth`.
+    samples: samples of one pass, or of several, in order of depth.
+    white_background: whether it is white where nothing is, rather than black.
+    mode: 'parity' or 'clean', see `mean_depth`.
 
   Returns:
     Features, depth and weights, as in `Rendering`.
@@ -248,11 +257,19 @@ def _permute(
   return jnp.take_along_axis(x, order, -1)
 
 
-def _permute_forward(x, order, rank):
+def _permute_forward(
+  x: Float[Array, 'b r s'],
+  order: Int[Array, 'b r s'],
+  rank: Int[Array, 'b r s'],
+) -> tuple[Float[Array, 'b r s'], tuple[Array, Array]]:
+  """Run the forward pass; the order and its inverse are kept."""
   return _permute(x, order, rank), (order, rank)
 
 
-def _permute_back(inputs, g):
+def _permute_back(
+  inputs: tuple[Array, Array], g: Float[Array, 'b r s']
+) -> tuple[Float[Array, 'b r s'], None, None]:
+  """Run the backward pass."""
   # Each value goes to one place: back is a permutation too, not a scatter.
   order, rank = inputs
   return _permute(g, rank, order), None, None
@@ -262,7 +279,15 @@ _permute.defvjp(_permute_forward, _permute_back)
 
 
 def merge(first: Samples, second: Samples) -> Samples:
-  """Bring the samples of two passes into one order."""
+  """Bring the samples of two passes into one order.
+
+  Args:
+    first: samples of one pass.
+    second: samples of another.
+
+  Returns:
+    All of them by depth; equally deep ones in the order of the arguments.
+  """
   joined = Samples(
     jnp.concatenate([first.depths, second.depths], -1),
     jnp.concatenate([first.densities, second.densities], -1),
@@ -278,7 +303,12 @@ def merge(first: Samples, second: Samples) -> Samples:
 
 def _integrate_both(
   first: Samples, second: Samples, *, white_background: bool, mode: Mode
-):
+) -> tuple[
+  Float[Array, 'b r c'],
+  Float[Array, 'b r 1'],
+  Float[Array, 'b r t'],
+  Float[Array, 'b r s'],
+]:
   """Do what `integrate` does with `merge`, without moving features.
 
   Returns:
@@ -297,7 +327,9 @@ def _integrate_both(
   return _finish(features, weights, white_background), depth, weights, depths
 
 
-def _sample(field: Field, rays: rays_lib.Rays, depths) -> Samples:
+def _sample(
+  field: Field, rays: rays_lib.Rays, depths: Float[Array, 'b r d']
+) -> Samples:
   """Evaluate the field at depths along rays."""
   batch, count, steps = depths.shape
   points = rays.origins[:, :, None] + (
@@ -311,9 +343,11 @@ def _sample(field: Field, rays: rays_lib.Rays, depths) -> Samples:
   )
 
 
-def _limits(rays: rays_lib.Rays, config: VolumeConfig):
+def _limits(
+  rays: rays_lib.Rays, config: VolumeConfig
+) -> tuple[float | Float[Array, 'b r'], float | Float[Array, 'b r']]:
   """Return where rays start and end."""
-  if config.start is not None:
+  if config.start is not None and config.end is not None:
     return config.start, config.end
   near, far = rays_lib.box_limits(rays, config.box)
   if config.mode == 'parity':
@@ -337,11 +371,11 @@ def render(
   """Render a field.
 
   Args:
-    field: density and features at points.
-    rays: to render.
+    field: gives density and features at points.
+    rays: the rays to render.
     uniforms: random numbers, as many as `config` has samples; those of
       `rays.centred_uniforms` for a rendering without chance.
-    config: sampling.
+    config: how the volume is sampled.
 
   Returns:
     What the rays see. Gradients reach the field, not the depths of samples.
@@ -366,7 +400,15 @@ def render(
   }
   if not config.fine:
     features, depth, weights = integrate(coarse, **options)
-    return Rendering(features, depth, weights, depths, coarse, weights, None)
+    return Rendering(
+      features=features,
+      depth=depth,
+      weights=weights,
+      depths=depths,
+      coarse=coarse,
+      coarse_weights=weights,
+      fine=None,
+    )
   coarse_weights = march(depths, coarse.densities, mode=config.mode)
   fine = _sample(
     field,
@@ -375,5 +417,11 @@ def render(
   )
   features, depth, weights, depths = _integrate_both(coarse, fine, **options)
   return Rendering(
-    features, depth, weights, depths, coarse, coarse_weights, fine
+    features=features,
+    depth=depth,
+    weights=weights,
+    depths=depths,
+    coarse=coarse,
+    coarse_weights=coarse_weights,
+    fine=fine,
   )

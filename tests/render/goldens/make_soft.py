@@ -83,7 +83,7 @@ def _pixel(vertices, colors, faces, place, clip_first):
 
 
 def draw(vertices, colors, faces, clip_first):
-  """The picture [64, 64, 4]."""
+  """Return the picture [64, 64, 4]."""
   line = (2 * jnp.arange(SIZE) + 1) / SIZE - 1
 
   @jax.checkpoint

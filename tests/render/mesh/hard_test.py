@@ -92,7 +92,7 @@ def _scenes(views, faces, seed=0):
 
 
 def _corner_marks(views, faces):
-  """Attributes that tell the face and two barycentric coordinates."""
+  """Return attributes that tell the face and two barycentric coordinates."""
   marks = np.zeros((faces, 3, 3))
   marks[:, 0, 0] = marks[:, 1, 1] = 1
   marks[:, :, 2] = np.arange(faces)[:, None]
@@ -264,7 +264,7 @@ def test_gradients_of_shading_equal_finite_differences(projection):
 
 
 def _area_loss(vertices, faces, attributes, weights, size, count=6):
-  """The loss of an image that averages count^2 samples per pixel."""
+  """Return the loss of an image that averages count^2 samples per pixel."""
   _, _, depth, values = _reference(
     vertices, faces, attributes, _samples(size, count)
   )
@@ -274,7 +274,7 @@ def _area_loss(vertices, faces, attributes, weights, size, count=6):
 
 
 def _occluded():
-  """A tetrahedron in front of a quad, which reaches beyond it."""
+  """Return a tetrahedron in front of a quad, which reaches beyond it."""
   vertices = np.array(
     [
       [-1.9, -1.7, 6.0],
@@ -295,7 +295,7 @@ def _occluded():
 
 
 def _motions(vertices):
-  """Moves, grows and turns the first and the last four vertices."""
+  """Move, grow and turn the first and the last four vertices."""
   for part in (slice(0, 4), slice(4, 8)):
     x, y = (vertices[part] - vertices[part].mean(0))[:, :2].T
     one, zero = np.ones(4), np.zeros(4)

@@ -32,7 +32,7 @@ def _distance(pixels, a, b):
 
 
 def _fragments(vertices, faces, intrinsics, size, sigma):
-  """Probabilities, depths and corner shares of all faces at all pixels."""
+  """Return probability, depth and corner shares of all faces at all pixels."""
   centres = (2 * np.arange(size) + 1) / size - 1
   pixels = np.stack(np.meshgrid(centres, centres), -1)
   screen = _screen(vertices, intrinsics)
@@ -66,7 +66,7 @@ def _reference(
   coverage='product',
   faces_per_pixel=None,
 ):
-  """Attributes, alpha and depth of one view, float64."""
+  """Return attributes, alpha and depth of one view, float64."""
   probability, depth, shares = map(
     np.stack, zip(*_fragments(vertices, faces, intrinsics, size, sigma))
   )
@@ -423,7 +423,7 @@ def test_the_seam_of_two_faces_is_closed_by_sum_only():
 
 
 def _abused(vertices, faces, attributes):
-  """Appends faces that cannot be drawn to a scene."""
+  """Append faces that cannot be drawn to a scene."""
   nasty = [
     [[0, 0, 9], [0, 0, 9], [0, 0, 9]],  # a point
     [[-1, 0, 9], [0, 0, 9], [1, 0, 9]],  # a line

@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.face import fitting
+from maskjax.face import head_fitting
 from maskjax.geometry import canonical, soundness, template
 
 FACE = jnp.asarray(canonical.load().vertices)
-fit_head = jax.jit(fitting.fit_head)
+fit_head = jax.jit(head_fitting.fit_head)
 
 
 def _head(points):
-  """A planted head: longer, wider jaw, a nose pushed out."""
+  """Return a planted head: longer, wider jaw, a nose pushed out."""
   stretched = points * jnp.array([[1.05, 1.1, 0.97]])
   jaw = jnp.exp(-((points[:, 1:2] + 8.0) ** 2) / 20.0)
   nose = jnp.exp(-jnp.sum((points - FACE[4][None]) ** 2, -1) / 8.0)
@@ -68,7 +68,7 @@ def test_gradient_reaches_the_points():
 
   @jax.jit
   def size(t):
-    return jnp.mean(fitting.fit_head(FACE * t, mask)[:, 1] ** 2)
+    return jnp.mean(head_fitting.fit_head(FACE * t, mask)[:, 1] ** 2)
 
   numeric = (size(1.01) - size(0.99)) / 0.02
   np.testing.assert_allclose(jax.grad(size)(1.0), numeric, rtol=0.02)
