@@ -5,7 +5,7 @@ r"""Seconds of EG3D: synthesis, cached planes, inversion, training steps.
 
 "full" is the size of the models released for faces (512 pixels, 48 + 48
 samples); "small" is 64 pixels rendered at 32 with 24 + 24 samples, 1.6 million
-parameters a player, batches of 8. Each part is called once to compile and then
+parameters a network, batches of 8. Each part is called once to compile and then
 `rounds` times; the table has the median, the least, and the least time of all
 cores together, which other programs on the machine disturb less. The last
 column is the reference in PyTorch, measured once on two cores of an AMD EPYC:
@@ -30,12 +30,14 @@ import optax
 
 from benchmarks import gan_training
 from maskjax.gan import (
+  adversarial,
   discriminator,
   draws as draws_lib,
   eg3d,
+  fakes as fakes_lib,
   losses,
   model as model_lib,
-  players,
+  optimizers,
   poses,
   restore,
   stylegan2,
@@ -61,12 +63,14 @@ _SMALL = eg3d.EG3DConfig(
     image_channels=96,
     mapping_layers=2,
   ),
-  superresolution=superresolution.SuperResolutionConfig('2X', 32, (64, 32)),
-  volume=volume.VolumeConfig(24, 24, mode='clean'),
+  superresolution=superresolution.SuperResolutionConfig(
+    kind='2X', input_resolution=32, channels=(64, 32)
+  ),
+  volume=volume.VolumeConfig(coarse=24, fine=24, mode='clean'),
   rendering_resolution=32,
 )
 _JUDGE = discriminator.DiscriminatorConfig(
-  6, 25, stylegan2.channel_schedule(64, 4096, 128)
+  image_channels=6, c_dim=25, channels=stylegan2.channel_schedule(64, 4096, 128)
 )
 # Seconds of the reference in PyTorch, float32, by part.
 _REFERENCE = {
@@ -81,7 +85,7 @@ _REFERENCE = {
   'small: discriminator update': 0.81,
   'small: density update': 0.28,
   'small: R1 update': 0.49,
-  'small: both players': 2.34,
+  'small: both networks': 2.34,
 }
 Call = Callable[[], Any]
 
@@ -156,15 +160,17 @@ def _training(
   generator: model_lib.Model, judge: model_lib.Model
 ) -> dict[str, Call]:
   """Return the updates of a training, of batches of 8."""
-  batch = players.GANBatch(
-    jax.random.uniform(jax.random.key(5), (8, 64, 64, 3), minval=-1.0),
-    _cameras(8),
-    _cameras(8),
+  batch = adversarial.GANBatch(
+    image=jax.random.uniform(jax.random.key(5), (8, 64, 64, 3), minval=-1.0),
+    c=_cameras(8),
+    fake_c=_cameras(8),
   )
-  plain = players.GANConfig(r1_gamma=0.0, density_weight=0.0, blur_sigma=0.0)
+  plain = adversarial.GANConfig(
+    r1_gamma=0.0, density_weight=0.0, blur_sigma=0.0
+  )
 
   def whole(config):
-    state = players.create(generator, judge, config)
+    state = optimizers.first_state(generator, judge, config)
     step = jax.jit(
       training.make_gan_step(generator.module, judge.module, config)
     )
@@ -174,16 +180,16 @@ def _training(
   z = jax.random.normal(jax.random.key(7), (8, 128))
 
   def draws(rng):
-    return draws_lib.draw(generator.module, jax.random.split(rng, 8))
+    return draws_lib.for_scenes(generator.module, jax.random.split(rng, 8))
 
   def fakes(variables, rng):
-    return losses.generate(
+    return fakes_lib.of_scenes(
       generator.module, variables, z, batch.fake_c, draws(rng)
     )[0]
 
   def verdict(params, images):
     own = {'params': params}
-    return losses.judge(judge.module, own, images, batch.c)
+    return losses.discriminate(judge.module, own, images, batch.c)
 
   def for_generator(own, params, rng):
     images = fakes({**variables, 'params': own}, rng)
@@ -201,7 +207,7 @@ def _training(
 
   def density(own, rng):
     keys = jax.random.split(rng, 9)
-    drawn = draws_lib.draw_density(generator.module, keys[0], keys[1:])
+    drawn = draws_lib.for_density(generator.module, keys[0], keys[1:])
     return losses.density_variation(
       generator.module, {**variables, 'params': own}, z, batch.fake_c, drawn
     )
@@ -218,8 +224,8 @@ def _training(
     'discriminator update': lambda: update_judge(variables, params, key()),
     'density update': lambda: steady(variables['params'], key()),
     'R1 update': lambda: steep(params),
-    'both players': whole(plain),
-    'both players, images reused': whole(
+    'both networks': whole(plain),
+    'both networks, images reused': whole(
       dataclasses.replace(plain, reuse_fakes=True)
     ),
   }

@@ -4,7 +4,7 @@ The stages of configs/source.py on pictures of noise, with the whole step:
 losses, gradients, optimiser, averages, lazy parts as often as they are due.
 The reference in PyTorch is EG3D's official code at a small config (64 pixels,
 rendered at 32 with 24 + 24 samples, where the source domain takes 12 + 12; 1.6
-million parameters a player, batches of 8), measured once on two cores of an
+million parameters a network, batches of 8), measured once on two cores of an
 AMD EPYC; it has no auto-decoder.
 """
 
@@ -36,11 +36,11 @@ def noise_people(side: int) -> people_batches.SourceData:
   yaws = rng.uniform(-30, 30, _SCENES * _VIEWS)
   camera = np.asarray(people_pictures.turned(list(yaws)))
   return people_batches.SourceData(
-    rng.integers(0, 256, (*shape, 3), np.uint8),
-    np.broadcast_to(disc * 255, shape).astype(np.uint8),
-    np.broadcast_to(disc * 2.6, shape).astype(np.float16),
-    camera.reshape(_SCENES, _VIEWS, 25),
-    np.arange(_SCENES, dtype=np.int32),
+    image=rng.integers(0, 256, (*shape, 3), np.uint8),
+    alpha=np.broadcast_to(disc * 255, shape).astype(np.uint8),
+    depth=np.broadcast_to(disc * 2.6, shape).astype(np.float16),
+    camera=camera.reshape(_SCENES, _VIEWS, 25),
+    identity=np.arange(_SCENES, dtype=np.int32),
   )
 
 

@@ -1,17 +1,12 @@
-r"""Compare models here with their reference, number by number.
+r"""Compare a model here with PyTorch's diffusers, number by number.
 
   python -m experiments.check_parity --diffusers=FOLDER \
     [--parts=unet,vae] [--controlnet=FOLDER] [--tolerance=5e-6] \
     [--reference=FOLDER]
-  python -m experiments.check_parity --goldens=FOLDER [--parts=S_forward]
 
-With --diffusers, FOLDER is a whole model, one part of it, or an id of the
-Hugging Face Hub, and every output is compared with PyTorch's by its relative
-L2 error; this needs PyTorch: `pip install maskjax[parity]`. With --goldens,
-FOLDER holds numbers of an EG3D or StyleGAN2 reference (`tests.gan.parity.check`
-has the format; parts are names of its files), and every recorded array is made
-anew: file, array, shape, largest absolute and relative error, tolerance. The
-exit status is 0 only if all pass.
+FOLDER is a whole model, one part of it, or an id of the Hugging Face Hub;
+every output is compared with PyTorch's by its relative L2 error. This needs
+PyTorch: `pip install maskjax[parity]`. The exit status is 0 only if all pass.
 """
 
 import sys
@@ -21,10 +16,10 @@ from absl import flags
 from maskjax.parity import networks
 from maskjax.training import flags as flags_lib
 from maskjax.weights import hub
-from tests.gan.parity import check
 
-_FOLDER = flags.DEFINE_string('diffusers', None, 'Folder or id of the model.')
-_GOLDENS = flags.DEFINE_string('goldens', None, 'Folder of recorded numbers.')
+_FOLDER = flags.DEFINE_string(
+  'diffusers', None, 'Folder or id of the model.', required=True
+)
 _CONTROLNETS = flags.DEFINE_list('controlnet', [], 'Further ControlNets.')
 _PARTS = flags.DEFINE_list(
   'parts', [], f'Parts, of {", ".join(networks.PARTS)}; empty: all there are.'
@@ -42,13 +37,8 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the inputs.')
 
 def _rows():
   """Return the comparisons that the flags ask for."""
-  folder, goldens = _FOLDER.value, _GOLDENS.value
-  if goldens is not None and folder is None:
-    return check.check(goldens, files=tuple(_PARTS.value))
-  if folder is None or goldens is not None:
-    raise ValueError('give either --diffusers=FOLDER or --goldens=FOLDER')
   return networks.check(
-    hub.resolve(folder, revision=_REVISION.value),
+    hub.resolve(_FOLDER.value, revision=_REVISION.value),
     controlnets=[hub.resolve(path) for path in _CONTROLNETS.value],
     parts=_PARTS.value,
     tolerance=_TOLERANCE.value,

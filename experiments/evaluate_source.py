@@ -24,8 +24,10 @@ from maskjax.geometry import color
 from maskjax.people_gan import (
   batches as people_batches,
   codes as people_codes,
+  flat_pictures,
   metrics as people_metrics,
   pictures as people_pictures,
+  presenters as people_presenters,
 )
 from maskjax.studio import sheets
 from maskjax.training import files, flags as flags_lib
@@ -58,7 +60,7 @@ def _compare(
   """Set a StyleGAN2 beside its EG3D: what is alike, and a sheet."""
   camera = people_pictures.turned()
   among = data.camera.reshape(-1, 25)
-  drawn, rendered = people_pictures.pairs(
+  drawn, rendered = flat_pictures.pairs(
     model,
     checkpoints.load(folder),
     range(32),
@@ -97,7 +99,7 @@ def main(argv: list[str]) -> None:
   values = people_metrics.measure(model, data, mean, request, look)
   values |= alike
   files.write_json(out / 'results.json', values)
-  sheet = people_pictures.crowd(model, range(32), psi=_PSI.value)
+  sheet = people_presenters.crowd(model, range(32), psi=_PSI.value)
   people_pictures.save_sheet(out / 'people.png', sheet, times=2)
   print(people_metrics.table(values))
 

@@ -16,13 +16,17 @@ import pathlib
 
 from absl import flags
 
-from maskjax.gan import checkpoints, model as model_lib
+from maskjax.gan import (
+  checkpoints,
+  model as model_lib,
+  snapshots,
+)
 from maskjax.training import flags as flags_lib
 
 _SOURCE = flags.DEFINE_string('source', None, 'File or folder.', required=True)
 _TARGET = flags.DEFINE_string('target', None, 'Folder or file.', required=True)
 _PRESET = flags.DEFINE_enum(
-  'preset', None, sorted(checkpoints.PRESETS), 'How a plain state is rendered.'
+  'preset', None, sorted(snapshots.PRESETS), 'How a plain state is rendered.'
 )
 _OPTIONS = flags.DEFINE_string(
   'options', None, 'JSON file with rendering_kwargs of a plain state.'
@@ -35,7 +39,7 @@ _NETWORKS = flags.DEFINE_list(
 def _options():
   """Return how a plain state is rendered."""
   if _OPTIONS.value is None:
-    return checkpoints.PRESETS[_PRESET.value] if _PRESET.value else None
+    return snapshots.PRESETS[_PRESET.value] if _PRESET.value else None
   try:
     return json.loads(pathlib.Path(_OPTIONS.value).read_text('utf-8'))
   except json.JSONDecodeError as error:
@@ -49,12 +53,12 @@ def main(argv: list[str]) -> None:
   if source.is_dir():
     models = checkpoints.load_all(source)
   else:
-    models = checkpoints.read_reference(source, options=_options())
+    models = snapshots.read_reference(source, options=_options())
   if missing := [name for name in _NETWORKS.value if name not in models]:
     raise ValueError(f'{source} has no {missing[0]}, only {", ".join(models)}')
   models = {n: models[n] for n in _NETWORKS.value or models}
   if source.is_dir():
-    checkpoints.write_reference(_TARGET.value, models)
+    snapshots.write_reference(_TARGET.value, models)
   else:
     checkpoints.save(_TARGET.value, models)
   for name, model in models.items():

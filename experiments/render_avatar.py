@@ -16,7 +16,11 @@ import pathlib
 from absl import flags
 
 from maskjax.avatar import render as avatar_render
-from maskjax.gan import checkpoints
+from maskjax.gan import (
+  checkpoints,
+  snapshots,
+)
+from maskjax.geometry import ffhq
 from maskjax.training import flags as flags_lib, parallel
 from maskjax.weights import bundled
 
@@ -31,8 +35,10 @@ _WHAT = flags.DEFINE_list(
 _NETWORK = flags.DEFINE_string('network', None, 'G_ema or G.')
 _PSI = flags.DEFINE_float('psi', 0.7, 'Truncation, 1 for none.')
 _CUTOFF = flags.DEFINE_integer('cutoff', 14, 'Copies of w to truncate.')
-_RADIUS = flags.DEFINE_float('radius', 2.7, 'Distance of the cameras.')
-_PIVOT = flags.DEFINE_list('pivot', ['0', '0', '0.2'], 'Where they look.')
+_RADIUS = flags.DEFINE_float('radius', ffhq.RADIUS, 'Distance of the cameras.')
+_PIVOT = flags.DEFINE_list(
+  'pivot', [f'{x:g}' for x in ffhq.PIVOT], 'Where they look.'
+)
 _RENDERING = flags.DEFINE_integer('rendering', None, 'Side of the rendering.')
 _FORMAT = flags.DEFINE_enum('format', 'glb', ['glb', 'obj', 'ply'], 'Of mesh.')
 _GRID = flags.DEFINE_integer('mesh_resolution', 256, 'Side of the grid.')
@@ -59,7 +65,7 @@ def _model():
   path = pathlib.Path(_CHECKPOINT.value or bundled.bundled_path('source'))
   if path.is_dir():
     return checkpoints.load(path, _NETWORK.value)
-  models = checkpoints.read_reference(path)
+  models = snapshots.read_reference(path)
   names = [_NETWORK.value] if _NETWORK.value else checkpoints.GENERATORS
   for name in names:
     if name in models:

@@ -44,9 +44,7 @@ PEERS = {
   ('geometry', 'weights'): 'bundled meshes',
 }
 # Arrows that point up still; this list only shrinks.
-DEBTS = {
-  ('people_gan', 'avatar'),
-}
+DEBTS: set[tuple[str, str]] = set()
 # Modules whose tests stand elsewhere, and where.
 TESTED_ELSEWHERE = {
   'data.creatures.anatomy': '',
@@ -78,15 +76,6 @@ TESTED_ELSEWHERE = {
   'diffusion.folding': '',
   'diffusion.layers': '',
   'diffusion.model_folder': '',
-  'gan.draws': '',
-  'gan.layers': '',
-  'gan.mapping': '',
-  'gan.players': '',
-  'gan.resize': '',
-  'gan.schedules': '',
-  'gan.stylegan2': '',
-  'gan.superresolution': '',
-  'gan.warp': '',
   'geometry.gltf': '',
   'geometry.shell': '',
   'mask.color_field': 'mask/appearances_test.py',

@@ -70,3 +70,12 @@ def few_memory_maps():
   if maps.exists() and maps.read_bytes().count(b'\n') > _MOST_MAPS:
     jax.clear_caches()
     gc.collect()
+
+
+def pytest_addoption(parser):
+  """Take a folder of one's own for `tests/gan/goldens_test.py`."""
+  parser.addoption(
+    '--goldens',
+    metavar='FOLDER',
+    help='check recorded numbers of EG3D or StyleGAN2, a test for each file',
+  )

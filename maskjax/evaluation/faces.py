@@ -30,13 +30,16 @@ from maskjax.data.people import (
   portrait_shading,
 )
 from maskjax.face import identity, landmarks, light, networks, photo, pose
-from maskjax.geometry import color
+from maskjax.geometry import (
+  color,
+  ffhq,
+)
 from maskjax.render import lights as lights_lib
 from maskjax.studio import words as studio_words
 from maskjax.training import files
 
 SIZE = 256
-_FOVY = float(np.degrees(2 * np.arctan(0.5 / face_images.FOCAL)))
+_FOVY = ffhq.FOVY
 _FRONTAL_DEGREES = 25.0
 _PHOTOS = ('.jpg', '.jpeg', '.png', '.webp')
 
@@ -67,7 +70,7 @@ def _take(rng, params, lights) -> Picture:
   """Take one picture of a person."""
   head = heads.build_head(params)
   azimuth, elevation = face_images.sample_cameras(rng, 1)
-  camera = face_images.orbit(azimuth, elevation)
+  camera = ffhq.orbit(azimuth, elevation)
   taken = portrait.render_person(
     head,
     camera,

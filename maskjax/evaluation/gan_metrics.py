@@ -17,9 +17,9 @@ import jax
 from jaxtyping import Float
 import numpy as np
 
-from maskjax.data.people import face_images
 from maskjax.evaluation import faces
 from maskjax.face import identity, landmarks, networks, pose
+from maskjax.geometry import ffhq
 
 # Pictures looked at together.
 _BATCH = 16
@@ -393,7 +393,7 @@ def identity_consistency(
   pictures = _pictures(images_by_view, ndim=5)
   count, views = pictures.shape[:2]
   flat = pictures.reshape(count * views, *pictures.shape[2:])
-  fovy = np.full(len(flat), np.degrees(2 * np.arctan(0.5 / face_images.FOCAL)))
+  fovy = np.full(len(flat), ffhq.FOVY)
   found, _, rows = _look(flat, fovy)
   groups = [
     list(r[f])

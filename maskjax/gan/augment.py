@@ -47,7 +47,7 @@ _SYMLET2 = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
   """How often each change happens, as a factor on the common probability.
 
@@ -339,10 +339,10 @@ def _cut(
   """Blacken rectangles."""
   masks = []
   for axis, side in ((1, images.shape[1]), (0, images.shape[2])):
-    places = (jnp.arange(side) + 0.5) / side
+    positions = (jnp.arange(side) + 0.5) / side
     center = transform.cutout_center[:, axis, None]
     half = transform.cutout_size[:, axis, None] / 2
-    masks.append(jnp.abs(places[None] - center) >= half)
+    masks.append(jnp.abs(positions[None] - center) >= half)
   kept = masks[0][:, :, None] | masks[1][:, None, :]
   return images * kept[..., None]
 

@@ -12,7 +12,7 @@ StyleGAN can be (Zhu et al., "Improved StyleGAN Embedding", 2020), and does not
 look at the camera before an adversarial training makes it.
 
 Shapes: N scenes, B of a batch, V views of each, H side of the final image, S
-of the rendering, Z W sizes of latents, K copies of w. Follows Bojanowski et
+of the rendering, Z D sizes of z and w, K copies of w. Follows Bojanowski et
 al., "Optimizing the Latent Space of Generative Networks", ICML 2018 (latents
 as weights), Zadeh et al., "Variational Auto-Decoder", 2019, and Chan et al.,
 CVPR 2022.
@@ -49,7 +49,7 @@ _COVERED = 0.95
 _SLOPE = 0.2
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class DecoderLosses:
   """Weights of the losses.
 
@@ -278,7 +278,7 @@ def latents(
   c: Float[Array, 'b 25'] | None = None,
   *,
   truncation_psi: float | None = None,
-) -> Float[Array, 'b k w']:
+) -> Float[Array, 'b k d']:
   """Return copies of w.
 
   Args:
@@ -312,7 +312,7 @@ def draw(
 def show(
   generator: eg3d.EG3D,
   variables: PyTree,
-  ws: Float[Array, 'b k w'],
+  ws: Float[Array, 'b k d'],
   camera: Float[Array, 'b v 25'],
   depth: Float[Array, 'n s s'] | None = None,
   keys: Key[Array, 'b'] | None = None,
@@ -349,12 +349,12 @@ def show(
   features = image(seen.features)
   styles = jax.tree.map(lambda x: jnp.repeat(x, views, 0), styles)
   return Shown(
-    model_lib.run(variables, generator.enlarge, features, styles),
-    features[..., :3],
-    image(seen.coverage[..., 0]),
-    image(mean),
-    image(distance),
-    planes,
+    image=model_lib.run(variables, generator.enlarge, features, styles),
+    raw=features[..., :3],
+    alpha=image(seen.coverage[..., 0]),
+    depth=image(mean),
+    distance=image(distance),
+    planes=planes,
   )
 
 

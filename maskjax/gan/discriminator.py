@@ -34,7 +34,7 @@ _HALF = math.sqrt(0.5)
 _ARCHITECTURES = ('skip', 'resnet', 'orig')
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:
   """Sizes of a discriminator.
 
@@ -153,7 +153,7 @@ def pair_images(
   *,
   raw_weight: float | Float[Array, ''] = 1.0,
   method: str | float = 'antialiased',
-) -> Float[Array, 'b h w 2k']:
+) -> Float[Array, 'b h w 2*k']:
   """Join images with their raw renderings, enlarged to the same size.
 
   Args:
@@ -169,7 +169,7 @@ def pair_images(
   return jnp.concatenate([image, enlarged * raw_weight], -1)
 
 
-class DiscriminatorBlock(nn.Module):
+class DiscriminatorBlock(nn.Module, kw_only=True):
   """The layers of one resolution, which halve it.
 
   Attributes:
@@ -226,7 +226,7 @@ class DiscriminatorBlock(nn.Module):
     return y, image
 
 
-class Epilogue(nn.Module):
+class Epilogue(nn.Module, kw_only=True):
   """From 4x4 maps to a logit.
 
   Attributes:
@@ -274,7 +274,7 @@ class Epilogue(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Judges images, or pairs of images, given a condition or none."""
+  """Tells real images, or pairs of images, from generated ones."""
 
   config: DiscriminatorConfig
 
@@ -286,7 +286,7 @@ class Discriminator(nn.Module):
     *,
     axis_name: str | None = None,
   ) -> Float[Array, 'b 1']:
-    """Judge images.
+    """Return how real images look.
 
     Args:
       image: about [-1, 1]; of `pair_images` for a dual discriminator.
@@ -310,31 +310,31 @@ class Discriminator(nn.Module):
     for i in range(len(config.channels) - 1, 0, -1):
       hidden, features = config.channels[i], config.channels[i - 1]
       x, image = DiscriminatorBlock(
-        inputs,
-        hidden,
-        features,
-        config.architecture,
-        config.clamp,
-        config.filter_gain,
+        in_features=inputs,
+        hidden=hidden,
+        features=features,
+        architecture=config.architecture,
+        clamp=config.clamp,
+        filter_gain=config.filter_gain,
         name=f'b{4 << i}',
       )(x, image)
       inputs = features
     cmap = None
     if config.projection:
       cmap = mapping_lib.Mapping(
-        0,
-        config.c_dim,
-        config.projection,
-        None,
-        config.mapping_layers,
+        z_dim=0,
+        c_dim=config.c_dim,
+        w_dim=config.projection,
+        num_ws=None,
+        num_layers=config.mapping_layers,
         name='mapping',
       )(None, c)
     return Epilogue(
-      config.channels[0],
-      config.projection,
-      config.architecture,
-      config.clamp,
-      config.group_size,
-      config.deviation_channels,
+      features=config.channels[0],
+      projection=config.projection,
+      architecture=config.architecture,
+      clamp=config.clamp,
+      group_size=config.group_size,
+      deviation_channels=config.deviation_channels,
       name='b4',
     )(x, image, cmap, axis_name=axis_name)

@@ -3,16 +3,20 @@
 A loss takes its randomness as draws, so that it can be repeated, compared,
 and shared between devices: each sample draws from a key of its own.
 
-Shapes: B samples, H W pixels, N copies of w, P points.
+Generators of scenes are rendered from cameras, generators of images are not.
+
+Shapes: B samples, H W pixels, N copies of w, Z size of z, P points.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
+import numpy as np
 
-from maskjax.gan import eg3d as eg3d_lib, synthesis as synthesis_lib
+from maskjax.gan import eg3d, stylegan2, synthesis as synthesis_lib
 from maskjax.render.volume import rays as rays_lib
 
 
@@ -43,7 +47,7 @@ class Draws(NamedTuple):
   """
 
   swap: Float[Array, 'b'] | None
-  noise: Any
+  noise: synthesis_lib.NoiseImages | None
   uniforms: rays_lib.Uniforms | None
   mixing: MixingDraws | None = None
 
@@ -62,19 +66,25 @@ class DensityDraws(NamedTuple):
   swap: Float[Array, ''] | None
   points: Float[Array, 'b p 3']
   steps: Float[Array, 'b p 3']
-  noise: Any
+  noise: synthesis_lib.NoiseImages | None
   mixing: MixingDraws | None = None
 
 
-def _backbone(generator: nn.Module) -> Any:
-  """Return the config of the StyleGAN2 network of a generator."""
-  config = generator.config
-  return config.backbone if eg3d_lib.is_volumetric(generator) else config
+def of_seeds(seeds: Sequence[int], size: int) -> Float[Array, 'n z']:
+  """Return the latents that seeds stand for, the same in every tool.
+
+  Args:
+    seeds: whole numbers.
+    size: of a latent.
+  """
+  z = [np.random.RandomState(seed).standard_normal(size) for seed in seeds]
+  return jnp.asarray(np.stack(z), jnp.float32)
 
 
-def _draw_noise(generator: nn.Module, keys: Key[Array, 'b']) -> Any:
+def _draw_noise(
+  backbone: stylegan2.StyleGAN2Config, keys: Key[Array, 'b']
+) -> synthesis_lib.NoiseImages | None:
   """Draw the noise of a generator that has any."""
-  backbone = _backbone(generator)
   if not backbone.use_noise:
     return None
   return synthesis_lib.draw_noise(keys, backbone.channels)
@@ -85,40 +95,65 @@ def _divide(keys: Key[Array, 'b'], count: int) -> tuple[Key[Array, 'b'], ...]:
   return jax.vmap(lambda key: tuple(jax.random.split(key, count)))(keys)
 
 
-def _draw_mixing(generator: nn.Module, keys: Key[Array, 'b']) -> MixingDraws:
+def _draw_mixing(
+  backbone: stylegan2.StyleGAN2Config, keys: Key[Array, 'b']
+) -> MixingDraws:
   """Draw what style mixing needs."""
-  backbone = _backbone(generator)
   for_z, for_chance, for_cut = _divide(keys, 3)
   cut = lambda key: jax.random.randint(key, (), 1, backbone.num_ws)
   return MixingDraws(
-    jax.vmap(lambda key: jax.random.normal(key, (backbone.z_dim,)))(for_z),
-    jax.vmap(jax.random.uniform)(for_chance),
-    jax.vmap(cut)(for_cut),
+    z=jax.vmap(lambda key: jax.random.normal(key, (backbone.z_dim,)))(for_z),
+    happens=jax.vmap(jax.random.uniform)(for_chance),
+    cut=jax.vmap(cut)(for_cut),
   )
 
 
-def draw(
-  generator: nn.Module,
+def for_images(
+  generator: stylegan2.Generator,
+  keys: Key[Array, 'b'],
+  *,
+  resolution: int | None = None,
+  swaps: bool = False,
+  mixes: bool = False,
+) -> Draws:
+  """Draw the random numbers of one pass in two dimensions.
+
+  Args:
+    generator: network.
+    keys: one for each sample.
+    resolution: there is no raw rendering that it could be of.
+    swaps: there are no cameras that could be swapped.
+    mixes: whether styles may be mixed.
+  """
+  del resolution, swaps
+  _, for_noise, _, for_mixing = _divide(keys, 4)
+  backbone = generator.config
+  return Draws(
+    swap=None,
+    noise=_draw_noise(backbone, for_noise),
+    uniforms=None,
+    mixing=_draw_mixing(backbone, for_mixing) if mixes else None,
+  )
+
+
+def for_scenes(
+  generator: eg3d.EG3D,
   keys: Key[Array, 'b'],
   *,
   resolution: int | None = None,
   swaps: bool = True,
   mixes: bool = False,
 ) -> Draws:
-  """Draw the random numbers of one pass.
+  """Draw the random numbers of one pass with its rendering.
 
   Args:
     generator: network.
     keys: one for each sample.
-    resolution: side of the raw rendering, None for the config's.
+    resolution: side of the raw rendering in pixels, None for the config's.
     swaps: whether cameras may be swapped.
     mixes: whether styles may be mixed.
   """
   for_swap, for_noise, for_rays, for_mixing = _divide(keys, 4)
-  noise = _draw_noise(generator, for_noise)
-  mixing = _draw_mixing(generator, for_mixing) if mixes else None
-  if not eg3d_lib.is_volumetric(generator):
-    return Draws(None, noise, None, mixing)
   config = generator.config
   side = resolution or config.rendering_resolution
   counts = side**2, config.volume.coarse, config.volume.fine
@@ -126,15 +161,15 @@ def draw(
     for_rays
   )
   return Draws(
-    jax.vmap(jax.random.uniform)(for_swap) if swaps else None,
-    noise,
-    jax.tree.map(lambda x: x[:, 0], uniforms),
-    mixing,
+    swap=jax.vmap(jax.random.uniform)(for_swap) if swaps else None,
+    noise=_draw_noise(config.backbone, for_noise),
+    uniforms=jax.tree.map(lambda x: x[:, 0], uniforms),
+    mixing=_draw_mixing(config.backbone, for_mixing) if mixes else None,
   )
 
 
-def draw_density(
-  generator: nn.Module,
+def for_density(
+  generator: eg3d.EG3D,
   rng: Key[Array, ''],
   keys: Key[Array, 'b'],
   *,
@@ -146,18 +181,18 @@ def draw_density(
 
   Args:
     generator: network.
-    rng: of the whole batch.
+    rng: key of the whole batch, for the one draw that its samples share.
     keys: one for each sample.
-    points: of each scene.
+    points: how many in each scene.
     swaps: whether cameras may be swapped.
     mixes: whether styles may be mixed.
   """
   for_points, for_steps, for_noise, for_mixing = _divide(keys, 4)
-  shape = (points, 3)
+  shape, backbone = (points, 3), generator.config.backbone
   return DensityDraws(
-    jax.random.uniform(rng) if swaps else None,
-    jax.vmap(lambda key: jax.random.uniform(key, shape))(for_points),
-    jax.vmap(lambda key: jax.random.normal(key, shape))(for_steps),
-    _draw_noise(generator, for_noise),
-    _draw_mixing(generator, for_mixing) if mixes else None,
+    swap=jax.random.uniform(rng) if swaps else None,
+    points=jax.vmap(lambda key: jax.random.uniform(key, shape))(for_points),
+    steps=jax.vmap(lambda key: jax.random.normal(key, shape))(for_steps),
+    noise=_draw_noise(backbone, for_noise),
+    mixing=_draw_mixing(backbone, for_mixing) if mixes else None,
   )

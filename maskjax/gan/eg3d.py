@@ -14,7 +14,7 @@ many cameras:
 
 Between `styles` and `planes`, the styles (S space) are yours to change.
 
-Shapes: B batch, Z W sizes of latents, N copies of w, R side of a plane, P
+Shapes: B batch, Z D sizes of z and w, N copies of w, R side of a plane, P
 points, H side of the final image, S of the rendering, F features. A camera is
 a 25-vector, cam2world and normalised intrinsics row by row, OpenCV axes.
 Follows Chan et al., "Efficient Geometry-aware 3D Generative Adversarial
@@ -50,7 +50,7 @@ _SUPERRESOLUTION = superresolution_lib.SuperResolutionConfig()
 _VOLUME = volume_lib.VolumeConfig()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class EG3DConfig:
   """Sizes and settings of a generator.
 
@@ -233,7 +233,7 @@ class EG3D(nn.Module):
     *,
     truncation_psi: float | None = None,
     truncation_cutoff: int | None = None,
-  ) -> Float[Array, 'b n w']:
+  ) -> Float[Array, 'b n d']:
     """Map latents.
 
     Args:
@@ -255,7 +255,7 @@ class EG3D(nn.Module):
       truncation_cutoff=truncation_cutoff,
     )
 
-  def styles(self, ws: Float[Array, 'b n w']) -> synthesis_lib.Styles:
+  def styles(self, ws: Float[Array, 'b n d']) -> synthesis_lib.Styles:
     """Return the styles of 'backbone' and 'superresolution'."""
     return {
       'backbone': self.backbone.styles(ws),
@@ -381,17 +381,17 @@ class EG3D(nn.Module):
     in_place = not settings.enlarges and not settings.resizes(side)
     altered = in_place and self.config.volume.mode == 'parity'
     return Picture(
-      image,
-      first if altered else features[..., :3],
-      as_image(rendering.depth),
-      as_image(rendering.coverage),
-      features,
-      styles,
+      image=image,
+      image_raw=first if altered else features[..., :3],
+      depth=as_image(rendering.depth),
+      weights=as_image(rendering.coverage),
+      features=features,
+      styles=styles,
     )
 
   def synthesize(
     self,
-    ws: Float[Array, 'b n w'],
+    ws: Float[Array, 'b n d'],
     c: Float[Array, 'b 25'],
     uniforms: rays_lib.Uniforms | None = None,
     *,
@@ -421,8 +421,3 @@ class EG3D(nn.Module):
   ) -> Picture:
     """Make pictures of latents without chance, seen as conditioned."""
     return self.synthesize(self.map(z, c), c)
-
-
-def is_volumetric(generator: nn.Module) -> bool:
-  """Whether a generator is rendered from a camera."""
-  return isinstance(generator, EG3D)

@@ -1,159 +1,40 @@
 """Losses of StyleGAN2 and EG3D, one function for each, all of them pure.
 
 Randomness comes in as draws (see `draws`), so that a loss can be repeated,
-compared, and shared between devices.
+compared, and shared between devices. Images come from `fakes` or from the
+data.
 
-Generators are `eg3d.EG3D` or `stylegan2.Generator`; a loss asks which only to
-know whether there is a camera and a raw rendering.
-
-Shapes: B samples, H W pixels, S side of the raw rendering, N copies of w, P
-points. Follows Goodfellow et al., "GANs", 2014 (non-saturating loss),
-Mescheder et al., "Which Training Methods for GANs do actually Converge?",
-ICML 2018 (R1), Karras et al. 2020, section 3.2 and appendix B (path length,
-lazy regularisation), and Chan et al., CVPR 2022, sections 4.3, 4.4 and
-supplement (dual discrimination, camera swapping, density regularisation).
+Shapes: B samples, H W pixels, K channels, S side of the raw rendering, N
+copies of w, R side of a plane, P points. Follows Goodfellow et al., "GANs",
+2014 (non-saturating loss), Mescheder et al., "Which Training Methods for GANs
+do actually Converge?", ICML 2018 (R1), Karras et al. 2020, section 3.2 and
+appendix B (path length, lazy regularisation), and Chan et al., CVPR 2022,
+sections 4.3, 4.4 and supplement (dual discrimination, camera swapping,
+density regularisation).
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from maskjax.gan import (
   discriminator as discriminator_lib,
   draws as draws_lib,
-  eg3d as eg3d_lib,
-  mapping as mapping_lib,
+  eg3d,
+  fakes,
   model as model_lib,
   resize,
+  stylegan2,
   synthesis as synthesis_lib,
 )
 from maskjax.training import parallel
 
 PyTree = Any
 Augment = Callable[[Float[Array, 'b h w k']], Float[Array, 'b h w k']]
-
-
-class Images(NamedTuple):
-  """What a discriminator judges.
-
-  Attributes:
-    image: final images, about [-1, 1].
-    raw: raw renderings; None in two dimensions.
-  """
-
-  image: Float[Array, 'b h w k']
-  raw: Float[Array, 'b s s k'] | None = None
-
-
-def _before(
-  c: Float[Array, 'b c'], axis_name: str | None
-) -> Float[Array, 'b c']:
-  """Return the condition of the sample before, over all devices."""
-  return parallel.share(
-    jnp.roll(parallel.gather(c, axis_name), 1, 0), axis_name
-  )
-
-
-def _condition(
-  c: Float[Array, 'b c'],
-  swap: Float[Array, 'b'] | Float[Array, ''] | None,
-  probability: float | Float[Array, ''],
-  axis_name: str | None,
-) -> Float[Array, 'b c']:
-  """Return the cameras that the mapping sees."""
-  if swap is None:
-    return jnp.zeros_like(c)
-  swapped: Bool[Array, '...'] = swap < probability
-  swapped = jnp.broadcast_to(swapped, c.shape[:1])[:, None]
-  return jnp.where(swapped, _before(c, axis_name), c)
-
-
-def map_mixed(
-  generator: nn.Module,
-  variables: PyTree,
-  z: Float[Array, 'b z'],
-  c: Float[Array, 'b c'] | None,
-  draws: draws_lib.MixingDraws | None,
-  probability: float,
-) -> Float[Array, 'b n w']:
-  """Map latents, and mix the styles of some with those of second ones.
-
-  The first copy of w is always that of `z`. The reference draws one cut for
-  a whole batch; here each sample has its own.
-
-  Args:
-    generator: network.
-    variables: its weights and buffers.
-    z: latents.
-    c: conditions that the mapping sees.
-    draws: of mixing; None for none.
-    probability: of mixing.
-
-  Returns:
-    Copies of w, see `mapping.mix`.
-  """
-  ws = model_lib.run(variables, generator.map, z, c)
-  if draws is None:
-    return ws
-  others = model_lib.run(variables, generator.map, draws.z, c)
-  whole = ws.shape[1]
-  cut = jnp.where(draws.happens < probability, draws.cut, whole)
-  return mapping_lib.mix(ws, others, cut)
-
-
-def generate(
-  generator: nn.Module,
-  variables: PyTree,
-  z: Float[Array, 'b z'],
-  c: Float[Array, 'b c'] | None,
-  draws: draws_lib.Draws,
-  *,
-  swap_probability: float | Float[Array, ''] = 0.0,
-  mixing_probability: float = 0.0,
-  resolution: int | None = None,
-  shifts: synthesis_lib.Styles | None = None,
-  axis_name: str | None = None,
-) -> tuple[Images, Float[Array, 'b n w']]:
-  """Make images as in training.
-
-  Args:
-    generator: network.
-    variables: its weights and buffers.
-    z: latents.
-    c: cameras to render from, or conditions in two dimensions.
-    draws: random numbers.
-    swap_probability: of conditioning on the camera of the sample before.
-    mixing_probability: of mixing styles, where there are draws for it.
-    resolution: side of the raw rendering, None for the config's.
-    shifts: of styles, see `synthesis.shift`.
-    axis_name: of the devices that share the batch.
-
-  Returns:
-    Images and the latents w they were made of, without truncation.
-  """
-  noise = 'none' if draws.noise is None else draws.noise
-  options = {'shifts': shifts, 'noise': noise}
-  mixing = draws.mixing, mixing_probability
-  if not eg3d_lib.is_volumetric(generator):
-    ws = map_mixed(generator, variables, z, c, *mixing)
-    made = model_lib.run(variables, generator.synthesize, ws, **options)
-    return Images(made.image), ws
-  seen = _condition(c, draws.swap, swap_probability, axis_name)
-  ws = map_mixed(generator, variables, z, seen, *mixing)
-  picture = model_lib.run(
-    variables,
-    generator.synthesize,
-    ws,
-    c,
-    draws.uniforms,
-    resolution=resolution,
-    **options,
-  )
-  return Images(picture.image, picture.image_raw), ws
 
 
 def blur(
@@ -194,7 +75,7 @@ def real_images(
   *,
   resolution: int | None,
   blur_sigma: float | Float[Array, ''] | None = None,
-) -> Images:
+) -> fakes.Images:
   """Give real images a raw one, as a generator's have.
 
   Args:
@@ -203,21 +84,23 @@ def real_images(
     blur_sigma: of the raw ones, None for no blur.
   """
   if resolution is None:
-    return Images(image)
+    return fakes.Images(image)
   raw = resize.resize(image, resolution)
-  return Images(image, raw if blur_sigma is None else blur(raw, blur_sigma))
+  return fakes.Images(
+    image, raw if blur_sigma is None else blur(raw, blur_sigma)
+  )
 
 
 def view(
-  images: Images,
+  images: fakes.Images,
   *,
   blur_sigma: float | Float[Array, ''] | None = None,
   augment: Augment | None = None,
-) -> Images:
+) -> fakes.Images:
   """Return images as the discriminator is shown them.
 
   Args:
-    images: to judge.
+    images: real or generated ones.
     blur_sigma: of the final images, None for no blur.
     augment: of images; a final image and its raw one are augmented alike, as
       six channels.
@@ -231,28 +114,28 @@ def view(
     side = raw.shape[1]
     pair = augment(discriminator_lib.pair_images(image, raw))
     image, raw = pair[..., :3], resize.resize(pair[..., 3:], side)
-  return Images(image, raw)
+  return fakes.Images(image, raw)
 
 
-def judge(
+def discriminate(
   discriminator: nn.Module,
   variables: PyTree,
-  images: Images,
+  images: fakes.Images,
   c: Float[Array, 'b c'] | None,
   *,
   axis_name: str | None = None,
 ) -> Float[Array, 'b 1']:
-  """Judge images as they are shown, see `view`.
+  """Tell real images from generated ones, as they are shown, see `view`.
 
   Args:
     discriminator: network.
     variables: its weights.
-    images: to judge.
+    images: real or generated ones.
     c: conditions.
     axis_name: of the devices that share the batch.
 
   Returns:
-    Logits.
+    Logits, positive for real.
   """
   image, raw = images
   if raw is not None:
@@ -266,7 +149,7 @@ def logistic(logits: Float[Array, '...']) -> Float[Array, '...']:
 
 
 def r1_penalty(
-  logits_of: Callable[[Images], Float[Array, 'b 1']], images: Images
+  logits_of: Callable[[fakes.Images], Float[Array, 'b 1']], images: fakes.Images
 ) -> tuple[Float[Array, 'b'], Float[Array, 'b 1']]:
   """Return how steep a discriminator is at images.
 
@@ -291,7 +174,7 @@ def r1_penalty(
 
 
 def roughness(
-  generator: nn.Module,
+  generator: eg3d.EG3D,
   variables: PyTree,
   planes: Float[Array, 'b 3 r r c'],
   points: Float[Array, 'b n 3'],
@@ -313,7 +196,7 @@ def roughness(
 
 
 def density_variation(
-  generator: nn.Module,
+  generator: eg3d.EG3D,
   variables: PyTree,
   z: Float[Array, 'b z'],
   c: Float[Array, 'b 25'],
@@ -337,17 +220,18 @@ def density_variation(
     c: cameras.
     draws: random numbers.
     distance: deviation of the step.
-    swap_probability: see `generate`; one draw for the whole batch.
-    mixing_probability: see `generate`.
+    swap_probability: see `fakes.of_scenes`; one draw for the whole batch.
+    mixing_probability: see `fakes.of_scenes`.
     shifts: of styles.
     axis_name: of the devices that share the batch.
 
   Returns:
     Mean absolute difference of raw densities.
   """
-  seen = _condition(c, draws.swap, swap_probability, axis_name)
-  mixing = draws.mixing, mixing_probability
-  ws = map_mixed(generator, variables, z, seen, *mixing)
+  seen = fakes.condition(c, draws.swap, swap_probability, axis_name)
+  ws = fakes.map_mixed(
+    generator, variables, z, seen, draws.mixing, mixing_probability
+  )
   styles = model_lib.run(variables, generator.styles, ws)
   styles = synthesis_lib.shift(styles, shifts)
   noise = 'none' if draws.noise is None else draws.noise
@@ -358,11 +242,11 @@ def density_variation(
 
 
 def path_lengths(
-  generator: nn.Module,
+  generator: stylegan2.Generator,
   variables: PyTree,
-  ws: Float[Array, 'b n w'],
+  ws: Float[Array, 'b n d'],
   directions: Float[Array, 'b h w k'],
-  noise: Any,
+  noise: synthesis_lib.NoiseImages | None,
 ) -> Float[Array, 'b']:
   """Return how far images move with w, along random directions.
 

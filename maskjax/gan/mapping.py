@@ -1,13 +1,12 @@
 """The mapping network: from latents and conditions to intermediate latents w.
 
-Shapes: B batch, Z C W sizes of latent, condition and intermediate latent, N
+Shapes: B batch, Z C D sizes of latent, condition and intermediate latent, N
 copies of w that a synthesis network takes. Follows Karras et al., "A
 Style-Based Generator Architecture", CVPR 2019, section 2 and appendix B
 (truncation), and StyleGAN2-ADA for the condition.
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -18,11 +17,11 @@ LR_MULTIPLIER = 0.01
 
 
 def truncate(
-  ws: Float[Array, 'b n w'],
-  w_avg: Float[Array, 'w'],
+  ws: Float[Array, 'b n d'],
+  w_avg: Float[Array, 'd'],
   psi: float | Float[Array, ''],
   cutoff: int | None = None,
-) -> Float[Array, 'b n w']:
+) -> Float[Array, 'b n d']:
   """Pull latents toward the mean latent.
 
   Args:
@@ -42,10 +41,10 @@ def truncate(
 
 
 def mix(
-  ws: Float[Array, 'b n w'],
-  others: Float[Array, 'b n w'],
+  ws: Float[Array, 'b n d'],
+  others: Float[Array, 'b n d'],
   cut: int | Int[Array, 'b'],
-) -> Float[Array, 'b n w']:
+) -> Float[Array, 'b n d']:
   """Take the first copies of w from some latents and the last from others.
 
   The first copies drive the coarse blocks (pose, shape), the last ones the
@@ -61,25 +60,7 @@ def mix(
   return jnp.where(first[..., None], ws, others)
 
 
-def update_average(
-  w_avg: Float[Array, 'w'], w: Float[Array, 'b w'], decay: float
-) -> Float[Array, 'w']:
-  """Move the mean latent toward the mean of a batch.
-
-  Args:
-    w_avg: mean latent.
-    w: latents of a batch, before truncation.
-    decay: part of the old mean that is kept, 0.998 for EG3D and 0.995 for
-      StyleGAN2-ADA.
-
-  Returns:
-    The new mean latent, without gradient.
-  """
-  mean = jax.lax.stop_gradient(w).mean(0)
-  return mean + decay * (w_avg - mean)
-
-
-class Mapping(nn.Module):
+class Mapping(nn.Module, kw_only=True):
   """Latent and condition to w; a discriminator maps its condition alone.
 
   Attributes:
@@ -109,7 +90,7 @@ class Mapping(nn.Module):
     *,
     truncation_psi: float | None = None,
     truncation_cutoff: int | None = None,
-  ) -> Float[Array, 'b n w'] | Float[Array, 'b w']:
+  ) -> Float[Array, 'b n d'] | Float[Array, 'b d']:
     """Map latents.
 
     Args:

@@ -6,7 +6,14 @@ saves, loads or counts networks, knows which kinds there are.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import (
+  Any,
+  NamedTuple,
+  ParamSpec,
+  Protocol,
+  TypeVar,
+  runtime_checkable,
+)
 
 import flax.linen as nn
 import jax
@@ -14,11 +21,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 Variables = Mapping[str, Any]
-Module = TypeVar('Module', bound=nn.Module)
 P = ParamSpec('P')
 R = TypeVar('R')
 
 
+@runtime_checkable
 class Config(Protocol):
   """What the config of every network can say."""
 
@@ -41,15 +48,15 @@ class Config(Protocol):
     """Return the shapes of one sample's inputs."""
 
 
-class Model(NamedTuple, Generic[Module]):
+class Model(NamedTuple):
   """A network and its variables.
 
   Attributes:
-    module: the network, with its config.
+    module: the network, a linen module with its config.
     variables: collections 'params' and 'buffers'.
   """
 
-  module: Module
+  module: Any  # which methods it has, its kind says
   variables: dict[str, Any]
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.geometry import safe
+from maskjax.geometry import ffhq, safe
 
 # Keeps the vertical angle from the poles, where there is no "up".
 _MARGIN = 1e-5
@@ -25,7 +25,7 @@ _UP = (0.0, 1.0, 0.0)
 def aim(
   origin: Float[Array, 'b 3'], forward: Float[Array, 'b 3']
 ) -> Float[Array, 'b 4 4']:
-  """Return cameras at places, looking along directions.
+  """Return cameras at positions, looking along directions.
 
   Args:
     origin: positions.
@@ -49,7 +49,7 @@ def look_at(
   vertical: Float[Array, 'b'],
   *,
   pivot: tuple[float, float, float] = (0.0, 0.0, 0.0),
-  radius: float = 2.7,
+  radius: float = ffhq.RADIUS,
 ) -> Float[Array, 'b 4 4']:
   """Return cameras on a sphere around the origin that look at a pivot.
 
@@ -112,7 +112,7 @@ def sample(
   batch: int,
   *,
   pivot: tuple[float, float, float] = (0.0, 0.0, 0.0),
-  radius: float = 2.7,
+  radius: float = ffhq.RADIUS,
   uniform: bool = False,
   **angles: float,
 ) -> Float[Array, 'b 4 4']:

@@ -12,12 +12,13 @@ Follows Chan et al., "Efficient Geometry-aware 3D GANs", CVPR 2022, sections
 from collections.abc import Sequence
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
+
+# Images seen, on the host or on the device.
+Count = float | Int[Array, ''] | Float[Array, '']
 
 
-def progress(
-  images_seen: float | Float[Array, ''], kimg: float
-) -> Float[Array, '']:
+def progress(images_seen: Count, kimg: float) -> Float[Array, '']:
   """Return the part of a fade over thousands of images that is done, 0..1."""
   if kimg <= 0:
     return jnp.float32(1)
@@ -26,14 +27,14 @@ def progress(
 
 
 def blur_sigma(
-  images_seen: float | Float[Array, ''], *, start: float, kimg: float
+  images_seen: Count, *, start: float, kimg: float
 ) -> Float[Array, '']:
   """Return the blur that the discriminator sees through, in pixels."""
   return (1 - progress(images_seen, kimg)) * start
 
 
 def swap_probability(
-  images_seen: float | Float[Array, ''], *, end: float, kimg: float
+  images_seen: Count, *, end: float, kimg: float
 ) -> Float[Array, '']:
   """Return how often the mapping sees another camera: from always to `end`."""
   done = progress(images_seen, kimg)
@@ -71,7 +72,7 @@ def raw_resolution(
 
 
 def ema_decay(
-  images_seen: float | Float[Array, ''],
+  images_seen: Count,
   batch: int,
   *,
   kimg: float,

@@ -16,10 +16,8 @@ from scipy import sparse
 from skimage import measure
 
 from maskjax.gan import model as model_lib
-from maskjax.geometry import color, mesh as mesh_lib
+from maskjax.geometry import color, ffhq, mesh as mesh_lib
 
-# Heads of FFHQ are seen from 2.7 units, about a metre away.
-CM_PER_UNIT = 100 / 2.7
 # Density of the surface in released models: a tenth of a unit stops two
 # thirds of the light.
 USUAL_LEVEL = 10.0
@@ -201,7 +199,7 @@ def extract(
     report: see `density_grid`.
 
   Returns:
-    A closed mesh in cm (`CM_PER_UNIT`), linear colours; and the level.
+    A closed mesh in cm (`ffhq.CM_PER_UNIT`), linear colours; and the level.
 
   Raises:
     NoSurfaceError: no surface at this level.
@@ -215,6 +213,6 @@ def extract(
   _, colors = field(vertices)
   linear = color.srgb_to_linear(jnp.clip(jnp.asarray(colors), 0, 1))
   mesh = mesh_lib.Mesh(
-    jnp.asarray(vertices * CM_PER_UNIT), jnp.asarray(faces), linear
+    jnp.asarray(vertices * ffhq.CM_PER_UNIT), jnp.asarray(faces), linear
   )
   return mesh, level

@@ -1,6 +1,6 @@
 """The StyleGAN2 generator: mapping and synthesis, and their configuration.
 
-Shapes: B batch, Z C W sizes of latent, condition and w, N copies of w, H W
+Shapes: B batch, Z C D sizes of latent, condition and w, N copies of w, H W
 pixels, K image channels. Follows Karras et al. 2020 and StyleGAN2-ADA (2020).
 """
 
@@ -41,7 +41,7 @@ def channel_schedule(
   return tuple(min(channel_base // (4 << i), channel_max) for i in range(count))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class StyleGAN2Config:
   """Sizes of a generator.
 
@@ -153,21 +153,21 @@ class Generator(nn.Module):
     """Create the two networks."""
     config = self.config
     self.mapping = mapping_lib.Mapping(
-      config.z_dim,
-      config.c_dim,
-      config.w_dim,
-      config.num_ws,
-      config.mapping_layers,
-      config.embed_features,
-      config.layer_features,
+      z_dim=config.z_dim,
+      c_dim=config.c_dim,
+      w_dim=config.w_dim,
+      num_ws=config.num_ws,
+      num_layers=config.mapping_layers,
+      embed_features=config.embed_features,
+      layer_features=config.layer_features,
     )
     self.synthesis = synthesis_lib.Synthesis(
-      config.channels,
-      config.image_channels,
-      config.architecture,
-      config.clamp,
-      config.use_noise,
-      config.filter_gain,
+      channels=config.channels,
+      image_channels=config.image_channels,
+      architecture=config.architecture,
+      clamp=config.clamp,
+      use_noise=config.use_noise,
+      filter_gain=config.filter_gain,
     )
 
   def map(
@@ -177,7 +177,7 @@ class Generator(nn.Module):
     *,
     truncation_psi: float | None = None,
     truncation_cutoff: int | None = None,
-  ) -> Float[Array, 'b n w']:
+  ) -> Float[Array, 'b n d']:
     """Return copies of w; see `mapping.Mapping`."""
     return self.mapping(
       z,
@@ -186,7 +186,7 @@ class Generator(nn.Module):
       truncation_cutoff=truncation_cutoff,
     )
 
-  def styles(self, ws: Float[Array, 'b n w']) -> synthesis_lib.Styles:
+  def styles(self, ws: Float[Array, 'b n d']) -> synthesis_lib.Styles:
     """Return the styles of every block and layer."""
     return self.synthesis.styles(ws)
 
@@ -201,7 +201,7 @@ class Generator(nn.Module):
 
   def synthesize(
     self,
-    ws: Float[Array, 'b n w'],
+    ws: Float[Array, 'b n d'],
     *,
     shifts: synthesis_lib.Styles | None = None,
     noise: synthesis_lib.Noise = 'const',

@@ -36,15 +36,25 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-  '8XDC': Kind(True, True, 128, (256, 128)),
-  '8X': Kind(True, True, 128, (128, 64)),
-  '4X': Kind(False, False, 128, (128, 64)),
-  'Deepfp32': Kind(False, False, 128, (128, 64)),
-  '2X': Kind(False, True, 64, (128, 64)),
+  '8XDC': Kind(
+    enlarges=True, shrinks=True, input_resolution=128, channels=(256, 128)
+  ),
+  '8X': Kind(
+    enlarges=True, shrinks=True, input_resolution=128, channels=(128, 64)
+  ),
+  '4X': Kind(
+    enlarges=False, shrinks=False, input_resolution=128, channels=(128, 64)
+  ),
+  'Deepfp32': Kind(
+    enlarges=False, shrinks=False, input_resolution=128, channels=(128, 64)
+  ),
+  '2X': Kind(
+    enlarges=False, shrinks=True, input_resolution=64, channels=(128, 64)
+  ),
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SuperResolutionConfig:
   """Sizes of a super-resolution module.
 
@@ -123,25 +133,25 @@ class SuperResolution(nn.Module):
     first, second = config.features
     side = config.input_side * (2 if config.enlarges else 1)
     self.block0 = synthesis_lib.SynthesisBlock(
-      self.in_features,
-      first,
-      3,
-      side,
+      in_features=self.in_features,
+      features=first,
+      image_channels=3,
+      resolution=side,
       up=2 if config.enlarges else 1,
       clamp=config.clamp,
       filter_gain=config.filter_gain,
     )
     self.block1 = synthesis_lib.SynthesisBlock(
-      first,
-      second,
-      3,
-      2 * side,
+      in_features=first,
+      features=second,
+      image_channels=3,
+      resolution=2 * side,
       is_last=True,
       clamp=config.clamp,
       filter_gain=config.filter_gain,
     )
 
-  def styles(self, ws: Float[Array, 'b n w']) -> synthesis_lib.Styles:
+  def styles(self, ws: Float[Array, 'b n d']) -> synthesis_lib.Styles:
     """Return the styles, all of the last w."""
     last = jnp.repeat(ws[:, -1:], 3, 1)
     return {

@@ -7,10 +7,11 @@ computes them from w, and the call runs on them, so that they can be read,
 replaced or shifted without touching the weights.
 
 Shapes: B batch, H W pixels, I F channels in and out, K image channels, N
-copies of w of size W. Follows Karras et al. 2020, sections 2 and 4.1, figure
+copies of w of size D. Follows Karras et al. 2020, sections 2 and 4.1, figure
 7, and Wu et al., "StyleSpace Analysis", CVPR 2021, for S.
 """
 
+import functools
 import math
 from typing import Any, Literal
 
@@ -24,7 +25,13 @@ from maskjax.gan import convolution, fir, layers
 # Of the noise images: the stored ones, new ones (from the random stream
 # 'noise'), none, or those given: of a layer as [B, H, W, 1], of a network by
 # block and layer (`draw_noise`).
-Noise = Literal['const', 'random', 'none'] | Any
+NoiseImages = dict[str, dict[str, Float[Array, 'b _ _ 1']]]
+Noise = (
+  Literal['const', 'random', 'none']
+  | Float[Array, 'b _ _ 1']
+  | dict[str, Float[Array, 'b _ _ 1']]
+  | NoiseImages
+)
 Architecture = Literal['skip', 'resnet', 'orig']
 # Styles of a block by layer, of a network by block and layer: B x channels.
 Styles = dict[str, Any]
@@ -32,7 +39,7 @@ Styles = dict[str, Any]
 _HALF = math.sqrt(0.5)
 
 
-class StyledConv(nn.Module):
+class StyledConv(nn.Module, kw_only=True):
   """Modulated 3x3 convolution, noise, bias and leaky ReLU.
 
   Attributes:
@@ -71,7 +78,7 @@ class StyledConv(nn.Module):
         ),
       )
 
-  def style(self, w: Float[Array, 'b w']) -> Float[Array, 'b i']:
+  def style(self, w: Float[Array, 'b d']) -> Float[Array, 'b i']:
     """Return the styles of the input channels."""
     return self.affine(w)
 
@@ -132,7 +139,7 @@ class ToImage(nn.Module):
     )
     self.bias = self.param('bias', nn.initializers.zeros, (self.features,))
 
-  def style(self, w: Float[Array, 'b w']) -> Float[Array, 'b i']:
+  def style(self, w: Float[Array, 'b d']) -> Float[Array, 'b i']:
     """Return the styles of the input channels."""
     return self.affine(w)
 
@@ -150,7 +157,7 @@ def _part(noise: Noise, name: str) -> Noise:
   return noise if isinstance(noise, str) else noise[name]
 
 
-class SynthesisBlock(nn.Module):
+class SynthesisBlock(nn.Module, kw_only=True):
   """The layers of one resolution.
 
   Attributes:
@@ -197,20 +204,20 @@ class SynthesisBlock(nn.Module):
 
   def setup(self):
     """Create the layers."""
-    rest = (self.resolution,)
-    options: dict[str, Any] = {
-      'clamp': self.clamp,
-      'use_noise': self.use_noise,
-      'filter_gain': self.filter_gain,
-    }
+    conv = functools.partial(
+      StyledConv,
+      features=self.features,
+      resolution=self.resolution,
+      clamp=self.clamp,
+      use_noise=self.use_noise,
+      filter_gain=self.filter_gain,
+    )
     if self.in_features:
-      self.conv0 = StyledConv(
-        self.in_features, self.features, *rest, up=self.up, **options
-      )
+      self.conv0 = conv(in_features=self.in_features, up=self.up)
     else:
       shape = (self.resolution, self.resolution, self.features)
       self.const = self.param('const', nn.initializers.normal(1.0), shape)
-    self.conv1 = StyledConv(self.features, self.features, *rest, **options)
+    self.conv1 = conv(in_features=self.features)
     if self.has_image:
       self.torgb = ToImage(self.features, self.image_channels, self.clamp)
     if self.in_features and self.architecture == 'resnet':
@@ -222,7 +229,7 @@ class SynthesisBlock(nn.Module):
         filter_gain=self.filter_gain,
       )
 
-  def styles(self, ws: Float[Array, 'b n w']) -> Styles:
+  def styles(self, ws: Float[Array, 'b n d']) -> Styles:
     """Return the styles of each layer, from one w for each."""
     return {
       name: getattr(self, name).style(ws[:, i])
@@ -263,7 +270,7 @@ class SynthesisBlock(nn.Module):
     return x, image
 
 
-class Synthesis(nn.Module):
+class Synthesis(nn.Module, kw_only=True):
   """Blocks from 4x4 to the full resolution.
 
   Attributes:
@@ -288,11 +295,11 @@ class Synthesis(nn.Module):
     for i, (before, features) in enumerate(zip(inputs, self.channels)):
       resolution = 4 << i
       block = SynthesisBlock(
-        before,
-        features,
-        self.image_channels,
-        resolution,
-        self.architecture,
+        in_features=before,
+        features=features,
+        image_channels=self.image_channels,
+        resolution=resolution,
+        architecture=self.architecture,
         is_last=i == len(self.channels) - 1,
         clamp=self.clamp,
         use_noise=self.use_noise,
@@ -305,7 +312,7 @@ class Synthesis(nn.Module):
     names = [f'b{4 << i}' for i in range(len(self.channels))]
     return {name: getattr(self, name) for name in names}
 
-  def styles(self, ws: Float[Array, 'b n w']) -> Styles:
+  def styles(self, ws: Float[Array, 'b n d']) -> Styles:
     """Return the styles of every block and layer.
 
     The image layer of a block shares its w with the next block's first
@@ -335,9 +342,7 @@ def num_ws(channels: tuple[int, ...]) -> int:
   return 2 * len(channels)
 
 
-def draw_noise(
-  keys: Key[Array, 'b'], channels: tuple[int, ...]
-) -> dict[str, dict[str, Float[Array, 'b h w 1']]]:
+def draw_noise(keys: Key[Array, 'b'], channels: tuple[int, ...]) -> NoiseImages:
   """Draw the noise images of a network, each sample from its own key.
 
   Args:

@@ -146,9 +146,11 @@ def warp(
     for count in (columns, rows)
   )
   y, x = (grid.reshape(-1) for grid in jnp.meshgrid(y, x, indexing='ij'))
-  places = jnp.stack([x, y, jnp.ones_like(x)])
-  places = jnp.einsum('bij,jn->bin', matrix[:, :2], places, precision=_EXACT)
-  x = ((places[:, 0] + 1) * images.shape[2] - 1) / 2
-  y = ((places[:, 1] + 1) * images.shape[1] - 1) / 2
+  positions = jnp.stack([x, y, jnp.ones_like(x)])
+  positions = jnp.einsum(
+    'bij,jn->bin', matrix[:, :2], positions, precision=_EXACT
+  )
+  x = ((positions[:, 0] + 1) * images.shape[2] - 1) / 2
+  y = ((positions[:, 1] + 1) * images.shape[1] - 1) / 2
   images = _read(images, x, y).reshape(batch, rows, columns, -1)
   return fir.downsample(images, FILTER, padding=-2 * _REACH, flip=True)

@@ -16,7 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from maskjax.data.people import face_images
-from maskjax.gan import autodecoder, players
+from maskjax.gan import (
+  adversarial,
+  autodecoder,
+)
 
 
 class SourceData(NamedTuple):
@@ -72,11 +75,11 @@ def by_scene(images: face_images.FaceImages) -> SourceData:
   order = np.argsort(images.moment, kind='stable')
   cut = lambda x: x[order].reshape(len(scenes), counts[0], *x.shape[1:])
   return SourceData(
-    cut(over_white(images.rgb, images.alpha)),
-    cut(images.alpha),
-    cut(images.depth),
-    cut(images.camera),
-    cut(images.identity)[:, 0],
+    image=cut(over_white(images.rgb, images.alpha)),
+    alpha=cut(images.alpha),
+    depth=cut(images.depth),
+    camera=cut(images.camera),
+    identity=cut(images.identity)[:, 0],
   )
 
 
@@ -112,11 +115,11 @@ def views_of(
   """
   rows = scenes[:, None]
   return autodecoder.Views(
-    scenes.astype(np.int32),
-    data.image[rows, views].astype(np.float32) / 127.5 - 1,
-    data.alpha[rows, views].astype(np.float32) / 255,
-    data.depth[rows, views].astype(np.float32),
-    data.camera[rows, views],
+    scene=scenes.astype(np.int32),
+    image=data.image[rows, views].astype(np.float32) / 127.5 - 1,
+    alpha=data.alpha[rows, views].astype(np.float32) / 255,
+    depth=data.depth[rows, views].astype(np.float32),
+    camera=data.camera[rows, views],
   )
 
 
@@ -162,7 +165,7 @@ def draw(
 
 def draw_pairs(
   data: SourceData, seed: int, step: int, *, batch: int, cameras: bool = True
-) -> players.GANBatch:
+) -> adversarial.GANBatch:
   """Return the batch of a step of an adversarial training.
 
   Pictures come one by one, in shuffled rounds; half of them mirrored, with
@@ -183,14 +186,14 @@ def draw_pairs(
   image = np.where(flips[:, None, None, None], image[:, :, ::-1], image)
   image = image.astype(np.float32) / 127.5 - 1
   if not cameras:
-    return players.GANBatch(image)
+    return adversarial.GANBatch(image)
   all_cameras = data.camera.reshape(-1, 25)
   camera = all_cameras[chosen]
   camera = np.where(flips[:, None], mirror(camera), camera)
   other = all_cameras[rng.integers(len(all_cameras), size=batch)]
   turned = rng.random(batch) < 0.5
   other = np.where(turned[:, None], mirror(other), other)
-  return players.GANBatch(image, camera, other)
+  return adversarial.GANBatch(image=image, c=camera, fake_c=other)
 
 
 def draw_known(
@@ -201,7 +204,7 @@ def draw_known(
   *,
   scenes: int,
   angles: np.ndarray | None = None,
-) -> players.Known:
+) -> adversarial.Known:
   """Return the known scenes of a step of an adversarial training, a view each.
 
   Args:
@@ -220,7 +223,7 @@ def draw_known(
   z = mean[chosen] + deviation * noise.astype(np.float32)
   if angles is not None:
     z = np.concatenate([z, angles[chosen, order[:, 0]]], 1)
-  return players.Known(views_of(data, chosen, order), z)
+  return adversarial.Known(views_of(data, chosen, order), z)
 
 
 def mirror(camera: np.ndarray) -> np.ndarray:

@@ -11,10 +11,11 @@ import pathlib
 from typing import Any, NamedTuple
 
 from maskjax.evaluation import figures
-from maskjax.gan import checkpoints, model as model_lib, stylegan2
+from maskjax.gan import checkpoints, kinds, model as model_lib
 from maskjax.people_gan import (
   metrics as people_metrics,
   pictures as people_pictures,
+  presenters as people_presenters,
 )
 from maskjax.training import files, metrics, workdir
 
@@ -24,7 +25,7 @@ _CURVES = (
   'r1', 'augment', 'anchor',
 )  # fmt: skip
 _POINTS = 6
-# Of a config, what is a place on somebody's disk or of no weight.
+# Of a config, what is a path on somebody's disk or of no weight.
 _LEFT_OUT = (
   'data', 'init', 'teacher', 'pictures_every', 'walk_every', 'walk_frames',
 )  # fmt: skip
@@ -162,16 +163,10 @@ def _introduction(models: Mapping[str, model_lib.Model]) -> str:
   sizes = ', '.join(
     f'{k} {model_lib.parameter_count(m):,}' for k, m in models.items()
   )
-  first: Any = next(iter(models.values())).module
-  if isinstance(first, stylegan2.Generator):
-    title = 'People in two dimensions'
-    what = 'A small StyleGAN2 whose pictures show people who do not exist.'
-  else:
-    title = 'Source domain: rendered people'
-    what = 'A small EG3D whose scenes are heads of people who do not exist.'
-  return f"""# {title}
+  kind = kinds.of(next(iter(models.values())).module)
+  return f"""# {kind.title}
 
-{what}
+{kind.words}
 Parameters: {sizes}; stored in half precision under the
 reference's key names."""
 
@@ -305,7 +300,7 @@ def bundle(
         f'{path} has {path.stat().st_size / 2**20:.1f} MiB, more than 16: '
         'take fewer channels'
       )
-  sheet = people_pictures.crowd(checkpoints.load(folder), _SEEDS, psi=1.0)
+  sheet = people_presenters.crowd(checkpoints.load(folder), _SEEDS, psi=1.0)
   people_pictures.save_sheet(folder / 'samples.png', sheet, times=1)
   figures.save_curves(folder / 'curves.png', _records(last), _CURVES)
   files.write_text(folder / 'README.md', content)

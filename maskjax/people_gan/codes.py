@@ -39,8 +39,8 @@ def _points(depth: np.ndarray, camera: np.ndarray) -> np.ndarray:
   views, side = depth.shape[:2]
   pose = camera[:, :16].reshape(views, 4, 4)
   focal, centre = camera[:, [16, 20]], camera[:, [18, 21]]
-  places = (np.arange(side, dtype=np.float32) + 0.5) / side
-  v, u = np.meshgrid(places, places, indexing='ij')
+  positions = (np.arange(side, dtype=np.float32) + 0.5) / side
+  v, u = np.meshgrid(positions, positions, indexing='ij')
   image = np.stack([u, v], -1).reshape(1, -1, 2)
   xy = (image - centre[:, None]) / focal[:, None]
   local = np.concatenate([xy, np.ones_like(xy[..., :1])], -1)
@@ -60,7 +60,7 @@ def frontal_map(
   Args:
     image: uint8 [v, s, s, 3].
     alpha: uint8 [v, s, s].
-    depth: [v, s, s], see `source_batches.SourceData`.
+    depth: [v, s, s], see `batches.SourceData`.
     camera: float32 [v, 25].
     side: of the map.
 
@@ -69,8 +69,8 @@ def frontal_map(
     toward the viewer / 0.25, and coverage.
   """
   points = _points(depth.astype(np.float32), camera).reshape(-1, 3)
-  place = ((points[:, :2] * (1, -1)) / (2 * _HALF) + 0.5) * side
-  cell = np.floor(place).astype(int)
+  position = ((points[:, :2] * (1, -1)) / (2 * _HALF) + 0.5) * side
+  cell = np.floor(position).astype(int)
   inside = ((cell >= 0) & (cell < side)).all(1) & (alpha.reshape(-1) > 250)
   index = (cell[:, 1] * side + cell[:, 0])[inside]
   weight = np.exp(_HIDING * points[inside, 2].astype(np.float64))

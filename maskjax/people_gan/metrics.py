@@ -18,10 +18,16 @@ from jaxtyping import Float
 import numpy as np
 
 from maskjax.evaluation import gan_metrics
-from maskjax.gan import autodecoder, eg3d, model as model_lib, stylegan2
+from maskjax.gan import (
+  autodecoder,
+  draws as draws_lib,
+  kinds,
+  model as model_lib,
+)
 from maskjax.geometry import color
 from maskjax.people_gan import (
   batches as people_batches,
+  flat_pictures,
   pictures as people_pictures,
 )
 from maskjax.training import progress
@@ -36,7 +42,7 @@ Look = Callable[[np.ndarray], np.ndarray]
 _FOUND = 0.25
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
   """What to measure on how much.
 
@@ -127,7 +133,10 @@ def make(
       report(min(int(numbers[0]) + batch, len(z)), {})
   image, depth, alpha = (np.concatenate(part) for part in zip(*parts))
   return Made(
-    color.signed_to_bytes(image), axis_depth(depth, camera), alpha, camera
+    image=color.signed_to_bytes(image),
+    depth=axis_depth(depth, camera),
+    alpha=alpha,
+    camera=camera,
   )
 
 
@@ -287,7 +296,7 @@ def turned_people(
   """
   count, size = request.identities, model.module.config.backbone.z_dim
   seeds = range(request.seed + 10_000, request.seed + 10_000 + count)
-  z = np.asarray(people_pictures.seed_latents(seeds, size))
+  z = np.asarray(draws_lib.of_seeds(seeds, size))
   yaws = np.asarray(people_pictures.turned(_YAWS))
   made = make(
     model,
@@ -326,7 +335,7 @@ def _flat_pictures(
   parts = []
   with progress.bar(len(z), keys=(), name='pictures') as report:
     for numbers, new in _parts(len(z), request.batch):
-      images = people_pictures.flat_images(
+      images = flat_pictures.images(
         model.module, model.variables, jnp.asarray(z[numbers]), request.psi
       )
       parts.append(color.signed_to_bytes(images)[:new])
@@ -337,7 +346,7 @@ def _flat_pictures(
 def _check_generator(model: model_lib.Model, data: people_batches.SourceData):
   """Raise ValueError unless the network makes pictures as large as the data."""
   generator: Any = model.module
-  if not isinstance(generator, eg3d.EG3D | stylegan2.Generator):
+  if kinds.find(generator) is None:
     raise ValueError('the checkpoint is no generator of pictures')
   side = generator.config.output_side
   if data.image.shape[2] != side:
@@ -371,26 +380,26 @@ def measure(
   """
   _check_generator(model, data)
   generator: Any = model.module
-  flat = isinstance(generator, stylegan2.Generator)
+  has_cameras = kinds.of(generator).has_cameras
   rng = np.random.default_rng(request.seed)
   real = data.image.reshape(-1, *data.image.shape[2:])
   order = rng.permutation(len(real))[: 2 * request.pictures]
   count = min(request.pictures, len(real))
-  size = (generator.config if flat else generator.config.backbone).z_dim
+  size = generator.config.backbone.z_dim
   z = rng.standard_normal((count, size)).astype(np.float32)
-  if flat:
-    images, seconds = _timed(lambda: _flat_pictures(model, z, request))
-  else:
+  if has_cameras:
     camera = data.camera.reshape(-1, 25)[order[:count]]
     batch, psi = request.batch, request.psi
     made, seconds = _timed(lambda: make(model, z, camera, batch=batch, psi=psi))
     images = made.image
+  else:
+    images, seconds = _timed(lambda: _flat_pictures(model, z, request))
   values: dict[str, float] = {
     'pictures': count,
     'seconds_per_1000': 1000 * seconds / count,
     **distributions(images, real[order], look),
   }
-  if flat:
+  if not has_cameras:
     return values
   alpha, depth = truth(data, order[:count], made.depth.shape[1])
   # A network that has just begun may make fog, which has no depth.
@@ -412,7 +421,7 @@ def alike(
   """Measure how well pictures in two dimensions follow those in three.
 
   Args:
-    drawn: see `source_pictures.pairs`.
+    drawn: see `flat_pictures.pairs`.
     rendered: of the same latents.
 
   Returns:
@@ -425,9 +434,9 @@ def alike(
   def nearest(picture, among):
     return np.abs(among - picture).mean((1, 2, 3)).argmin()
 
-  places = list(np.ndindex(drawn.shape[:2]))
-  person = [nearest(drawn[n, v], rendered[:, v]) == n for n, v in places]
-  view = [nearest(drawn[n, v], rendered[n]) == v for n, v in places]
+  positions = list(np.ndindex(drawn.shape[:2]))
+  person = [nearest(drawn[n, v], rendered[:, v]) == n for n, v in positions]
+  view = [nearest(drawn[n, v], rendered[n]) == v for n, v in positions]
   return {
     'same_person': float(np.mean(person)),
     'same_view': float(np.mean(view)),

@@ -34,14 +34,16 @@ def generator(config: ml_collections.ConfigDict) -> eg3d.EG3DConfig:
       use_noise=False,
     ),
     superresolution=superresolution.SuperResolutionConfig(
-      '2X', config.rendering, tuple(config.enlarged)
+      kind='2X',
+      input_resolution=config.rendering,
+      channels=tuple(config.enlarged),
     ),
     volume=volume.VolumeConfig(
-      config.coarse,
-      config.fine,
-      config.start,
-      config.end,
-      config.box,
+      coarse=config.coarse,
+      fine=config.fine,
+      start=config.start,
+      end=config.end,
+      box=config.box,
       white_background=True,
       mode='clean',
     ),

@@ -19,12 +19,13 @@ import numpy as np
 import optax
 
 from maskjax.gan import (
+  adversarial,
   augment as augment_lib,
   autodecoder,
   checkpoints,
-  eg3d,
+  kinds,
   model as model_lib,
-  players,
+  optimizers,
   resize,
   schedules,
   student,
@@ -33,8 +34,10 @@ from maskjax.gan import (
 from maskjax.people_gan import (
   batches as people_batches,
   codes as people_codes,
+  flat_pictures,
   networks as people_networks,
   pictures as people_pictures,
+  presenters as people_presenters,
 )
 from maskjax.training import parallel, rates, state as state_lib
 from maskjax.weights import bundled
@@ -233,7 +236,7 @@ def student_stage(
   renderer: Any = teacher.module
   # What the teacher knows about scenes, a game can use.
   codes = people_codes.read(folder, len(data.image))
-  if not eg3d.is_volumetric(renderer):
+  if not kinds.of(renderer).has_cameras:
     raise ValueError(f'the teacher in {folder} is no EG3D')
   if begin:
     model = checkpoints.load(begin)
@@ -273,7 +276,7 @@ def student_stage(
 
   def pictures(state):
     variables = models(state)['G_ema'].variables
-    return [people_pictures.flat_samples(module, variables, range(32))]
+    return [flat_pictures.samples(module, variables, range(32))]
 
   return Stage(
     state_lib.create(model.variables['params'], tx, ema=True),
@@ -306,7 +309,7 @@ def _players(config: ml_collections.ConfigDict, begin: str, flat: bool):
 
 def game_config(
   config: ml_collections.ConfigDict, flat: bool
-) -> players.GANConfig:
+) -> adversarial.GANConfig:
   """Return the settings of the game.
 
   Args:
@@ -315,7 +318,7 @@ def game_config(
   """
   own = config.game.to_dict()
   augmented = own.pop('augmented')
-  return players.GANConfig(
+  return adversarial.GANConfig(
     **own,
     swap_end=None if flat else config.swap_end,
     swap_kimg=config.swap_kimg,
@@ -330,7 +333,7 @@ def _game_batches(
   data: people_batches.SourceData,
   own_side: int | None,
   anchor: people_codes.Stored | None,
-) -> Callable[[int], tuple[int, players.GANBatch]]:
+) -> Callable[[int], tuple[int, adversarial.GANBatch]]:
   """Return the batches of a game, numbered.
 
   The rendering's side moves in buckets. An anchor sees known scenes.
@@ -413,11 +416,11 @@ def game_stage(
 
   def step(state, rng, numbered):
     number, batch = numbered
-    return program(players.due(module, settings, number))(state, rng, batch)
+    return program(optimizers.due(module, settings, number))(state, rng, batch)
 
   def models(state):
     return {
-      'G_ema': players.average_model(module, state),
+      'G_ema': adversarial.average_model(module, state),
       'D': model_lib.Model(
         judge.module,
         {**judge.variables, 'params': state.discriminator.params},
@@ -426,12 +429,11 @@ def game_stage(
 
   def pictures(state):
     variables = jax.device_get(models(state)['G_ema'].variables)
-    if flat:
-      return [people_pictures.flat_samples(module, variables, range(32))]
-    return [people_pictures.samples(module, variables, _SEEDS)]
+    own = model_lib.Model(module, variables)
+    return people_presenters.of(own).new_people(own)
 
   return Stage(
-    players.create(generator, judge, settings),
+    optimizers.first_state(generator, judge, settings),
     step,
     _game_batches(
       config,

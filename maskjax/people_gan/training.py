@@ -15,19 +15,18 @@ from typing import Any
 import jax
 import ml_collections
 
-from maskjax.avatar import render as avatar_render
-from maskjax.gan import checkpoints, model as model_lib, stylegan2
+from maskjax.gan import checkpoints, model as model_lib, scenes
 from maskjax.people_gan import (
   batches as people_batches,
   codes as people_codes,
   metrics as people_metrics,
   pictures as people_pictures,
+  presenters as people_presenters,
   stages as people_stages,
 )
 from maskjax.training import (
   checkpoint,
   loop,
-  media,
   metrics as metrics_lib,
   parallel,
   progress,
@@ -39,22 +38,9 @@ _SEEDS = tuple(range(8))
 
 def _video(config: Any, model: model_lib.Model, folder: pathlib.Path) -> None:
   """Write a walk from person to person."""
-  if isinstance(model.module, stylegan2.Generator):
-    frames = people_pictures.flat_walk(
-      model.module, model.variables, _SEEDS, config.walk_frames
-    )
-    media.save_video(
-      folder / 'walk.mp4', frames, frames_per_second=avatar_render.FPS
-    )
-    return
-  request = avatar_render.Request(
-    seeds=_SEEDS,
-    what=('walk',),
-    psi=people_pictures.PSI,
-    cutoff=None,
-    frames=config.walk_frames,
-  )
-  avatar_render.render(model, request, folder, say=lambda path: None)
+  presenter = people_presenters.of(model)
+  frames, total = presenter.walk(model, _SEEDS, config.walk_frames)
+  scenes.save_video(folder / 'walk.mp4', frames, total, 'walk')
 
 
 def _measure(

@@ -65,26 +65,29 @@ def create(
 def update_average(
   average: PyTree,
   params: PyTree,
-  step: Int[Array, ''],
+  step: Int[Array, ''] | None = None,
   *,
-  decay: float,
+  decay: float | Float[Array, ''],
 ) -> PyTree:
-  """Move an exponential average toward the parameters.
+  """Move an exponential average toward new values.
 
-  The decay warms up as min(decay, (1 + step) / (10 + step)): without it the
-  random initial values stay in the average for about 1 / (1 - decay) steps.
+  With a step, the decay warms up as min(decay, (1 + step) / (10 + step)):
+  without that the random initial values of weights stay in the average for
+  about 1 / (1 - decay) steps.
 
   Args:
     average: the current average.
-    params: the new parameters, the same tree as `average`.
-    step: number of updates before this one.
-    decay: weight of the old average, in [0, 1).
+    params: the new values, the same tree as `average`.
+    step: number of updates before this one; None for no warm-up.
+    decay: weight of the old average, in [0, 1].
 
   Returns:
     The new average, in the dtypes of `average`.
   """
-  step = jnp.asarray(step, jnp.float32)
-  rate = 1.0 - jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+  if step is not None:
+    step = jnp.asarray(step, jnp.float32)
+    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+  rate = 1.0 - decay
   return jax.tree.map(
     lambda a, p: (a + rate * (p.astype(jnp.float32) - a)).astype(a.dtype),
     average,

@@ -8,8 +8,8 @@ import pytest
 import trimesh
 
 from maskjax.avatar import render as avatar_render
-from maskjax.gan import model as model_lib
-from maskjax.geometry import color, mesh_io
+from maskjax.gan import model as model_lib, scenes
+from maskjax.geometry import mesh_io
 from tests.gan import small
 
 REQUEST = avatar_render.Request(
@@ -45,7 +45,7 @@ def test_every_file_is_made(folder):
 
 
 def test_pictures_are_those_of_the_model(folder, model):
-  studio = avatar_render.open_studio(model, REQUEST)
+  studio = scenes.open_studio(model, REQUEST.viewing)
   scene = studio.scene(studio.latents(3))
   picture = studio.picture(scene, studio.camera())
   shown = np.asarray(Image.open(folder / 'seed0003.png'))
@@ -72,18 +72,6 @@ def test_videos_have_their_frames(folder):
   count = lambda name: imageio_ffmpeg.count_frames_and_secs(folder / name)[0]
   assert count('seed0000.mp4') == count('seed0003.mp4') == 3
   assert count('walk.mp4') == 6
-
-
-def test_the_walk_goes_from_seed_to_seed(model):
-  studio = avatar_render.open_studio(model, REQUEST)
-  frames = list(avatar_render.walk(studio, REQUEST.seeds))
-  assert len(frames) == 6
-  for i, seed in ((0, 0), (3, 3)):
-    scene = studio.scene(studio.latents(seed))
-    c = studio.camera(*avatar_render.swing(i / 6))
-    expected = color.signed_to_bytes(studio.picture(scene, c).image[0])
-    assert np.abs(frames[i].astype(int) - expected).max() <= 1
-  assert np.abs(frames[0].astype(int) - frames[3]).mean() > 3
 
 
 def test_a_scene_without_surface_costs_the_others_nothing(model, tmp_path):

@@ -6,14 +6,17 @@ import pytest
 import scipy.linalg
 
 from maskjax.data.people import (
-  face_images,
   heads,
   people,
   portrait,
   portrait_shading,
 )
 from maskjax.evaluation import gan_metrics
-from maskjax.geometry import camera as camera_lib, color
+from maskjax.geometry import (
+  camera as camera_lib,
+  color,
+  ffhq,
+)
 
 _SIZE, _ANGLES = 128, (-25.0, 25.0)
 
@@ -21,7 +24,7 @@ _SIZE, _ANGLES = 128, (-25.0, 25.0)
 @pytest.fixture(scope='module')
 def shown():
   """Two people from two sides: [2, 2, h, w, 3], and cameras [2, 25]."""
-  camera = face_images.orbit(_ANGLES, [0.0] * 2)
+  camera = ffhq.orbit(_ANGLES, [0.0] * 2)
   rows = []
   for seed in (1, 4):
     rng = np.random.default_rng([21, seed])
@@ -35,7 +38,7 @@ def shown():
     )
     rows.append(np.asarray(color.linear_to_srgb(taken.rgb)))
   return np.stack(rows), np.asarray(
-    camera_lib.to_vector25(face_images.to_units(camera))
+    camera_lib.to_vector25(ffhq.to_units(camera))
   )
 
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.gan import augment, warp
+from maskjax.gan import augment
 
 
 def images(*shape):
@@ -86,14 +86,6 @@ def test_octave_filters_add_up():
   total = augment.octave_filters().sum(0)
   np.testing.assert_allclose(total[21], 1.0, atol=1e-6)
   np.testing.assert_allclose(np.delete(total, 21), 0.0, atol=1e-6)
-
-
-def test_sampling_matrix_of_nothing():
-  size, padding = (8, 6), ((2, 2), (3, 3))
-  matrix = warp.sampling_matrix(jnp.eye(3)[None], size, padding)[0]
-  # The result with room for the filter, as a part of the padded image.
-  np.testing.assert_allclose(matrix[0, 0], (6 + 6) / (6 + 6), atol=1e-6)
-  np.testing.assert_allclose(matrix[1, 1], (8 + 6) / (8 + 4), atol=1e-6)
 
 
 def test_other_channels_are_an_error():

@@ -1,4 +1,7 @@
-"""The networks reproduce the numbers of the reference, see goldens/README."""
+"""The networks reproduce the numbers of the reference, see goldens/README.
+
+With --goldens=FOLDER, a folder of your own is checked too, file by file.
+"""
 
 import json
 import pathlib
@@ -25,12 +28,29 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize('name', COUNTS)
-def test_equals_reference(name):
-  rows = list(check.check(FOLDER, files=(name,)))
+def pytest_generate_tests(metafunc):
+  if 'golden_path' in metafunc.fixturenames:
+    folder = metafunc.config.getoption('--goldens')
+    paths = check.paths_in(folder) if folder else []
+    metafunc.parametrize('golden_path', paths, ids=lambda path: path.stem)
+
+
+def passing(path):
+  """Return the rows of a file; fail with the table of those that are off."""
+  rows = list(check.check_path(path))
   failed = [str(row) for row in rows if not row.passed]
   assert not failed, '\n'.join(failed)
+  return rows
+
+
+@pytest.mark.parametrize('name', COUNTS)
+def test_equals_reference(name):
+  rows = passing(FOLDER / f'{name}.npz')
   assert len(rows) >= COUNTS[name]
+
+
+def test_equals_the_reference_of_your_own(golden_path, record_property):
+  record_property('rows', len(passing(golden_path)))
 
 
 def test_every_file_is_compared():
@@ -44,7 +64,7 @@ def test_notices_a_wrong_number(tmp_path):
   arrays['fov_to_intrinsics/y'] = arrays['fov_to_intrinsics/y'] * 1.001
   arrays['unheard/of'] = np.zeros(3)
   np.savez(tmp_path / 'units_camera.npz', **arrays)
-  rows = list(check.check(tmp_path))
+  rows = list(check.check_path(tmp_path / 'units_camera.npz'))
   failed = {row.array for row in rows if not row.passed}
   assert failed == {'fov_to_intrinsics/y', 'unheard/of'}
 
@@ -64,7 +84,9 @@ def test_a_folder_of_another_make(tmp_path):
   np.savez(tmp_path / 'Z_forward.npz', meta=json.dumps(meta), **arrays)
   # Of its weights nothing can be known.
   np.savez(tmp_path / 'Y_forward.npz', z=np.zeros((1, 4)))
-  rows = list(check.check(tmp_path))
+  rows = [
+    row for path in check.paths_in(tmp_path) for row in check.check_path(path)
+  ]
   assert [row.file for row in rows if not row.passed] == ['Y_forward.npz']
   assert "meta has no 'seed'" in str(rows[0])
   names = {row.array for row in rows[1:]}
@@ -73,7 +95,7 @@ def test_a_folder_of_another_make(tmp_path):
 
 def test_empty_folder_is_an_error(tmp_path):
   with pytest.raises(ValueError, match='holds no goldens'):
-    list(check.check(tmp_path))
+    check.paths_in(tmp_path)
 
 
 def test_tolerance():

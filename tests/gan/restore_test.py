@@ -5,7 +5,13 @@ import jax
 import numpy as np
 import pytest
 
-from maskjax.gan import discriminator, eg3d, model as model_lib, restore
+from maskjax.gan import (
+  discriminator,
+  eg3d,
+  model as model_lib,
+  restore,
+  state_configs,
+)
 from tests.gan.parity import check, recipe
 
 FOLDER = pathlib.Path(__file__).parent / 'goldens'
@@ -38,7 +44,7 @@ def test_export_gives_back_every_array(name):
 
 def load_judge(folder, golden):
   state = check.load_state(folder, golden, 'D')
-  return restore.restore(restore.discriminator_config(state), state)
+  return restore.restore(state_configs.discriminator_config(state), state)
 
 
 def test_full_size_has_the_reference_s_parameters():
@@ -51,7 +57,7 @@ def test_full_size_has_the_reference_s_parameters():
 
 def test_missing_and_misshapen_arrays_are_named(meta, state):
   options = meta['rendering_kwargs']
-  config = restore.eg3d_config(state, options)
+  config = state_configs.eg3d_config(state, options)
   cut = dict(state)
   del cut['backbone.synthesis.b8.conv0.bias']
   with pytest.raises(ValueError, match=r'b8\.conv0\.bias'):
@@ -64,17 +70,3 @@ def test_missing_and_misshapen_arrays_are_named(meta, state):
   bent = {**state, 'backbone.synthesis.b4.resample_filter': np.ones((4, 4))}
   with pytest.raises(ValueError, match='is not the filter'):
     restore.restore(config, bent)
-
-
-def test_options_are_checked(meta, state):
-  options = meta['rendering_kwargs']
-  for change, message in (
-    ({'superresolution_module': 'x.Superresolution32X'}, 'super-resolution'),
-    ({'clamp_mode': 'relu'}, 'clamp_mode'),
-    ({'ray_start': 'near'}, 'ray_start'),
-    ({'colour': 1}, 'colour is not a key'),
-  ):
-    with pytest.raises(ValueError, match=message):
-      restore.eg3d_config(state, {**options, **change})
-  with pytest.raises(ValueError, match='has no box_warp'):
-    restore.volume_config({'depth_resolution': 4})

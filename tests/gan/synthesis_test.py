@@ -67,15 +67,6 @@ def test_shift_of_an_unknown_layer_is_an_error():
     synthesis.shift({'b4': {}}, {'b64': {}})
 
 
-def test_channel_schedule():
-  assert stylegan2.channel_schedule(256) == (512,) * 5 + (256, 128)
-  assert stylegan2.StyleGAN2Config().num_ws == 14
-  with pytest.raises(ValueError, match='power of two'):
-    stylegan2.channel_schedule(48)
-  with pytest.raises(ValueError, match='architecture'):
-    stylegan2.StyleGAN2Config(architecture='dense')
-
-
 def test_drawn_noise_is_each_samples_own():
   keys = jax.random.split(jax.random.key(0), 3)
   noise = synthesis.draw_noise(keys, (4, 4))

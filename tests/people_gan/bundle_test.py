@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskjax.avatar import render as avatar_render
-from maskjax.gan import checkpoints, eg3d
+from maskjax.gan import checkpoints, draws, eg3d
 from maskjax.geometry import camera as camera_lib
 from maskjax.people_gan import pictures as people_pictures
 from maskjax.render.volume import rays as rays_lib
@@ -23,7 +23,7 @@ def model():
 @pytest.fixture(scope='module')
 def shown(model):
   """Images, depths along rays and coverage of 6 people from three sides."""
-  z = people_pictures.seed_latents(range(6), model.module.config.backbone.z_dim)
+  z = draws.of_seeds(range(6), model.module.config.backbone.z_dim)
   camera = jnp.broadcast_to(people_pictures.turned(YAWS)[None], (6, 3, 25))
   made = people_pictures.show(model.module, model.variables, z, camera)
   return [np.asarray(x).reshape(6, 3, *x.shape[1:]) for x in made]

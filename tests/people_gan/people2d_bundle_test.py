@@ -5,6 +5,7 @@ import pytest
 
 from maskjax.gan import checkpoints, student, stylegan2
 from maskjax.people_gan import (
+  flat_pictures,
   metrics as people_metrics,
   pictures as people_pictures,
 )
@@ -21,7 +22,7 @@ def shown():
   flat = checkpoints.load(bundled.bundled_path('people2d'))
   assert isinstance(flat.module, stylegan2.Generator)
   camera = people_pictures.turned(YAWS)
-  return people_pictures.pairs(
+  return flat_pictures.pairs(
     flat,
     checkpoints.load(bundled.bundled_path('source')),
     range(8),
@@ -52,7 +53,7 @@ def test_an_eg3d_is_no_student_of_itself():
   solid = checkpoints.load(bundled.bundled_path('source'))
   camera = people_pictures.turned((0.0,))
   with pytest.raises(ValueError, match='no student and its EG3D'):
-    people_pictures.pairs(solid, solid, (0,), camera, student.angles(camera))
+    flat_pictures.pairs(solid, solid, (0,), camera, student.angles(camera))
 
 
 def test_people_stand_before_white_and_differ(shown):

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image
 import pytest
 
 from configs import source
@@ -11,6 +12,7 @@ from maskjax.people_gan import (
   networks as people_networks,
   pictures as people_pictures,
 )
+from tests.gan import small
 from tests.people_gan import people
 
 DATA = people_batches.by_scene(people.face_set(count=3, views=2))
@@ -60,8 +62,17 @@ def test_known_scenes_stand_beside_the_truth(model):
   assert (sheet[:16, 32:48][DATA.alpha[2, 0] == 0] == 0).all()
 
 
-def test_a_crowd_is_cut_into_blocks(model, tmp_path):
-  blocks = people_pictures.crowd(model, range(4), psi=0.7, rows=2)
-  assert [block.shape for block in blocks] == [(32, 80, 3)] * 2
-  people_pictures.save_sheet(tmp_path / 'sheet.png', blocks, times=2)
-  assert (tmp_path / 'sheet.png').stat().st_size > 100
+def test_blocks_stand_side_by_side_enlarged(tmp_path):
+  block = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+  people_pictures.save_sheet(tmp_path / 'sheet.png', [block, block], times=3)
+  sheet = np.asarray(Image.open(tmp_path / 'sheet.png'))
+  assert sheet.shape == (6, 3 * (2 + 4 + 2), 3)
+  np.testing.assert_array_equal(sheet[::3, :6:3], block)
+  np.testing.assert_array_equal(sheet[::3, -6::3], block)
+  assert (sheet[:, 6:-6] == 255).all()
+
+
+def test_images_have_no_views():
+  flat = model_lib.initialize(jax.random.key(0), small.STYLEGAN2)
+  with pytest.raises(ValueError, match='shows no views'):
+    people_pictures.samples(flat.module, flat.variables, (0,))

@@ -5,24 +5,16 @@ light, backdrop), each pose from several cameras. Shard `i` is a pure function
 of `(seed, i)`, so any number of processes can build any subset, and a run can
 be stopped and gone on with.
 
-World, cameras and crop are those of EG3D's faces (FFHQ): the mesh frame, moved
-so that the middle of a head is the origin, in units of `CM_PER_UNIT`
-centimetres; cameras stand on a sphere of 2.7 units around it, look at a point
-0.2 units in front of it, near the tip of the nose, and have a focal length of
-4.2647 image widths. So a face stays in the middle of its picture when it
-turns, and pictures show it from the chin to the crown.
+World, cameras and crop are those of EG3D's faces (`geometry.ffhq`).
 
 Shapes: `n` pictures, `s` pixels a side.
 """
 
-from collections.abc import Sequence
 import dataclasses
 import functools
 import pathlib
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Shaped, UInt8
 import numpy as np
 
@@ -35,19 +27,14 @@ from maskjax.data.people import (
   skin,
   words as people_words,
 )
-from maskjax.geometry import camera as camera_lib, color
+from maskjax.geometry import camera as camera_lib, color, ffhq
 from maskjax.studio import words as studio_words
 from maskjax.training import files, settings
 from maskjax.weights import bundled
 
-RADIUS, FOCAL = 2.7, 4.2647
 # What is behind people: a room out of focus, another one in each moment, or
 # white, which can be taken away again.
 BACKDROPS = ('room', 'white')
-CM_PER_UNIT = 100 / 2.7
-# Origin of the world, and what cameras look at, in the mesh frame.
-ORIGIN_CM = (0.0, -0.7, -4.0)
-PIVOT_CM = (0.0, -0.7, -4.0 + 0.2 * CM_PER_UNIT)
 # Standard deviations and limits of the cameras' angles, radians.
 YAW, PITCH, LIMIT = 0.3, 0.155, (0.85, 0.45)
 _WORDS = tuple(people.EXPRESSIONS)
@@ -144,48 +131,6 @@ def sample_cameras(
   return np.degrees(azimuth), np.degrees(elevation)
 
 
-def orbit(
-  azimuth: Float[np.ndarray, 'n'] | Sequence[float],
-  elevation: Float[np.ndarray, 'n'] | Sequence[float],
-) -> camera_lib.Camera:
-  """Return the data set's cameras, in the mesh frame.
-
-  Args:
-    azimuth: of their positions on the sphere, degrees, 0 in front, positive
-      to the viewer's right.
-    elevation: of their positions, degrees, positive above.
-  """
-  around = camera_lib.orbit(
-    jnp.asarray(azimuth, jnp.float32),
-    jnp.asarray(elevation, jnp.float32),
-    radius=RADIUS * CM_PER_UNIT,
-    fovy=float(np.degrees(2 * np.arctan(0.5 / FOCAL))),
-    target=ORIGIN_CM,
-  )
-  pose = camera_lib.look_at(
-    around.cam2world[:, :3, 3], jnp.asarray(PIVOT_CM)[None]
-  )
-  return dataclasses.replace(around, cam2world=pose)
-
-
-@jax.numpy_rank_promotion('allow')
-def to_units(camera: camera_lib.Camera) -> camera_lib.Camera:
-  """Move cameras from the mesh frame (cm) into the data set's world."""
-  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(ORIGIN_CM))
-  scale = jnp.ones((4, 4)).at[:3, 3].set(1 / CM_PER_UNIT)
-  return dataclasses.replace(
-    camera, cam2world=(camera.cam2world - shift) * scale
-  )
-
-
-@jax.numpy_rank_promotion('allow')
-def to_centimetres(camera: camera_lib.Camera) -> camera_lib.Camera:
-  """Move cameras from the data set's world into the mesh frame (cm)."""
-  shift = jnp.zeros((4, 4)).at[:3, 3].set(jnp.asarray(ORIGIN_CM))
-  scale = jnp.ones((4, 4)).at[:3, 3].set(CM_PER_UNIT)
-  return dataclasses.replace(camera, cam2world=camera.cam2world * scale + shift)
-
-
 def _backdrop(rng: np.random.Generator, word: str) -> portrait_shading.Backdrop:
   """Return a backdrop of `BACKDROPS`; a room is drawn at random."""
   if word not in BACKDROPS:
@@ -242,7 +187,7 @@ def photograph(
   azimuth, elevation = sample_cameras(
     rng, views, yaw=yaw, pitch=pitch, limit=limit
   )
-  camera = orbit(azimuth, elevation)
+  camera = ffhq.orbit(azimuth, elevation)
   taken = portrait.render_person(
     head, camera, lights, size=size, samples=samples,
     backdrop=_backdrop(rng, backdrop),
@@ -263,8 +208,10 @@ def photograph(
   return {
     'rgb': color.to_bytes(np.asarray(color.linear_to_srgb(taken.rgb))),
     'alpha': color.to_bytes(np.asarray(taken.alpha)),
-    'depth': (np.asarray(taken.depth) / CM_PER_UNIT).astype(np.float16),
-    'camera': np.asarray(camera_lib.to_vector25(to_units(camera)), np.float32),
+    'depth': (np.asarray(taken.depth) / ffhq.CM_PER_UNIT).astype(np.float16),
+    'camera': np.asarray(
+      camera_lib.to_vector25(ffhq.to_units(camera)), np.float32
+    ),
     'landmarks': np.asarray(taken.landmarks, np.float32),
     'identity': each(params.identity, np.int32),
     'attributes': each([told[n] for n in people_words.ATTRIBUTES], np.uint8),
@@ -349,11 +296,11 @@ def manifest(folder: pathlib.Path, recipe: Recipe) -> dict[str, Any]:
     'images': len(images),
     'recipe': dict(sorted(dataclasses.asdict(recipe).items())),
     'world': {
-      'cm_per_unit': CM_PER_UNIT,
-      'origin_cm': list(ORIGIN_CM),
-      'pivot_cm': list(PIVOT_CM),
-      'radius': RADIUS,
-      'focal': FOCAL,
+      'cm_per_unit': ffhq.CM_PER_UNIT,
+      'origin_cm': list(ffhq.ORIGIN_CM),
+      'pivot_cm': list(ffhq.PIVOT_CM),
+      'radius': ffhq.RADIUS,
+      'focal': ffhq.FOCAL,
     },
     'attributes': list(people_words.ATTRIBUTES),
     'expressions': list(people.EXPRESSIONS),

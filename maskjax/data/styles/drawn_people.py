@@ -26,7 +26,12 @@ from maskjax.data.people import (
   words as people_words,
 )
 from maskjax.data.styles import drawing as drawing_lib, style as style_lib
-from maskjax.geometry import camera as camera_lib, canonical, color
+from maskjax.geometry import (
+  camera as camera_lib,
+  canonical,
+  color,
+  ffhq,
+)
 from maskjax.render import lights as lights_lib
 
 SOURCE = style_lib.Source('people', face_images.sources)
@@ -205,7 +210,7 @@ def draw(
   shaped = hand.shape(params, rng)
   head = heads.build_head(shaped)
   azimuth, elevation = face_images.sample_cameras(rng, 1, yaw=yaw, pitch=pitch)
-  camera = face_images.orbit(azimuth, elevation)
+  camera = ffhq.orbit(azimuth, elevation)
   lights = hand.light(rng, shaped.skin.tone)
   times = max(2, -(-_DRAWN // size))
   take = functools.partial(
@@ -220,7 +225,7 @@ def draw(
   )
   large = hand.draw(drawing)
   small = large.reshape(size, times, size, times, 3).mean((1, 3))
-  vector = camera_lib.to_vector25(face_images.to_units(camera))[0]
+  vector = camera_lib.to_vector25(ffhq.to_units(camera))[0]
   return style_lib.StylePicture(
     image=color.to_bytes(small),
     caption=f'a {hand.name} of {people_words.describe(params)}',

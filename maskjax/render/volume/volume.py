@@ -34,7 +34,7 @@ Mode = Literal['parity', 'clean']
 _COUNTED = 48
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class VolumeConfig:
   """How a volume is sampled.
 

@@ -9,7 +9,10 @@ import pytest
 from configs import faces as faces_config
 from maskjax.data import shards
 from maskjax.data.people import face_images, words as people_words
-from maskjax.geometry import camera as camera_lib
+from maskjax.geometry import (
+  camera as camera_lib,
+  ffhq,
+)
 from maskjax.training import settings
 
 _RECIPE = face_images.Recipe(
@@ -78,14 +81,12 @@ def test_stored_cameras_point_at_the_head(folder):
   images = face_images.load(sorted(folder.glob('*.npz')))
   camera = camera_lib.from_vector25(jnp.asarray(images.camera))
   place = np.linalg.norm(np.asarray(camera.cam2world)[:, :3, 3], axis=-1)
-  np.testing.assert_allclose(place, face_images.RADIUS, rtol=1e-5)
+  np.testing.assert_allclose(place, ffhq.RADIUS, rtol=1e-5)
   # As EG3D's FFHQ: they look at a point in front of the middle.
   pivot = jnp.asarray([[0.0, 0.0, 0.2]])
   middle, _ = camera_lib.project(camera, pivot)
   np.testing.assert_allclose(middle, 0.5, atol=1e-5)
-  np.testing.assert_allclose(
-    camera.intrinsics[:, 0, 0], face_images.FOCAL, rtol=1e-4
-  )
+  np.testing.assert_allclose(camera.intrinsics[:, 0, 0], ffhq.FOCAL, rtol=1e-4)
 
 
 def test_depth_of_two_views_is_one_surface(folder):
@@ -111,7 +112,7 @@ def test_depth_of_two_views_is_one_surface(folder):
   place, far = camera_lib.project(other, jnp.asarray(chosen, jnp.float32))
   pixel = np.clip((np.asarray(place) * size).astype(int), 0, size - 1)
   seen = images.depth[1].astype(np.float64)[pixel[:, 1], pixel[:, 0]]
-  gap = np.abs(np.asarray(far) - seen) * face_images.CM_PER_UNIT
+  gap = np.abs(np.asarray(far) - seen) * ffhq.CM_PER_UNIT
   # A pixel is 0.9 cm wide.
   assert np.median(gap) < 0.35
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from maskjax.data.people import (
-  face_images,
   heads,
   people,
   portrait,
@@ -16,7 +15,12 @@ from maskjax.data.people import (
   words as people_words,
 )
 from maskjax.face import landmarks as face_landmarks, networks
-from maskjax.geometry import camera as camera_lib, canonical, color
+from maskjax.geometry import (
+  camera as camera_lib,
+  canonical,
+  color,
+  ffhq,
+)
 from maskjax.render import lights as lights_lib
 
 _SIZE = 64
@@ -40,7 +44,7 @@ def _bare(params):
 def taken():
   """A bare head, its cameras and pictures."""
   head = heads.build_head(_bare(_person(0)))
-  camera = face_images.orbit([0.0, 24.0], [0.0, -8.0])
+  camera = ffhq.orbit([0.0, 24.0], [0.0, -8.0])
   lights = portrait_shading.sample_lights(np.random.default_rng(0))
   return (
     head,
@@ -82,12 +86,10 @@ def test_an_expression_moves_the_mouth_and_keeps_the_person():
 
 def test_landmarks_are_where_the_camera_of_the_label_sees_them(taken):
   head, camera, pictures = taken
-  vector = camera_lib.to_vector25(face_images.to_units(camera))
+  vector = camera_lib.to_vector25(ffhq.to_units(camera))
   pose = np.asarray(vector[:, :16], np.float64).reshape(2, 4, 4)
   inner = np.asarray(vector[:, 16:], np.float64).reshape(2, 3, 3)
-  points = (head.landmarks - np.array(face_images.ORIGIN_CM)) / (
-    face_images.CM_PER_UNIT
-  )
+  points = (head.landmarks - np.array(ffhq.ORIGIN_CM)) / (ffhq.CM_PER_UNIT)
   for k in range(2):
     local = np.linalg.inv(pose[k]) @ np.c_[points, np.ones(468)].T
     image = inner[k] @ local[:3]
@@ -95,9 +97,9 @@ def test_landmarks_are_where_the_camera_of_the_label_sees_them(taken):
     error = np.abs(found - np.asarray(pictures.landmarks[k])) * _SIZE
     assert error.max() < 0.01  # pixels; 0.5 is asked for
   np.testing.assert_allclose(
-    np.linalg.norm(pose[:, :3, 3], axis=-1), face_images.RADIUS, rtol=1e-4
+    np.linalg.norm(pose[:, :3, 3], axis=-1), ffhq.RADIUS, rtol=1e-4
   )
-  back = face_images.to_centimetres(face_images.to_units(camera))
+  back = ffhq.to_centimetres(ffhq.to_units(camera))
   np.testing.assert_allclose(back.cam2world, camera.cam2world, atol=2e-4)
 
 
@@ -214,7 +216,7 @@ def _found(count):
     lights = portrait_shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
     pictures = portrait.render_person(
       head,
-      face_images.orbit([0.0], [0.0]),
+      ffhq.orbit([0.0], [0.0]),
       lights,
       size=256,
       samples=1,

@@ -23,7 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from maskjax.gan import model as model_lib, restore
+from maskjax.gan import (
+  model as model_lib,
+  restore,
+  state_configs,
+)
 from maskjax.geometry import camera as camera_lib
 from maskjax.render.volume import rays as rays_lib
 from tests.gan.parity import (
@@ -75,7 +79,7 @@ def load_generator(folder: pathlib.Path, golden: Golden) -> model_lib.Model:
   options = dict(golden.meta['rendering_kwargs'])
   if golden.meta.get('sr') in _FINAL:
     options['superresolution_module'] = _FINAL[golden.meta['sr']]
-  config = restore.eg3d_config(
+  config = state_configs.eg3d_config(
     state,
     options,
     rendering_resolution=golden.meta['neural'],
@@ -323,7 +327,7 @@ def check_stylegan2(golden: Golden) -> Iterator[Row]:
   rows = []
   for name, case in golden.meta.items():
     state = recipe.make_state(case['seed_G'], case['G_keys'])
-    generator = restore.restore(restore.stylegan2_config(state), state)
+    generator = restore.restore(state_configs.stylegan2_config(state), state)
     z = golden['z'][:, : case['z_dim']]
     c = np.zeros((len(z), 0), np.float32)
     if case['c_dim']:
@@ -331,7 +335,7 @@ def check_stylegan2(golden: Golden) -> Iterator[Row]:
     ws = _apply(generator, generator.module.map)(z, c)
     image = _apply(generator, generator.module.synthesize)(ws).image
     state = recipe.make_state(case['seed_D'], case['D_keys'])
-    config = restore.discriminator_config(
+    config = state_configs.discriminator_config(
       state, group_size=case.get('mbstd_group', 4)
     )
     judge = restore.restore(config, state)
@@ -367,7 +371,7 @@ def check_file(path: pathlib.Path) -> Iterator[Row]:
   """Compare one golden file.
 
   Args:
-    path: of a file in a folder of goldens; files of weights give no rows.
+    path: of a file in a folder of goldens.
 
   Raises:
     ValueError: something that the file needs is missing.
@@ -375,8 +379,6 @@ def check_file(path: pathlib.Path) -> Iterator[Row]:
   """
   name, folder = path.stem, path.parent
   group, _, kind = name.partition('_')
-  if kind.startswith('state_'):
-    return
   noise = _noise(folder).get(group, {}).get(kind, {})
   golden = golden_rows.load(path, noise)
   if kind == 'forward':
@@ -399,32 +401,38 @@ def check_file(path: pathlib.Path) -> Iterator[Row]:
     yield from golden_rows.left_out(golden, (), '')
 
 
-def check(
-  folder: str | os.PathLike[str], *, files: tuple[str, ...] = ()
-) -> Iterator[Row]:
-  """Compare every golden file of a folder.
+def paths_in(
+  folder: str | os.PathLike[str],
+) -> list[pathlib.Path]:
+  """Return the golden files of a folder, those of full size below it last.
 
   Args:
     folder: of goldens.
-    files: names of the files to compare, without .npz; empty for all.
-
-  Yields:
-    A row for each array, failing rows for arrays that are not known and for
-    files that lack what they need.
 
   Raises:
-    ValueError: no such files.
+    ValueError: there are none.
   """
   own = pathlib.Path(folder)
   paths = [*sorted(own.glob('*.npz')), *sorted(own.glob('*/*_golden.npz'))]
-  if files:
-    paths = [path for path in paths if path.stem in files]
+  paths = [path for path in paths if '_state_' not in path.stem]
   if not paths:
     raise ValueError(f'{os.fspath(folder)} holds no goldens (*.npz)')
-  for path in paths:
-    try:
-      yield from check_file(path)
-    except KeyError as error:
-      yield golden_rows.unusable(path, f'meta has no {error}')
-    except (OSError, ValueError) as error:
-      yield golden_rows.unusable(path, str(error))
+  return paths
+
+
+def check_path(path: pathlib.Path) -> Iterator[Row]:
+  """Compare one golden file, whatever is wrong with it.
+
+  Args:
+    path: of the file, in its folder.
+
+  Yields:
+    A row for each array, failing rows for arrays that are not known and for a
+    file that lacks what it needs.
+  """
+  try:
+    yield from check_file(path)
+  except KeyError as error:
+    yield golden_rows.unusable(path, f'meta has no {error}')
+  except (OSError, ValueError) as error:
+    yield golden_rows.unusable(path, str(error))

@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from maskjax.gan import discriminator, model as model_lib, restore
+from maskjax.gan import (
+  discriminator,
+  model as model_lib,
+  restore,
+  state_configs,
+)
 from tests.gan.parity import recipe, rows as golden_rows
 from tests.gan.parity.rows import channels_first, channels_last
 
@@ -44,10 +49,10 @@ def load_models(
     shapes['G'],
     decoder_lr_multiplier=kwargs.get('decoder_lr_mul', 1),
   )
-  config = restore.eg3d_config(state, kwargs)
+  config = state_configs.eg3d_config(state, kwargs)
   generator = restore.restore(config, state)
   state = recipe.make_state(meta['seed_D'], shapes['D'])
-  own = restore.discriminator_config(state)
+  own = state_configs.discriminator_config(state)
   return generator, restore.restore(own, state)
 
 

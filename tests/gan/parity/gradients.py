@@ -13,7 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from maskjax.gan import discriminator, model as model_lib, restore
+from maskjax.gan import (
+  discriminator,
+  model as model_lib,
+  restore,
+  state_configs,
+)
 from maskjax.weights import eg3d_keys
 from tests.gan.parity import recipe, rows as golden_rows
 from tests.gan.parity.rows import channels_first, channels_last
@@ -240,7 +245,7 @@ def check(
   Yields:
     A row for each array.
   """
-  config = restore.discriminator_config(state)
+  config = state_configs.discriminator_config(state)
   judge = restore.restore(config, state)
   rows = []
   parts = []

@@ -14,12 +14,14 @@ import numpy as np
 
 from maskjax.gan import (
   draws as draws_lib,
+  fakes,
   losses,
-  mapping,
   model as model_lib,
   restore,
+  state_configs,
 )
 from maskjax.render.volume import rays as rays_lib
+from maskjax.training import state as state_lib
 from tests.gan.parity import (
   gradients as gan_parity_gradients,
   rows as golden_rows,
@@ -120,7 +122,9 @@ def _draws(setting: _Setting, phase: str) -> draws_lib.Draws:
   noise = _noise(draws, setting.generator)
   jitter = next(draws)[..., 0]
   fine = next(draws).reshape(*jitter.shape[:2], -1)
-  return draws_lib.Draws(swap, noise, rays_lib.Uniforms(jitter, fine))
+  return draws_lib.Draws(
+    swap=swap, noise=noise, uniforms=rays_lib.Uniforms(jitter, fine)
+  )
 
 
 def _density_draws(setting: _Setting) -> draws_lib.DensityDraws:
@@ -129,14 +133,17 @@ def _density_draws(setting: _Setting) -> draws_lib.DensityDraws:
   swap = None if setting.swap is None else next(draws)
   points, steps, _ = next(draws), next(draws), next(draws)
   return draws_lib.DensityDraws(
-    swap, points, steps, _noise(draws, setting.generator)
+    swap=swap,
+    points=points,
+    steps=steps,
+    noise=_noise(draws, setting.generator),
   )
 
 
 def _generate(setting: _Setting, phase: str, params: Any):
   """Make the images of a phase, as they are shown."""
   model, golden = setting.generator, setting.golden
-  images, ws = losses.generate(
+  images, ws = fakes.of_scenes(
     model.module,
     {**model.variables, 'params': params},
     golden['z'],
@@ -148,9 +155,9 @@ def _generate(setting: _Setting, phase: str, params: Any):
   return losses.view(images, blur_sigma=setting.blur), ws
 
 
-def _judge(setting: _Setting, params: Any, images: losses.Images):
+def _discriminate(setting: _Setting, params: Any, images: fakes.Images):
   """Return logits."""
-  return losses.judge(
+  return losses.discriminate(
     setting.discriminator.module,
     {'params': params},
     images,
@@ -158,7 +165,7 @@ def _judge(setting: _Setting, params: Any, images: losses.Images):
   )
 
 
-def _real(setting: _Setting) -> losses.Images:
+def _real(setting: _Setting) -> fakes.Images:
   """Return the real images as they are shown."""
   images = losses.real_images(
     jnp.asarray(channels_last(setting.golden['real'])),
@@ -172,7 +179,7 @@ def _generator_main(setting: _Setting):
   def loss(params):
     images, _ = _generate(setting, 'Gmain', params)
     judge = setting.discriminator.variables['params']
-    logits = _judge(setting, judge, images)
+    logits = _discriminate(setting, judge, images)
     value = losses.logistic(logits)
     reports = {
       'Loss_scores_fake': logits,
@@ -207,11 +214,13 @@ def _discriminator_main(setting: _Setting):
   own = setting.generator.variables
   images, ws = _generate(setting, 'Dmain', own['params'])
   w_avg = own['buffers']['backbone']['mapping']['w_avg']
-  moved = mapping.update_average(w_avg, ws[:, 0], setting.options['w_avg_beta'])
+  moved = state_lib.update_average(
+    w_avg, ws[:, 0].mean(0), decay=setting.options['w_avg_beta']
+  )
 
   def loss(params):
-    fake = _judge(setting, params, images)
-    real = _judge(setting, params, _real(setting))
+    fake = _discriminate(setting, params, images)
+    real = _discriminate(setting, params, _real(setting))
     for_fake, for_real = losses.logistic(-fake), losses.logistic(real)
     reports = {
       'Loss_scores_fake': fake,
@@ -230,7 +239,7 @@ def _discriminator_main(setting: _Setting):
 def _discriminator_regularization(setting: _Setting):
   def loss(params):
     squares, real = losses.r1_penalty(
-      lambda images: _judge(setting, params, images), _real(setting)
+      lambda images: _discriminate(setting, params, images), _real(setting)
     )
     value = squares * (setting.options['r1_gamma'] / 2)
     reports = {
@@ -292,7 +301,7 @@ def check(
   Yields:
     A row for each array.
   """
-  judge = restore.restore(restore.discriminator_config(state), state)
+  judge = restore.restore(state_configs.discriminator_config(state), state)
   rows: list[Row] = []
   cases = {name.split('/')[0]: None for name in golden.arrays if '/' in name}
   for case in cases:

@@ -7,7 +7,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from maskjax.gan import eg3d, poses, restore
+from maskjax.gan import (
+  eg3d,
+  poses,
+  state_configs,
+)
 from maskjax.geometry import camera
 from maskjax.render.volume import rays, triplane, volume
 from maskjax.weights import eg3d_keys
@@ -185,7 +189,7 @@ def _renderer(golden: Golden, case: str, options: Options) -> Results:
     jnp.asarray(golden['renderer/origins']),
     jnp.asarray(golden['renderer/dirs']),
   )
-  config = restore.volume_config(options)
+  config = state_configs.volume_config(options)
   planes = jnp.moveaxis(jnp.asarray(golden['renderer/planes']), 2, -1)
   decode = _decode(golden.under('renderer/decoder_state/'), 1.0)
 

@@ -24,6 +24,7 @@ from maskjax.gan import (
   resize,
   synthesis,
 )
+from maskjax.training import state as state_lib
 from maskjax.weights import eg3d_keys
 from tests.gan.parity import rows as golden_rows, scenes
 from tests.gan.parity.rows import channels_first, channels_last
@@ -184,13 +185,13 @@ def _conv2d_layer(golden: Golden, case: str, options: Options) -> Results:
 
 def _mapping(golden: Golden, case: str, options: Options) -> Results:
   module = mapping.Mapping(
-    options['z_dim'],
-    options['c_dim'],
-    options['w_dim'],
-    options['num_ws'],
-    options.get('num_layers', 8),
-    options.get('embed_features'),
-    options.get('layer_features'),
+    z_dim=options['z_dim'],
+    c_dim=options['c_dim'],
+    w_dim=options['w_dim'],
+    num_ws=options['num_ws'],
+    num_layers=options.get('num_layers', 8),
+    embed_features=options.get('embed_features'),
+    layer_features=options.get('layer_features'),
   )
   inputs = [golden.arrays.get(f'{case}/in/{name}') for name in 'zc']
   ws = _apply(module, golden, case, *inputs)
@@ -209,8 +210,8 @@ def _mapping(golden: Golden, case: str, options: Options) -> Results:
         truncation_cutoff=int(match[2]) if match[2] else None,
       )
   decay = options.get('w_avg_beta', 0.998)
-  results['out/w_avg_after_update'] = mapping.update_average(
-    jnp.asarray(golden[f'{case}/state/w_avg']), ws[:, 0], decay
+  results['out/w_avg_after_update'] = state_lib.update_average(
+    jnp.asarray(golden[f'{case}/state/w_avg']), ws[:, 0].mean(0), decay=decay
   )
   return results
 
@@ -219,9 +220,9 @@ def _synthesis_layer(golden: Golden, case: str, options: Options) -> Results:
   (x,) = _images(golden, f'{case}/in/x')
   outputs, inputs = golden[f'{case}/state/weight'].shape[:2]
   module = synthesis.StyledConv(
-    inputs,
-    outputs,
-    options['resolution'],
+    in_features=inputs,
+    features=outputs,
+    resolution=options['resolution'],
     up=options.get('up', 1),
     clamp=options.get('conv_clamp'),
     use_noise=options.get('use_noise', True),
@@ -265,11 +266,11 @@ def _synthesis_block(golden: Golden, case: str, options: Options) -> Results:
   to_image = golden.arrays.get(f'{case}/state/torgb.weight')
   side = golden[f'{case}/out/x'].shape[-1]
   module = synthesis.SynthesisBlock(
-    0 if x is None else x.shape[-1],
-    outputs,
-    3 if to_image is None else to_image.shape[0],
-    side,
-    options.get('architecture', 'skip'),
+    in_features=0 if x is None else x.shape[-1],
+    features=outputs,
+    image_channels=3 if to_image is None else to_image.shape[0],
+    resolution=side,
+    architecture=options.get('architecture', 'skip'),
     is_last=options.get('is_last', False),
     up=1 if x is not None and x.shape[1] == side else 2,
     clamp=options.get('conv_clamp'),
@@ -293,7 +294,10 @@ def _disc_block(golden: Golden, case: str, options: Options) -> Results:
   features = golden[f'{case}/state/conv1.weight'].shape[0]
   inputs = 0 if x is None else x.shape[-1]
   module = discriminator.DiscriminatorBlock(
-    inputs, hidden, features, options['architecture']
+    in_features=inputs,
+    hidden=hidden,
+    features=features,
+    architecture=options['architecture'],
   )
   results = _pair(golden, case, _apply(module, golden, case, x, image))
   if inputs and options['architecture'] != 'skip':
@@ -305,7 +309,9 @@ def _disc_block(golden: Golden, case: str, options: Options) -> Results:
 def _disc_epilogue(golden: Golden, case: str, options: Options) -> Results:
   x, image = _images(golden, f'{case}/in/x', f'{case}/in/img')
   module = discriminator.Epilogue(
-    x.shape[-1], options['cmap_dim'], options['architecture']
+    features=x.shape[-1],
+    projection=options['cmap_dim'],
+    architecture=options['architecture'],
   )
   cmap = golden.arrays.get(f'{case}/in/cmap')
   return {'out/y': _apply(module, golden, case, x, image, cmap)}

@@ -1,35 +1,27 @@
-"""What an adversarial training is made of: settings, batch, state, optimisers.
+"""What an adversarial training is made of: settings, batch and state.
 
+`optimizers` decides what a step does and how gradients become updates,
 `training` makes the step that goes from one state to the next.
 
-Shapes: B samples, H W pixels, S side of the raw rendering. Follows Karras et
-al. 2020, appendix B, and Chan et al., CVPR 2022, supplement.
+Shapes: B samples, H W pixels, S side of the raw rendering, K channels, Z size
+of the latent, C size of the condition. Follows Karras et al. 2020, appendix
+B, and Chan et al., CVPR 2022, supplement.
 """
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import flax
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 import optax
 
-from maskjax.gan import (
-  augment as augment_lib,
-  autodecoder,
-  eg3d,
-  model as model_lib,
-)
+from maskjax.gan import augment as augment_lib, autodecoder, model as model_lib
 
 PyTree = Any
 
-_ZERO = functools.partial(jnp.zeros, (), jnp.float32)
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class GANConfig:
   """Settings of a training; the defaults are EG3D's for FFHQ.
 
@@ -143,12 +135,12 @@ class GANBatch(NamedTuple):
 
 
 @flax.struct.dataclass
-class Player:
-  """A network in training.
+class NetworkState:
+  """What training changes of one network.
 
   Attributes:
     params: weights.
-    opt_state: of its optimiser.
+    opt_state: state of its optimiser.
   """
 
   params: PyTree
@@ -163,7 +155,7 @@ class GANState:
     step: number of finished steps.
     generator: its `params` may hold 'shifts' beside the networks: offsets of
       styles (see `synthesis.shift`) that are trained like weights.
-    discriminator: the other player.
+    discriminator: the network that tells real images from generated ones.
     buffers: of the generator, with the mean latent.
     average: moving average of the generator's params; its buffers are
       `buffers`.
@@ -173,36 +165,13 @@ class GANState:
   """
 
   step: Int[Array, '']
-  generator: Player
-  discriminator: Player
+  generator: NetworkState
+  discriminator: NetworkState
   buffers: PyTree
   average: PyTree
   path_mean: Float[Array, '']
   controller: augment_lib.Controller
   penalties: dict[str, Float[Array, '']]
-
-
-class Optimizers(NamedTuple):
-  """Transformations of gradients into updates."""
-
-  generator: optax.GradientTransformation
-  discriminator: optax.GradientTransformation
-
-
-def _adam(rate: float, config: GANConfig, every: int | None):
-  """Return Adam for a network that an extra update every so often slows."""
-  ratio = 1.0 if every is None else every / (every + 1)
-  first, second = config.betas
-  return optax.adam(
-    rate * ratio, b1=first**ratio if first else 0.0, b2=second**ratio
-  )
-
-
-def lazy(generator: nn.Module, config: GANConfig) -> tuple[float, int]:
-  """Return weight and period of the generator's regularisation."""
-  if eg3d.is_volumetric(generator):
-    return config.density_weight, config.density_every
-  return config.path_weight, config.path_every
 
 
 class Parts(NamedTuple):
@@ -217,75 +186,6 @@ class Parts(NamedTuple):
   generator: bool = True
   variation: bool = True
   r1: bool = True
-
-
-def due(generator: nn.Module, config: GANConfig, step: int) -> Parts:
-  """Return what a step does.
-
-  Args:
-    generator: network.
-    config: of the training.
-    step: number of finished steps.
-  """
-  weight, every = lazy(generator, config)
-  plays = step >= config.generator_pause
-  return Parts(
-    plays,
-    plays and bool(weight) and step % every == 0,
-    bool(config.r1_gamma) and step % config.r1_every == 0,
-  )
-
-
-def optimizers(generator: nn.Module, config: GANConfig) -> Optimizers:
-  """Return the optimisers of the reference.
-
-  Learning rates and decays are lowered by k / (k + 1) for a network that has
-  an extra update every k steps (Karras et al. 2020, appendix B).
-
-  Args:
-    generator: network.
-    config: of the training.
-  """
-  weight, every = lazy(generator, config)
-  return Optimizers(
-    _adam(config.generator_rate, config, every if weight else None),
-    _adam(
-      config.discriminator_rate,
-      config,
-      config.r1_every if config.r1_gamma else None,
-    ),
-  )
-
-
-def create(
-  generator: model_lib.Model,
-  discriminator: model_lib.Model,
-  config: GANConfig,
-  *,
-  tx: Optimizers | None = None,
-) -> GANState:
-  """Return the state at the start of a training.
-
-  Args:
-    generator: network with its first variables, random or restored.
-    discriminator: the same.
-    config: of the training.
-    tx: optimisers, None for those of `optimizers`.
-  """
-  tx = tx or optimizers(generator.module, config)
-  copy = lambda tree: jax.tree.map(lambda x: jnp.array(x, copy=True), tree)
-  params = copy(generator.variables['params'])
-  judge = copy(discriminator.variables['params'])
-  return GANState(
-    step=jnp.zeros((), jnp.int32),
-    generator=Player(params, tx.generator.init(params)),
-    discriminator=Player(judge, tx.discriminator.init(judge)),
-    buffers=copy(generator.variables.get('buffers', {})),
-    average=copy(params),
-    path_mean=_ZERO(),
-    controller=augment_lib.start(config.augment_probability),
-    penalties={'r1': _ZERO(), 'generator': _ZERO()},
-  )
 
 
 def average_model(generator: nn.Module, state: GANState) -> model_lib.Model:
