@@ -28,6 +28,7 @@ from tests import typed
 # nothing of maskjax may be imported before.
 _TYPED = (
   'maskjax.geometry',
+  'maskjax.training',
 )  # fmt: skip
 jaxtyping.install_import_hook(
   _TYPED, f'{typed.check.__module__}.{typed.check.__name__}'

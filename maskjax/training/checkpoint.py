@@ -1,17 +1,14 @@
 """Checkpoints: whole pytrees on disk, written atomically, restored bit for bit.
 
-A directory holds one folder per step (`step_00000600`). The storage is
-orbax's; nobody else needs to know. A checkpoint also carries a manifest with
-the name, shape, dtype and checksum of every leaf, so that a broken or foreign
-one is told apart from a good one in one line.
+A directory holds one folder per step (`step_00000600`), kept by orbax's
+`CheckpointManager`; nobody else needs to know. A checkpoint also carries a
+manifest with the name, shape, dtype and checksum of every leaf, so that a
+broken or foreign one is told apart from a good one in one line.
 """
 
 from collections.abc import Iterator
 import contextlib
-import json
 import pathlib
-import re
-import shutil
 from typing import Any
 import zlib
 
@@ -24,24 +21,30 @@ import orbax.checkpoint as ocp
 from maskjax.training import files
 
 PyTree = Any
+# Name of a leaf -> shape, dtype, checksum.
+Manifest = dict[str, list[Any]]
 
-_FOLDER = re.compile(r'step_(\d{8,})')
-_TEMPORARY = 'orbax-checkpoint-tmp'
+_NAMES = ocp.path.step.standard_name_format(
+  step_prefix='step', step_format_fixed_length=8
+)
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-  """Silence orbax's remarks; its errors are raised, not logged."""
+def _manager(
+  directory: files.PathLike, **options: Any
+) -> Iterator[ocp.CheckpointManager]:
+  """Open orbax's manager without its remarks; errors are raised, not logged."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.FATAL)
+  options |= {'step_name_format': _NAMES, 'enable_async_checkpointing': False}
   try:
-    yield
+    with ocp.CheckpointManager(
+      pathlib.Path(directory).absolute(),
+      options=ocp.CheckpointManagerOptions(**options),
+    ) as manager:
+      yield manager
   finally:
     logging.set_verbosity(verbosity)
-
-
-def _checkpointer() -> ocp.Checkpointer:
-  return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
 
 
 def _is_key(leaf: Any) -> bool:
@@ -51,7 +54,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _named_leaves(tree: PyTree) -> dict[str, Any]:
-  """Leaves by path, e.g. 'params/dense/kernel'."""
+  """Return the leaves by path, e.g. 'params/dense/kernel'."""
   leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
   return {
     jax.tree_util.keystr(path, simple=True, separator='/'): leaf
@@ -59,12 +62,12 @@ def _named_leaves(tree: PyTree) -> dict[str, Any]:
   }
 
 
-def _describe(leaf: Any) -> tuple[list[int], str]:
-  """Shape and type as the manifest has them; keys carry their algorithm."""
+def _describe(leaf: Any) -> list[Any]:
+  """Return shape and type; keys carry their algorithm."""
   if _is_key(leaf):
-    return list(leaf.shape), f'key<{jax.random.key_impl(leaf)}>'
+    return [list(leaf.shape), f'key<{jax.random.key_impl(leaf)}>']
   leaf = leaf if hasattr(leaf, 'dtype') else np.asarray(leaf)
-  return list(leaf.shape), str(leaf.dtype)
+  return [list(leaf.shape), str(leaf.dtype)]
 
 
 def _to_numpy(leaf: Any) -> np.ndarray:
@@ -92,17 +95,11 @@ def _like(array: np.ndarray, leaf: Any) -> Any:
   return jnp.asarray(array)
 
 
-def _path(directory: files.PathLike, step: int) -> pathlib.Path:
-  return pathlib.Path(directory).absolute() / f'step_{step:08d}'
-
-
 def all_steps(directory: files.PathLike) -> list[int]:
   """List the steps that can be restored, ascending; [] without a directory."""
-  directory = pathlib.Path(directory)
-  if not directory.is_dir():
+  if not pathlib.Path(directory).is_dir():
     return []
-  matches = (_FOLDER.fullmatch(path.name) for path in directory.iterdir())
-  return sorted(int(match[1]) for match in matches if match)
+  return sorted(found.step for found in _NAMES.find_all(directory))
 
 
 def latest_step(directory: files.PathLike) -> int | None:
@@ -112,20 +109,9 @@ def latest_step(directory: files.PathLike) -> int | None:
 
 def truncate(directory: files.PathLike, step: int) -> None:
   """Delete the checkpoints after a step, for a run that goes back to it."""
-  for other in all_steps(directory):
-    if other > step:
-      shutil.rmtree(_path(directory, other))
-
-
-def _prune(
-  directory: files.PathLike, keep: int | None, keep_every: int | None
-) -> None:
-  for leftover in pathlib.Path(directory).glob(f'*{_TEMPORARY}*'):
-    shutil.rmtree(leftover, ignore_errors=True)
-  steps = all_steps(directory) if keep is not None else []
-  for step in steps[: max(0, len(steps) - (keep or 0))]:
-    if not keep_every or step % keep_every:
-      shutil.rmtree(_path(directory, step))
+  with _manager(directory) as manager:
+    for later in (s for s in all_steps(directory) if s > step):
+      manager.delete(later)
 
 
 def save(
@@ -156,20 +142,44 @@ def save(
     name: [*_describe(leaf), _checksum(arrays[name])]
     for name, leaf in leaves.items()
   }
-  text = json.dumps({'step': step, 'leaves': manifest})
-  content = {
-    'manifest': np.frombuffer(text.encode('utf-8'), np.uint8),
-    # Orbax refuses empty arrays; the manifest is enough to restore them.
-    'leaves': {name: array for name, array in arrays.items() if array.size},
-  }
-  with _quiet(), _checkpointer() as checkpointer:
-    checkpointer.save(_path(directory, step), content, force=True)
-  _prune(directory, keep, keep_every)
+  # Orbax refuses empty arrays; the manifest is enough to restore them.
+  full = {name: array for name, array in arrays.items() if array.size}
+  content = ocp.args.Composite(
+    leaves=ocp.args.PyTreeSave(full), manifest=ocp.args.JsonSave(manifest)
+  )
+  with _manager(
+    directory,
+    max_to_keep=keep,
+    keep_period=keep_every or None,
+    cleanup_tmp_directories=True,
+  ) as manager:
+    if step in manager.all_steps():
+      manager.delete(step)
+    manager.save(step, args=content, force=True)
 
 
-def _difference(
-  manifest: dict[str, Any], expected: dict[str, Any]
-) -> str | None:
+def _read(
+  directory: files.PathLike, step: int
+) -> tuple[Manifest, dict[str, np.ndarray]]:
+  """Read the manifest and the arrays and compare the checksums."""
+  with _manager(directory) as manager:
+    content = manager.restore(
+      step,
+      args=ocp.args.Composite(
+        leaves=ocp.args.PyTreeRestore(), manifest=ocp.args.JsonRestore()
+      ),
+    )
+  manifest = content.manifest
+  arrays = {name: np.asarray(x) for name, x in content.leaves.items()}
+  for name, (shape, dtype, checksum) in manifest.items():
+    if 0 in shape:
+      arrays[name] = np.zeros(shape, dtype)
+    if _checksum(arrays[name]) != checksum:
+      raise ValueError(f'{name!r} fails its checksum')
+  return manifest, arrays
+
+
+def _difference(manifest: Manifest, expected: dict[str, Any]) -> str | None:
   """Say in a few words how a checkpoint differs from the template."""
   missing = sorted(expected.keys() - manifest.keys())
   surplus = sorted(manifest.keys() - expected.keys())
@@ -178,40 +188,10 @@ def _difference(
   if surplus:
     return f'it holds an unknown {surplus[0]!r} ({len(surplus)} such)'
   for name, leaf in expected.items():
-    shape, dtype = _describe(leaf)
-    if manifest[name][:2] != [shape, dtype]:
-      return (
-        f'{name!r} is {manifest[name][1]}{manifest[name][0]}, '
-        f'expected {dtype}{shape}'
-      )
+    (found, kind), (shape, dtype) = manifest[name][:2], _describe(leaf)
+    if (found, kind) != (shape, dtype):
+      return f'{name!r} is {kind}{found}, expected {dtype}{shape}'
   return None
-
-
-def _read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-  """Read the manifest and the arrays and compare the checksums."""
-  try:
-    with _quiet(), _checkpointer() as checkpointer:
-      content = checkpointer.restore(path)
-    text = bytes(np.asarray(content['manifest'])).decode('utf-8')
-    manifest = json.loads(text)['leaves']
-    arrays = {k: np.asarray(v) for k, v in content['leaves'].items()}
-    for name, (shape, dtype, _) in manifest.items():
-      if 0 in shape:
-        arrays[name] = np.zeros(shape, dtype)
-    broken = [k for k in manifest if _checksum(arrays[k]) != manifest[k][2]]
-  # Damage shows as an error of any type from any layer of the storage.
-  except Exception as error:
-    reason = ' '.join(str(error).split())[:120] or type(error).__name__
-    raise ValueError(
-      f'cannot read the checkpoint {path}: {reason}; '
-      'delete the folder to continue from an earlier one'
-    ) from error
-  if broken:
-    raise ValueError(
-      f'the checkpoint {path} is damaged: {broken[0]!r} fails its checksum; '
-      'delete the folder to continue from an earlier one'
-    )
-  return manifest, arrays
 
 
 def restore(
@@ -223,7 +203,7 @@ def restore(
     directory: folder of all checkpoints of a run.
     template: pytree of the same structure, shapes and dtypes; its arrays also
       say on which devices the restored ones are to lie.
-    step: which checkpoint; the latest by default.
+    step: step of the checkpoint; the latest by default.
 
   Returns:
     The state, bit for bit as it was saved.
@@ -241,11 +221,18 @@ def restore(
       f'no checkpoint of step {step} in {directory}; there are '
       + ', '.join(map(str, steps))
     )
-  path = _path(directory, step)
-  manifest, arrays = _read(path)
+  path = pathlib.Path(directory).absolute() / _NAMES.build_name(step)
+  try:
+    manifest, arrays = _read(directory, step)
+  # Damage shows as an error of any type from any layer of the storage.
+  except Exception as error:
+    reason = ' '.join(str(error).split())[:120] or type(error).__name__
+    raise ValueError(
+      f'cannot read the checkpoint {path}, it is damaged: {reason}; '
+      'delete the folder to continue from an earlier one'
+    ) from error
   expected = _named_leaves(template)
-  difference = _difference(manifest, expected)
-  if difference:
+  if difference := _difference(manifest, expected):
     raise ValueError(
       f'the checkpoint {path} is of another model or optimiser: {difference}'
     )

@@ -54,7 +54,7 @@ def write_json(path: PathLike, content: Any) -> None:
   """Write JSON atomically, indented, keys in the order given.
 
   Args:
-    path: final path.
+    path: final path; missing parent folders are made.
     content: what `json` can write; NaN and infinity are refused.
 
   Raises:

@@ -183,7 +183,7 @@ def run(
     checkpoint: `checkpoint(step, state)` writes the state; called every
       `checkpoint_every` steps, at the end, and when a signal ends the run.
     checkpoint_every: steps between two checkpoints; None: at the end only.
-    hooks: further periodic calls.
+    hooks: further calls, each with a period of its own.
 
   Returns:
     The last state, its step and the reason for the end.

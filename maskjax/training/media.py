@@ -14,7 +14,12 @@ from maskjax.training import files
 def save_png(
   path: str | os.PathLike, image: UInt8[np.ndarray, 'h w *c']
 ) -> None:
-  """Write a PNG, whole or not at all."""
+  """Write a PNG, whole or not at all.
+
+  Args:
+    path: final path; missing parent folders are made.
+    image: grey, RGB or RGBA.
+  """
   with files.replacing(path) as temporary:
     Image.fromarray(image).save(temporary, format='PNG')
 
@@ -28,9 +33,9 @@ def save_video(
   """Write an H.264 video, whole or not at all.
 
   Args:
-    path: ends in .mp4.
-    frames: sides that are multiples of 8; others are scaled to one.
-    frames_per_second: speed.
+    path: final path, which ends in .mp4.
+    frames: pictures whose sides are multiples of 8; others are scaled to one.
+    frames_per_second: speed of the video.
   """
   with files.replacing(path) as temporary, warnings.catch_warnings():
     # ffmpeg is started as a process; jax warns of forks that go on in Python.

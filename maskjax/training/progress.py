@@ -8,11 +8,26 @@ from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any, Protocol, runtime_checkable
 
 import tqdm
 
 Report = Callable[[int, Mapping[str, Any]], None]
+
+
+@runtime_checkable
+class Stream(Protocol):
+  """What is written to: standard error, or a file of text."""
+
+  def write(self, text: str, /) -> Any:
+    """Write some text."""
+
+  def flush(self) -> Any:
+    """Pass on what is written."""
+
+  def isatty(self) -> bool:
+    """Return whether it is a terminal."""
+    ...
 
 
 def _words(values: Mapping[str, Any], keys: tuple[str, ...]) -> str:
@@ -26,11 +41,11 @@ def _clock(seconds: float) -> str:
   return tqdm.tqdm.format_interval(max(0.0, seconds))
 
 
-def say(words: str, *, file: TextIO | None = None) -> None:
+def say(words: str, *, file: Stream | None = None) -> None:
   """Tell in a line what goes on where no bar can: it is not counted.
 
   Args:
-    words: e.g. 'mask: painting the first image'.
+    words: what goes on, e.g. 'mask: painting the first image'.
     file: where to write; standard error by default.
   """
   print(words, file=sys.stderr if file is None else file, flush=True)
@@ -38,7 +53,7 @@ def say(words: str, *, file: TextIO | None = None) -> None:
 
 @contextlib.contextmanager
 def _bar(
-  total: int | None, start: int, keys: tuple[str, ...], name: str, file: TextIO
+  total: int | None, start: int, keys: tuple[str, ...], name: str, file: Stream
 ) -> Iterator[Report]:
   # tqdm's own rate flips to steps/s for fast steps; {postfix} holds ours.
   layout = '{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}'
@@ -72,7 +87,7 @@ def _lines(
   start: int,
   keys: tuple[str, ...],
   name: str,
-  file: TextIO,
+  file: Stream,
   interval: float,
 ) -> Iterator[Report]:
   began = time.monotonic()
@@ -103,7 +118,7 @@ def bar(
   start: int = 0,
   keys: tuple[str, ...] = ('loss',),
   name: str = 'training',
-  file: TextIO | None = None,
+  file: Stream | None = None,
   interval: float = 15.0,
 ) -> Iterator[Report]:
   """Show the progress of a run while the block lasts.

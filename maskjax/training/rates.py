@@ -9,10 +9,10 @@ def trapezoid(
   """Return a rate that warms up, stays, and falls linearly at the end.
 
   Args:
-    top: the rate in between.
-    steps: of the whole run.
-    warmup: steps of the rise from 0; 0 for none.
-    decay: last steps, in which it falls to 0; 0 for none.
+    top: rate between the rise and the fall.
+    steps: number of steps of the whole run.
+    warmup: first steps, in which the rate rises from 0; 0 for none.
+    decay: last steps, in which the rate falls to 0; 0 for none.
   """
   schedules = [optax.linear_schedule(0.0, top, warmup)]
   schedules.append(optax.constant_schedule(top))

@@ -40,8 +40,8 @@ def differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
   """Compare two configs field by field.
 
   Args:
-    old: ConfigDict, dataclass or mapping.
-    new: the same.
+    old: config before, a ConfigDict, dataclass or mapping.
+    new: config after, the same.
 
   Returns:
     Old and new value by dotted field name; None stands for a missing field.
@@ -60,7 +60,7 @@ def read_config(workdir: files.PathLike) -> dict[str, Any]:
   """Read the config of a work folder.
 
   Args:
-    workdir: the folder.
+    workdir: folder of the run.
 
   Returns:
     The config as plain JSON values.

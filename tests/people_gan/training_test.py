@@ -41,8 +41,7 @@ def tiny(data, stage='tiny', **fields):
 def leaves(folder):
   """Return the arrays of the newest checkpoint."""
   step = checkpoint.latest_step(folder / 'checkpoints')
-  path = folder / 'checkpoints' / f'step_{step:08d}'
-  return step, checkpoint._read(path)[1]
+  return step, checkpoint._read(folder / 'checkpoints', step)[1]
 
 
 @pytest.fixture(scope='module')

@@ -40,7 +40,11 @@ def test_a_shared_step_equals_the_plain_one():
 
 
 def test_a_task_leaves_nothing_behind_unless_told():
-  task = task_lib.Task(state=None, step=None, batches=None)
+  task = task_lib.Task(
+    state=None,
+    step=lambda state, rng, batch: (state, {}),
+    batches=lambda step: None,
+  )
   assert task.save(1, None) is None
   values = {'loss': 1.0}
   assert task.record(1, values) is values
