@@ -186,7 +186,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
 
 
 def sweep(add) -> None:
-  """The ablation: residual x timestep schedule x condition."""
+  """Return the ablation: residual x timestep schedule x condition."""
   for residual in ('noise', 'noised_image'):
     for timesteps in ('uniform', 'anneal', 'increase'):
       for percentage in (0.0, 0.15):

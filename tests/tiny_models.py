@@ -21,7 +21,7 @@ from maskjax.studio import (
 
 @pytest.fixture(scope='session')
 def model_folder(tmp_path_factory):
-  """A pixel-space model of 16 px with random weights, as a folder."""
+  """Return a pixel-space model of 16 px with random weights, as a folder."""
   folder = tmp_path_factory.mktemp('model')
   tokenizer = tokenizer_lib.train(
     ['a tiger mask, front view'],

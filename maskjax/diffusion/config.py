@@ -49,7 +49,7 @@ def _thaw(value: Any) -> Any:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-  """True if a value is of a field's type; a float may be a whole number."""
+  """Tell if a value is of a field's type; a float may be a whole number."""
   arguments = typing.get_args(kind)
   if isinstance(kind, types.UnionType):
     return any(_fits(value, each) for each in arguments)
@@ -63,7 +63,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _is_one(value: Any, only: Any) -> bool:
-  """True if a value means the only one: itself, for each block, or nothing."""
+  """Tell if a value means the only one: itself, for each block, or nothing."""
   if isinstance(value, tuple) and value:
     return all(_is_one(item, only) for item in value)
   return value == only or (not value and not only)

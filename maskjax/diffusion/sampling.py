@@ -64,7 +64,7 @@ def _initial_noise(
   shape: tuple[int, ...] | None,
   noise: Float[Array, 'b ...'] | None,
 ) -> Float[Array, 'b ...']:
-  """The given noise, or noise of the given shape drawn from the key."""
+  """Return the given noise, or noise of the given shape drawn from the key."""
   if noise is not None:
     if shape is not None and tuple(shape) != noise.shape:
       raise ValueError(f'noise is {noise.shape}, but shape says {shape}')

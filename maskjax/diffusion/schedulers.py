@@ -275,7 +275,7 @@ def target(
   eps: Float[Array, 'b ...'],
   t: Int[Array, '*b'],
 ) -> Float[Array, 'b ...']:
-  """What the network is trained to return, by the prediction type."""
+  """Return what the network is trained to return, by the prediction type."""
   if schedule.prediction_type == 'epsilon':
     return eps
   if schedule.prediction_type == 'sample':

@@ -134,7 +134,7 @@ def _read_vocabulary(
 
 
 def _special_token(token: str | dict[str, Any]) -> tokenizers.AddedToken:
-  """A special token, written as a string or with its flags."""
+  """Return a special token, written as a string or with its flags."""
   if isinstance(token, str):
     token = {'content': token}
   flags = ('single_word', 'lstrip', 'rstrip', 'normalized')

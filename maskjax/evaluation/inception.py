@@ -38,7 +38,7 @@ _Branch = tuple[tuple[str, int, tuple[int, int], int], ...]
 
 
 def _branch(name, *layers, stride=1) -> _Branch:
-  """Number the layers of a branch; the last one has the stride."""
+  """Build the layers of a branch, numbered; the last one has the stride."""
   last = len(layers) - 1
   return tuple(
     (

@@ -54,7 +54,7 @@ def lightings(light_colors: tuple[str, ...]) -> list[int]:
 
 
 def _rows() -> int:
-  """Number of views and lightings that have words of their own."""
+  """Return the number of views and lightings that have words of their own."""
   views = len(studio_views.AZIMUTHS) * len(studio_views.ELEVATIONS)
   return views * len(studio_views.LIGHTINGS)
 

@@ -121,7 +121,7 @@ def create(rng: PRNGKeyArray, sizes: Sizes | None = None) -> Field:
 def _rows(
   corner: Float[Array, '*n 3'], cells: int, rows: int
 ) -> UInt32[Array, '*n']:
-  """Number the corners of a grid in its table."""
+  """Return the rows of a grid's corners in its table."""
   corner = corner.astype(jnp.uint32)
   x, y, z = (corner[..., i] for i in range(3))
   side = cells + 1

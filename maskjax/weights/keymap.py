@@ -49,7 +49,7 @@ def _current_key(key: str) -> str | None:
 
 
 def _is_embedding(module: str) -> bool:
-  """True for token, position and class tables, by their name."""
+  """Tell apart token, position and class tables, by their name."""
   return module.endswith('_embedding')
 
 

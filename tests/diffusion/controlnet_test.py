@@ -9,7 +9,7 @@ from tests.diffusion import torch_peer
 
 
 def shared(values):
-  """Returns the keys of a UNet's config that a ControlNet's has too."""
+  """Return the keys of a UNet's config that a ControlNet's has too."""
   own = ('sample_size', 'up_block_types')
   return {key: value for key, value in values.items() if key not in own}
 

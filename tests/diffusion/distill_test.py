@@ -30,12 +30,12 @@ def _numbers(seed, *shape):
 
 
 def _predict(x_t, t):
-  """A made-up network."""
+  """Return a made-up network."""
   return jnp.tanh(x_t + t.reshape(-1, 1, 1, 1) / 500 - 1)
 
 
 def _gaussian(schedule):
-  """The best possible network for data from N(MEAN, STD^2)."""
+  """Return the best possible network for data from N(MEAN, STD^2)."""
 
   def predict(x_t, t):
     alpha, sigma, _ = schedulers.level(schedule, t, x_t)

@@ -54,7 +54,7 @@ def test_rescale_restores_the_deviation():
 
 
 def _perp_neg(uncond, text, negatives, weights, scale):
-  """The formula, sample by sample, in float64."""
+  """Return the formula, sample by sample, in float64."""
   result = np.empty(text.shape)
   for b in range(len(text)):
     d = (text[b] - uncond[b]).astype(np.float64).ravel()

@@ -32,7 +32,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def model(root):
-  """A model with a ControlNet; no parameter is left at zero."""
+  """Return a model with a ControlNet; no parameter is left at zero."""
   return tiny_model.create(root)
 
 
@@ -44,7 +44,7 @@ def without(model, name):
 
 @pytest.fixture(scope='module')
 def folder(root, model):
-  """The model, saved; its tokenizer is there already."""
+  """Return the model, saved; its tokenizer is there already."""
   save(root, model)
   return root
 

@@ -81,7 +81,7 @@ def prepare(key, row):
 
 @functools.cache
 def model(prediction_type='v_prediction'):
-  """A model of stand-ins that works on SIZE x SIZE pixels, unfolded."""
+  """Return a model of stand-ins that works on SIZE x SIZE pixels, unfolded."""
   networks = {
     'text_encoder': Text(), 'unet': Denoiser(), 'controlnet': Control()
   }  # fmt: skip
@@ -132,7 +132,7 @@ def split(params, trained):
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
-  """A new model of real networks, and the words it was made with."""
+  """Return a new model of real networks, and the words it was made with."""
   folder = tmp_path_factory.mktemp('words')
   words = tiny_model.create(folder).tokenizer
   config = dataclasses.replace(
@@ -252,7 +252,7 @@ def test_loss_with_a_condition_uses_the_controlnet():
 
 @pytest.fixture(scope='module')
 def overfit():
-  """What 60 steps on one batch of pictures leave behind."""
+  """Return what 60 steps on one batch of pictures leave behind."""
   whole, tx = model(), optax.sgd(0.3)
   trained = ('unet', 'text_encoder')
   params, frozen = split(whole.params, trained)

@@ -33,7 +33,7 @@ def _level(schedule, t, x):
 
 
 def _gaussian(schedule):
-  """The best possible network for data from N(MEAN, STD^2)."""
+  """Return the best possible network for data from N(MEAN, STD^2)."""
 
   def denoise(x_t, t):
     alpha, sigma, _ = _level(schedule, t, x_t)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def _model(x, t, module):
-  """A made-up network, the same for NumPy and PyTorch."""
+  """Return a made-up network, the same for NumPy and PyTorch."""
   return module.tanh(0.7 * x + float(t) / 500 - 1)
 
 

@@ -48,7 +48,7 @@ ONE_BLOCK = {
 
 
 def load(name):
-  """Imports torch, diffusers or transformers, or skips the test."""
+  """Import torch, diffusers or transformers, or skip the test."""
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     return pytest.importorskip(name)
@@ -86,7 +86,7 @@ def shapes(tree):
 
 
 def random_params(tree, *, seed=0):
-  """Returns random parameters of the given shapes, faster than `init`."""
+  """Return random parameters of the given shapes, faster than `init`."""
   rng = np.random.default_rng(seed)
   filled = {}
   for path, leaf in keymap.walk(tree):
@@ -101,7 +101,7 @@ def random_params(tree, *, seed=0):
 
 
 def quick_key(seed=0):
-  """Returns a key whose draws compile much faster than the default ones."""
+  """Return a key whose draws compile much faster than the default ones."""
   return jax.random.key(seed, impl='rbg')
 
 

@@ -26,7 +26,7 @@ def _recorder():
 
 @pytest.fixture(scope='module')
 def state():
-  """The weights of the goldens, under PyTorch's names and in its layout."""
+  """Return the weights of the goldens, in PyTorch's names and layout."""
   shapes = jax.eval_shape(
     inception.Inception().init, jax.random.key(0), jnp.zeros((1, 96, 96, 3))
   )

@@ -21,7 +21,7 @@ def _settings(model_folder, **fields):
 
 @pytest.fixture(scope='module')
 def finished(model_folder, tmp_path_factory):
-  """A finished run of three steps, and its report."""
+  """Return a finished run of three steps, and its report."""
   workdir = tmp_path_factory.mktemp('run')
   return workdir, generate.run(_settings(model_folder), str(workdir))
 

@@ -37,7 +37,7 @@ _STEPS = 120
 
 
 def _target(template):
-  """A long-nosed mask with a wide brow, in colours of its own."""
+  """Return a long-nosed mask with a wide brow, in colours of its own."""
   vertices = np.asarray(template.mesh.vertices)
   x, y, z = vertices.T
   nose = np.exp(-((x / 1.8) ** 2) - ((y + 1.5) / 2.5) ** 2)

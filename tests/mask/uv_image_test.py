@@ -21,7 +21,7 @@ def _painted(vertices):
 
 
 def _two_charts():
-  """A cap of two charts that meet where x = 0; its uvs as a file has them."""
+  """Return a cap of two charts that meet at x = 0; its uvs as in a file."""
   line = np.linspace(-1.0, 1.0, 9)
   x, y = np.meshgrid(line, line)
   points = np.stack([8 * x, 9 * y, 6 - 4 * (x * x + y * y)], -1)

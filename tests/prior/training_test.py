@@ -67,7 +67,7 @@ def few_captions():
 
 
 def tiny(data, **fields):
-  """The tiny stage, smaller still."""
+  """Return the tiny stage, smaller still."""
   config = prior.get_config('tiny')
   config.update(
     data=str(data), sample_size=SIZE, channels=(16,), batch_size=2,

@@ -33,7 +33,7 @@ def _batch(step):
 
 
 def _counter(train, rng, batch):
-  """A step without arithmetic: for the bookkeeping tests."""
+  """Return a step without arithmetic: for the bookkeeping tests."""
   del rng, batch
   return train.replace(step=train.step + 1), {'loss': 1.0 * train.step}
 

@@ -17,7 +17,7 @@ def _config(**changes):
 
 @pytest.fixture
 def begun(tmp_path):
-  """A folder with something of a run in it."""
+  """Return a folder with something of a run in it."""
   (tmp_path / 'metrics.jsonl').write_text('')
   return tmp_path
 

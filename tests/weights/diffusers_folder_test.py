@@ -59,7 +59,7 @@ def clip_folder(tmp_path):
 
 
 def rewrite(folder, change, name='model.safetensors'):
-  """Applies a function to the state dict of a folder."""
+  """Apply a function to the state dict of a folder."""
   tensors = safetensors.numpy.load_file(folder / name)
   safetensors.numpy.save_file(change(tensors), folder / name)
 

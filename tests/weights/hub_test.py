@@ -25,7 +25,7 @@ _SDXL = {
 
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
-  """An empty cache of the Hub, offline; returns a maker of repositories."""
+  """Set an empty cache of the Hub, offline; return a maker of repositories."""
   monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'cache'))
 
   def add(name, commit=_COMMIT, branch='main'):

@@ -151,7 +151,7 @@ def mood_brows(clay, t: traits.Traits, x, y, *, color='hair', **options):
 
 
 def _line(y, width, bend, thickness, back, top=17.0) -> solids.Solid:
-  """A band along the curve y + bend(x / width), in front of z = back."""
+  """Return a band along the curve y + bend(x / width), in front of z = back."""
 
   def distance(x, yy, z):
     u = np.clip(x / width, 0, 1)

@@ -312,7 +312,7 @@ def keep(locks: Locks, kept: Bool[np.ndarray, 'v']) -> Locks | None:
 
 
 def _knot(rng, hair, scalp):
-  """A bun: locks wound around a ball at the back of the head."""
+  """Return a bun: locks wound around a ball at the back of the head."""
   index = np.argmin(np.linalg.norm(scalp.rest - _KNOTS['bun'], axis=-1))
   radius = 2.6
   centre = scalp.vertices[index] + 1.8 * scalp.normals[index]
@@ -331,7 +331,7 @@ def _knot(rng, hair, scalp):
 
 
 def _tail(rng, hair, scalp):
-  """A ponytail: locks that hang from one point at the back of the head."""
+  """Return a ponytail: locks that hang from a point at the head's back."""
   index = np.argmin(np.linalg.norm(scalp.rest - _KNOTS['ponytail'], axis=-1))
   start, out = scalp.vertices[index], scalp.normals[index]
   count = 90

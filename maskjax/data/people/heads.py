@@ -242,7 +242,7 @@ def _model_materials():
 
 
 def _body(params, vertices):
-  """The parts of the head model as one table of columns."""
+  """Return the parts of the head model as one table of columns."""
   model = head_model.load()
   vertices = _short_lashes(vertices, 0.6 * params.lashes)
   normals = head_model.vertex_normals(vertices, model.faces)

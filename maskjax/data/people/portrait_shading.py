@@ -282,7 +282,7 @@ def _lit(point, material, lights, bleed):
 
 
 def _glossy(point, material, lights, fresnel):
-  """What shines: skin, wet eyes, strands, glasses."""
+  """Shade what shines: skin, wet eyes, strands, glasses."""
   # A window's reflection in wet eyes, and the sky's in glossy things.
   up = _step(point.normals[..., 1], 0.0, 0.9)
   sky = material.gloss * (0.015 + 0.05 * fresnel) * (0.5 + up)

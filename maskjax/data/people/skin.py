@@ -124,7 +124,7 @@ def texture_coordinates(
 
 
 def _grid():
-  """The plane's coordinates of every texel, f64[S, S, 2]."""
+  """Return the plane's coordinates of every texel, f64[S, S, 2]."""
   centres = (np.arange(SIZE) + 0.5) / SIZE
   half = np.abs(2 * centres - 1)
   turn = (1.6 - np.sqrt(1.6**2 - 4 * 0.6 * half)) / (2 * 0.6)
@@ -250,7 +250,7 @@ def _maps() -> dict[str, Array]:
 
 
 def _step(value, low, high):
-  """A smooth step from 0 at `low` to 1 at `high`."""
+  """Return a smooth step from 0 at `low` to 1 at `high`."""
   t = jnp.clip((value - low) / (high - low), 0.0, 1.0)
   return t * t * (3 - 2 * t)
 
@@ -266,7 +266,7 @@ def _rolled(maps, shift):
 
 
 def _complexion(skin, maps):
-  """The bare skin: melanin, blood, freckles, wrinkles."""
+  """Return the bare skin: melanin, blood, freckles, wrinkles."""
   tones = (jnp.asarray(_TONES) / 255.0) ** 2.2
   tone = jnp.clip(
     skin.tone + skin.uneven * (0.012 * maps['broad'] + 0.008 * maps['middle']),

@@ -101,7 +101,7 @@ def _tube(path, radius, kind, *, closed=False, sides=6, flat=1.0):
 
 
 def _rim(shape, half_width, half_height, count=28):
-  """The outline of a lens in its plane, [N, 2]."""
+  """Return the outline of a lens in its plane, [N, 2]."""
   turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
   power = {'round': 2.0, 'square': 4.5, 'wide': 3.2, 'sunglasses': 2.8}[shape]
   c, s = np.cos(turn), np.sin(turn)
@@ -156,7 +156,7 @@ def _glasses(wear, landmarks):
 
 
 def _crown(scalp, above, lift):
-  """The scalp above a line, lifted, as a solid of its own."""
+  """Return the scalp above a line, lifted, as a solid of its own."""
   kept = np.all(above[scalp.faces] > 0, axis=1)
   used, faces = np.unique(scalp.faces[kept], return_inverse=True)
   vertices = scalp.vertices[used] + lift[used, None] * scalp.normals[used]

@@ -32,7 +32,7 @@ def _person(seed, **changes):
 
 
 def _bare(params):
-  """The same person without anything that hides the face."""
+  """Return the same person without anything that hides the face."""
   return dataclasses.replace(
     params,
     hair=dataclasses.replace(params.hair, cut='buzz cut', recede=0.0),
@@ -42,7 +42,7 @@ def _bare(params):
 
 @pytest.fixture(scope='module')
 def taken():
-  """A bare head, its cameras and pictures."""
+  """Return a bare head, its cameras and pictures."""
   head = heads.build_head(_bare(_person(0)))
   camera = ffhq.orbit([0.0, 24.0], [0.0, -8.0])
   lights = portrait_shading.sample_lights(np.random.default_rng(0))
@@ -205,7 +205,7 @@ def test_attributes_tell_what_was_drawn():
 
 
 def _found(count):
-  """The share of frontal portraits that FaceMesh finds, and its error."""
+  """Return the share of frontal portraits FaceMesh finds, and its error."""
   nets = networks.load()
   find = jax.jit(lambda image: face_landmarks.find(nets, image, max_faces=1))
   found, errors = [], []

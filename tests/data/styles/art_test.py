@@ -20,7 +20,7 @@ def _disc(width=40, box=(4, 8, 20, 24)):
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-  """A folder as npm unpacks it, with off-centre discs for heads; no font."""
+  """Return a folder as npm unpacks it, off-centre discs for heads; no font."""
   folder = tmp_path / 'package' / 'assets'
   folder.mkdir(parents=True)
   for name in art.selection('3D emoji'):

@@ -10,7 +10,7 @@ _SIZE = 64
 
 @pytest.fixture
 def square():
-  """A grey square before a far background, seen as a drawing."""
+  """Return a grey square before a far background, seen as a drawing."""
   inside = np.zeros((_SIZE, _SIZE))
   inside[16:48, 16:48] = 1
   normals = np.zeros((_SIZE, _SIZE, 3))

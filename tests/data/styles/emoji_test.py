@@ -10,7 +10,7 @@ from maskjax.data.styles import emoji
 
 @pytest.fixture
 def folder(tmp_path):
-  """A folder with a disc in place of every emoji."""
+  """Return a folder with a disc in place of every emoji."""
   image = pytest.importorskip('PIL.Image')
   draw = pytest.importorskip('PIL.ImageDraw')
   picture = image.new('RGBA', (64, 64))

@@ -18,7 +18,7 @@ from maskjax.data.creatures import (
 
 
 def _stripes(t, color):
-  """A tiger's stripes: wedges from the rim toward the middle of the face."""
+  """Return a tiger's stripes: wedges from the rim toward the face's middle."""
 
   def wedge(start, end, width):
     body = solids.tube((start, end), (width, 0.12), count=2)

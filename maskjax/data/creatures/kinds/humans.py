@@ -26,7 +26,7 @@ _CARTOONS = tuple(
 
 
 def _person(t, *, jaw=1.0, ear=1.0, base='base'):
-  """A human head: skull, cheeks, jaw, ears."""
+  """Return a human head: skull, cheeks, jaw, ears."""
   s = [
     anatomy.ball(t, (0, 1.8, -1.0), (7.2, 7.6, 6.8), base),
     anatomy.ball(t, (0, -3.4, 0.6), (5.8 * jaw * t.jaw, 5.4, 5.2), base,
@@ -55,7 +55,7 @@ def _lips(t, clay, y, width, *, height=1.5, color='mark', teeth=0.26):
 
 
 def _hair_cap(t, *, color='hair', fringe=5):
-  """A cap of hair with a fringe swept to the sides."""
+  """Return a cap of hair with a fringe swept to the sides."""
   cap = solids.common(
     solids.ellipsoid((0, 2.7, -1.6), (8.0, 8.0, 7.2)),
     solids.half_space((0, 5.4, 4.0), (0, -0.75, 0.65)),
