@@ -27,7 +27,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 import numpy as np
 
 from maskjax.gan import (
@@ -175,8 +175,11 @@ class Decoder(nn.Module):
     return x[..., 0], jax.nn.sigmoid(x[..., 1:]) * 1.002 - 0.001
 
 
-def check_cameras(c: Float[Array, 'b 25']) -> None:
+def check_cameras(c: Shaped[Array | np.ndarray, '...']) -> None:
   """Check cameras given from outside.
+
+  Args:
+    c: what should be EG3D's 25 numbers of each, [B, 25].
 
   Raises:
     ValueError: another shape, or numbers that are not finite.

@@ -26,7 +26,7 @@ import numpy as np
 # The filter of every StyleGAN2, before normalisation.
 BINOMIAL = (1.0, 3.0, 3.0, 1.0)
 
-Filter = Float[np.ndarray, 'k l'] | Float[np.ndarray, 'k']
+Filter = Float[np.ndarray, 'tall wide'] | Float[np.ndarray, 'tall']
 # Rows first: one number for all sides, or ((top, bottom), (left, right)).
 Padding = int | tuple[tuple[int, int], tuple[int, int]]
 

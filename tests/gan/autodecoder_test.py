@@ -98,7 +98,10 @@ def test_codes_are_drawn_around_the_scene():
 def test_truth_is_depth_along_rays():
   camera = jnp.asarray(DATA.camera[0, :2])
   alpha, depth = autodecoder.rendered_truth(
-    DATA.alpha[0, :2] / 255, DATA.depth[0, :2].astype(np.float32), camera, 16
+    jnp.asarray(DATA.alpha[0, :2] / 255, jnp.float32),
+    jnp.asarray(DATA.depth[0, :2], jnp.float32),
+    camera,
+    16,
   )
   np.testing.assert_allclose(alpha, DATA.alpha[0, :2] / 255, atol=1e-6)
   ray = autodecoder._rays_of_scenes(camera[None], 16)

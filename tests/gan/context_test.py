@@ -1,5 +1,7 @@
 """What all phases of a step do: gradients, views, real images."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,12 +51,12 @@ def test_raw_images_are_made_where_a_batch_has_none():
   found = context_lib.real_images(context)
   np.testing.assert_array_equal(found.raw, context.batch.raw)
   bare = context.batch._replace(raw=None)
-  made = context_lib.real_images(small_replace(context, batch=bare))
+  made = context_lib.real_images(dataclasses.replace(context, batch=bare))
   np.testing.assert_allclose(
     made.raw, resize.resize(context.batch.image, 8), atol=1e-6
   )
   blurred = context_lib.real_images(
-    small_replace(context, blur=jnp.float32(1.0))
+    dataclasses.replace(context, blur=jnp.float32(1.0))
   )
   np.testing.assert_allclose(
     blurred.raw, losses.blur(context.batch.raw, 1.0), atol=1e-6
@@ -63,11 +65,6 @@ def test_raw_images_are_made_where_a_batch_has_none():
     CONFIG, generator=small.STYLEGAN2, judged_by=small.SINGLE
   )
   assert context_lib.real_images(flat).raw is None
-
-
-def small_replace(context, **changes):
-  fields = {name: getattr(context, name) for name in vars(context)}
-  return context_lib.Context(**{**fields, **changes})
 
 
 def test_a_view_is_changed_only_where_augmentation_is_asked_for():

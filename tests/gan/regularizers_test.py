@@ -9,7 +9,6 @@ import pytest
 
 from maskjax.gan import (
   adversarial,
-  augment,
   context as context_lib,
   draws,
   losses,
@@ -100,13 +99,12 @@ def test_path_lengths_see_a_part_of_the_batch():
 
 
 def test_r1_takes_the_slope_at_what_is_asked_for():
-  # Even a change of nothing filters the images, and with them the slopes.
-  config = dataclasses.replace(
-    CONFIG, augment=augment.AugmentConfig(), augment_probability=0.0
-  )
+  # Blurred images have other slopes than the data behind the blur.
   flat = {'generator': small.STYLEGAN2, 'judged_by': small.SINGLE}
-  _, other, state = states(config, **flat)
-  context = small.context_of(config, 4, **flat)
+  _, other, state = states(CONFIG, **flat)
+  context = dataclasses.replace(
+    small.context_of(CONFIG, 4, **flat), blur=jnp.float32(1.0)
+  )
   params = other.variables['params']
   shown, data = (
     regularizers.r1(
@@ -124,4 +122,5 @@ def test_r1_takes_the_slope_at_what_is_asked_for():
     lambda x: context_lib.discriminate(context, params, x, None), images
   )
   np.testing.assert_allclose(shown, squares.mean(), rtol=1e-5)
-  assert shown > 0 and data > 0 and abs(shown - data) > 1e-3 * shown
+  assert shown > 0 and data > 0
+  assert abs(shown - data) > 0.01 * shown
