@@ -23,11 +23,12 @@ from jaxtyping import Float
 import numpy as np
 
 from maskjax.data.people import (
+  expressions,
   face_images,
   heads,
   people,
   portrait,
-  portrait_shading,
+  scenes,
 )
 from maskjax.face import identity, landmarks, light, networks, photo, pose
 from maskjax.geometry import (
@@ -77,7 +78,7 @@ def _take(rng, params, lights) -> Picture:
     lights,
     size=SIZE,
     samples=1,
-    backdrop=portrait_shading.sample_backdrop(rng),
+    backdrop=scenes.sample_backdrop(rng),
   )
   away = max(abs(float(azimuth[0])), abs(float(elevation[0])))
   return Picture(
@@ -102,9 +103,9 @@ def pictures(seed: int, index: int) -> tuple[Picture, Picture]:
   rng = np.random.default_rng([seed, index])
   params = people.sample_person(rng, identity=index)
   first = _take(rng, params, _planted_light(rng))
-  later = dataclasses.replace(params, **people.sample_expression(rng))
+  later = dataclasses.replace(params, **expressions.sample(rng))
   exposure = 1 + 0.7 * params.skin.tone
-  return first, _take(rng, later, portrait_shading.sample_lights(rng, exposure))
+  return first, _take(rng, later, scenes.sample_lights(rng, exposure))
 
 
 @jax.jit

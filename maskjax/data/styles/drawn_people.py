@@ -21,7 +21,7 @@ from maskjax.data.people import (
   heads,
   people,
   portrait,
-  portrait_shading,
+  scenes,
   skin as skin_lib,
   words as people_words,
 )
@@ -48,7 +48,7 @@ def clear_light(rng: np.random.Generator, tone: float) -> lights_lib.Lights:
     rng: draws the side.
     tone: of the skin, from 0 (fair) to 1 (dark).
   """
-  lights = portrait_shading.sample_lights(rng, 1 + 0.6 * tone)
+  lights = scenes.sample_lights(rng, 1 + 0.6 * tone)
   side = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.3, 0.9))
   direction = np.array([[side, 0.7, 0.8], [-side, 0.3, -0.5]])
   direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
@@ -217,7 +217,7 @@ def draw(
     portrait.render_person,
     head, camera, lights,
     size=size * times, samples=1,
-    backdrop=portrait_shading.sample_backdrop(rng),
+    backdrop=scenes.sample_backdrop(rng),
     arriving=portrait.illuminate(head, lights),
   )  # fmt: skip
   drawing, photo = _drawing(

@@ -5,7 +5,7 @@ import dataclasses
 from jaxtyping import Float
 import numpy as np
 
-from maskjax.data.people import people, portrait_shading
+from maskjax.data.people import people, scenes
 from maskjax.data.styles import drawing as drawing_lib, drawn_people
 from maskjax.render import lights as lights_lib
 
@@ -29,7 +29,7 @@ def shape(
 
 def light(rng: np.random.Generator, tone: float) -> lights_lib.Lights:
   """Return soft light; `tone` is the skin's, from 0 (fair) to 1."""
-  return portrait_shading.sample_lights(rng, 1 + 0.6 * tone)
+  return scenes.sample_lights(rng, 1 + 0.6 * tone)
 
 
 def draw(drawing: drawing_lib.Drawing) -> Float[np.ndarray, 'h w 3']:

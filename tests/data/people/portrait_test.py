@@ -11,7 +11,7 @@ from maskjax.data.people import (
   heads,
   people,
   portrait,
-  portrait_shading,
+  scenes,
   words as people_words,
 )
 from maskjax.face import landmarks as face_landmarks, networks
@@ -45,7 +45,7 @@ def taken():
   """Return a bare head, its cameras and pictures."""
   head = heads.build_head(_bare(_person(0)))
   camera = ffhq.orbit([0.0, 24.0], [0.0, -8.0])
-  lights = portrait_shading.sample_lights(np.random.default_rng(0))
+  lights = scenes.sample_lights(np.random.default_rng(0))
   return (
     head,
     camera,
@@ -213,14 +213,14 @@ def _found(count):
     rng = np.random.default_rng([12, seed])
     params = people.sample_person(rng)
     head = heads.build_head(params)
-    lights = portrait_shading.sample_lights(rng, 1 + 0.7 * params.skin.tone)
+    lights = scenes.sample_lights(rng, 1 + 0.7 * params.skin.tone)
     pictures = portrait.render_person(
       head,
       ffhq.orbit([0.0], [0.0]),
       lights,
       size=256,
       samples=1,
-      backdrop=portrait_shading.sample_backdrop(rng),
+      backdrop=scenes.sample_backdrop(rng),
     )
     faces = find(color.linear_to_srgb(pictures.rgb[0]))
     found.append(bool(faces.found[0]))

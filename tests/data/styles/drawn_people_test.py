@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from maskjax.data.people import head_model, heads, people
+from maskjax.data.people import head_model, head_shapes, heads, people
 from maskjax.data.styles import caricature, styles
 
 _SIZE = 64
@@ -65,7 +65,7 @@ def test_a_caricature_exaggerates_what_differs_from_the_mean():
     for factor in (1.0, 2.0)
   )
   mean = head_model.landmarks(head_model.rest())
-  scale, shift = heads._fit_canonical(mean)
+  scale, shift = head_shapes.fit_canonical(mean)
   mean = scale * mean + shift
   # Twice as far from the mean, in about the same direction.
   one, two = life - mean, more - mean
