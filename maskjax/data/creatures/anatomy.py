@@ -5,22 +5,30 @@ surface take the strokes so far (`clay`); all return a list of new strokes.
 Positions are of the right half (x > 0), centimetres, head frame.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from jaxtyping import Float
 import numpy as np
 
 from maskjax.data.creatures import coats, sculpt, solids, traits
 
 Strokes = list[sculpt.Stroke]
+Clay = Sequence[sculpt.Stroke]  # what is there so far
+Number = solids.Number
+Vector = solids.Vector
 
 
-def surface(clay: Sequence[sculpt.Stroke], x: float, y: float, out=0.0):
-  """Return the point f[3] of the surface at (x, y), moved `out` cm to +z."""
+def surface(
+  clay: Clay, x: Number, y: Number, out: Number = 0.0
+) -> Float[np.ndarray, '3']:
+  """Return the point of the surface at (x, y), moved `out` cm to +z."""
   return np.array([x, y, sculpt.front(clay, x, y) + out], np.float32)
 
 
-def _bags(t, center, radius, lid) -> Strokes:
+def _bags(
+  t: traits.Traits, center: Float[np.ndarray, '3'], radius: Number, lid: str
+) -> Strokes:
   """Paint the folds under and beside old eyes."""
   dark = t.colors[lid] * 0.45
   x, y, z = center
@@ -39,7 +47,7 @@ def _bags(t, center, radius, lid) -> Strokes:
 
 
 def eyes(
-  clay: Sequence[sculpt.Stroke],
+  clay: Clay,
   t: traits.Traits,
   x: float,
   y: float,
@@ -52,10 +60,10 @@ def eyes(
   pupil_size: float = 0.36,
   upper: float = 46.0,
   lower: float = -52.0,
-  patch=None,
+  patch: str | None = None,
   patch_size: float = 1.5,
-  gaze=(0.08, -0.02, 1.0),
-) -> tuple[Strokes, np.ndarray]:
+  gaze: Vector = (0.08, -0.02, 1.0),
+) -> tuple[Strokes, Float[np.ndarray, '3']]:
   """Model a pair of eyes with lids.
 
   Args:
@@ -69,14 +77,14 @@ def eyes(
     slit: width of the pupil over its height, as of `coats.eye`.
     iris_size: radius as a fraction of the ball's.
     pupil_size: the same of the pupil.
-    gaze: f[3] direction of the right eye.
+    gaze: direction of the right eye.
     upper: elevation of the upper lid's edge in degrees, eyes at rest.
     lower: the same of the lower lid's.
     patch: role of a patch of colour around the eye, or None.
     patch_size: its radius, in radii.
 
   Returns:
-    Strokes and the centre f[3] of the right eye.
+    Strokes and the centre of the right eye.
   """
   radius = 1.12 * radius * t.eye
   x = x * t.spacing
@@ -102,9 +110,9 @@ def eyes(
   paint = coats.eye(
     center,
     radius,
-    t.colors.get('white', coats.hex_color('#fbfbf8')),
-    t.colors['iris'],
-    t.colors.get('pupil', coats.hex_color('#070709')),
+    white=t.colors.get('white', coats.hex_color('#fbfbf8')),
+    iris=t.colors['iris'],
+    pupil=t.colors.get('pupil', coats.hex_color('#070709')),
     iris_size=iris_size,
     pupil_size=pupil_size,
     slit=slit,
@@ -115,7 +123,7 @@ def eyes(
 
 
 def brows(
-  clay: Sequence[sculpt.Stroke],
+  clay: Clay,
   t: traits.Traits,
   x: float,
   y: float,
@@ -143,17 +151,42 @@ def brows(
   return [sculpt.add(body, tone, blend=0.25, soft=0.15)]
 
 
-def mood_brows(clay, t: traits.Traits, x, y, *, color='hair', **options):
+def mood_brows(
+  clay: Clay,
+  t: traits.Traits,
+  x: float,
+  y: float,
+  *,
+  color: str = 'hair',
+  arch: float = 0.5,
+) -> Strokes:
   """Model brows only where a mood or age asks for them."""
   if abs(t.tilt) < 0.4 and t.age < 0.3:
     return []
-  return brows(clay, t, x, y, color=color, **options)
+  return brows(clay, t, x, y, color=color, arch=arch)
 
 
-def _line(y, width, bend, thickness, back, top=17.0) -> solids.Solid:
-  """Return a band along the curve y + bend(x / width), in front of z = back."""
+def _line(
+  bend: Callable[[np.ndarray | float], np.ndarray | float],
+  *,
+  y: float,
+  width: float,
+  thickness: float,
+  back: float,
+  top: float = 17.0,
+) -> solids.Solid:
+  """Return a band along the curve y + bend(x / width).
 
-  def distance(x, yy, z):
+  Args:
+    bend: of x over the half width, in [0, 1]; cm.
+    y: height of the middle, cm.
+    width: half width, cm.
+    thickness: half thickness, cm.
+    back: z behind which it does not reach, cm.
+    top: z before which it does not reach, cm.
+  """
+
+  def distance(x: np.ndarray, yy: np.ndarray, z: np.ndarray) -> np.ndarray:
     u = np.clip(x / width, 0, 1)
     away = np.hypot(np.maximum(x - width, 0), yy - y - bend(u))
     return np.maximum(away - thickness, back - z)
@@ -169,7 +202,7 @@ def mouth_line(
   y: float,
   width: float,
   *,
-  color=None,
+  color: coats.Color | None = None,
   thickness: float = 0.26,
   curve: float = 1.3,
   rest: float = 0.35,
@@ -192,15 +225,15 @@ def mouth_line(
   color = coats.hex_color('#2a1413') if color is None else color
   rise = curve * np.clip(t.smile + rest, -1, 1.2)
 
-  def bend(u):
+  def bend(u: np.ndarray | float) -> np.ndarray | float:
     return rise * u * u - wave * np.sin(np.pi * np.minimum(u * 1.3, 1))
 
-  band = _line(y, width, bend, thickness, back)
+  band = _line(bend, y=y, width=width, thickness=thickness, back=back)
   return [sculpt.paint(band, color, soft=0.2)]
 
 
 def mouth_open(
-  clay: Sequence[sculpt.Stroke],
+  clay: Clay,
   t: traits.Traits,
   y: float,
   width: float,
@@ -231,7 +264,7 @@ def mouth_open(
   hollow = solids.ellipsoid(center, (width, height, depth + 0.15 * width))
   smile = float(np.clip(t.smile + rest, -1, 1.1))
 
-  def bent(x, yy, zz):
+  def bent(x: np.ndarray, yy: np.ndarray, zz: np.ndarray) -> np.ndarray:
     rise = smile * 0.55 * height * ((x / width) ** 2 - 0.25)
     return hollow.distance(x, yy - rise, zz)
 
@@ -241,13 +274,13 @@ def mouth_open(
   tongue = t.colors.get('tongue', coats.hex_color('#d8525c'))
   tooth = t.colors.get('tooth', coats.hex_color('#fbf7ea'))
 
-  def inside(points, so_far):
+  def inside(points: coats.Points, so_far: coats.Points) -> coats.Points:
     u = points[:, 0] / width
     rise = smile * 0.55 * (u * u - 0.25)
     v = (points[:, 1] - y) / height - rise
     arc = np.sqrt(np.clip(1 - u * u, 0, 1))
 
-    def cover(value, soft=0.14):
+    def cover(value: np.ndarray, soft: float = 0.14) -> np.ndarray:
       return np.clip(0.5 + value / soft, 0, 1)[:, None]
 
     round_tongue = 0.62 - np.hypot(u * 0.95, v + 0.85)
@@ -270,29 +303,20 @@ def mouth_open(
   return strokes
 
 
-def fangs(clay, t: traits.Traits, x, y, length, *, width=0.5, up=False):
-  """Model a pair of fangs on the surface at (x, y), down or up."""
-  start = surface(clay, x, y, -0.1)
-  end = start + np.array([0, length if up else -length, 0.35])
-  tooth = t.colors.get('tooth', coats.hex_color('#fbf7ea'))
-  body = solids.cone(start, end, width, 0.15)
-  return [sculpt.add(body, tooth, blend=0.1, soft=0.12)]
-
-
 def pointed_ear(
   t: traits.Traits,
-  base,
-  tip,
-  width: float,
+  base: Vector,
+  tip: Vector,
+  width: Number,
   *,
-  color='base',
-  inner='inner',
-  thickness: float = 0.75,
-  facing=(0.15, 0.0, 1.0),
-  point: float = 0.12,
-  peak: float = 0.3,
-  tip_color=None,
-  hollow: float = 0.6,
+  color: str = 'base',
+  inner: str = 'inner',
+  thickness: Number = 0.75,
+  facing: Vector = (0.15, 0.0, 1.0),
+  point: Number = 0.12,
+  peak: Number = 0.3,
+  tip_color: str | None = None,
+  hollow: Number = 0.6,
 ) -> Strokes:
   """Model upright ears from base to tip (cm), hollow in front."""
   base = np.asarray(base, np.float32)
@@ -316,11 +340,11 @@ def pointed_ear(
 
 def round_ear(
   t: traits.Traits,
-  center,
-  radius: float,
+  center: Vector,
+  radius: Number,
   *,
-  color='base',
-  inner='inner',
+  color: str = 'base',
+  inner: str = 'inner',
   thickness: float = 0.9,
   stretch: float = 1.0,
   turn: float = 18.0,
@@ -344,19 +368,41 @@ def round_ear(
   ]
 
 
-def tuft(points, radii, color, *, blend=0.5, soft=0.3, count=4) -> Strokes:
-  """Model a lock of hair, a quill, a spike: a bent cone."""
+def tuft(
+  points: Float[np.ndarray, 'n 3'] | Sequence[Vector],
+  radii: Sequence[Number],
+  color: sculpt.Color,
+  *,
+  blend: Number = 0.5,
+  soft: Number = 0.3,
+  count: int = 4,
+) -> Strokes:
+  """Model a lock of hair, a quill, a spike: a bent cone, as `solids.tube`."""
   body = solids.tube(points, radii, count=count)
   return [sculpt.add(body, color, blend=blend, soft=soft)]
 
 
-def stripe(points, radii, color, *, back=0.0, soft=0.25) -> sculpt.Stroke:
+def stripe(
+  points: Float[np.ndarray, 'n 2'] | Sequence[Sequence[Any]],
+  radii: Sequence[Number],
+  color: sculpt.Color,
+  *,
+  back: Number = 0.0,
+  soft: Number = 0.25,
+) -> sculpt.Stroke:
   """Paint a curved stroke on the front, given in (x, y) (cm)."""
   return sculpt.paint(solids.extruded(points, radii, back), color, soft=soft)
 
 
 def nostrils(
-  clay, x, y, radius, *, color=None, stretch=1.0, roll=0.0
+  clay: Clay,
+  x: Number,
+  y: Number,
+  radius: Number,
+  *,
+  color: sculpt.Color | None = None,
+  stretch: Number = 1.0,
+  roll: Number = 0.0,
 ) -> Strokes:
   """Carve a pair of nostrils of a radius (cm) at (x, y)."""
   color = coats.hex_color('#120a0b') if color is None else color
@@ -369,7 +415,14 @@ def nostrils(
   return [sculpt.carve(body, color, blend=0.15, soft=0.2)]
 
 
-def pad(t: traits.Traits, center, radii, *, color='nose', nod=0.0):
+def pad(
+  t: traits.Traits,
+  center: Vector,
+  radii: Vector,
+  *,
+  color: str = 'nose',
+  nod: Number = 0.0,
+) -> Strokes:
   """Model a nose pad with two nostrils (cm)."""
   center = np.asarray(center, np.float32)
   radii = np.asarray(radii, np.float32) * t.nose
@@ -389,28 +442,45 @@ class Head(NamedTuple):
 
   Attributes:
     strokes: what `sculpt.mesh_arrays` turns into a mesh.
-    eye: f[3] centre of the right eye (x > 0), cm.
-    mouth: f[3] centre of the mouth, cm.
+    eye: centre of the right eye (x > 0), cm.
+    mouth: centre of the mouth, cm.
   """
 
   strokes: Strokes
-  eye: np.ndarray
-  mouth: np.ndarray
+  eye: Float[np.ndarray, '3']
+  mouth: Float[np.ndarray, '3']
 
 
-def ball(t, center, radii, color='base', *, blend=1.5, soft=0.8, axes=None):
+def ball(
+  t: traits.Traits,
+  center: Vector,
+  radii: Vector | Number,
+  color: str | sculpt.Color = 'base',
+  *,
+  blend: Number = 1.5,
+  soft: Number = 0.8,
+  axes: solids.Matrix | None = None,
+) -> sculpt.Stroke:
   """Return one stroke that adds an ellipsoid of a role's colour (cm)."""
   tone = t.colors[color] if isinstance(color, str) else color
   body = solids.ellipsoid(center, radii, axes)
   return sculpt.add(body, tone, blend=blend, soft=soft)
 
 
-def dab(t, center, radii, color, *, soft=0.8, axes=None):
+def dab(
+  t: traits.Traits,
+  center: Vector,
+  radii: Vector | Number,
+  color: str | sculpt.Color,
+  *,
+  soft: Number = 0.8,
+  axes: solids.Matrix | None = None,
+) -> sculpt.Stroke:
   """Return one stroke that paints an ellipsoid of a role's colour (cm)."""
   tone = t.colors[color] if isinstance(color, str) else color
   return sculpt.paint(solids.ellipsoid(center, radii, axes), tone, soft=soft)
 
 
-def everywhere(pattern) -> sculpt.Stroke:
+def everywhere(pattern: sculpt.Pattern) -> sculpt.Stroke:
   """Return one stroke that paints a pattern on all that is there."""
   return sculpt.paint(solids.ellipsoid((0, 0, 0), 60.0), pattern)

@@ -1,7 +1,9 @@
 """Coats: colours, patterns and materials of heads.
 
-Colours are linear RGB f[3]; a pattern is a function (points f[N, 3] in cm,
-colours so far f[N, 3]) -> colours f[N, 3], as `sculpt.Stroke` takes it.
+Colours are linear RGB; a pattern is a function (points f[n, 3] in cm, colours
+so far f[n, 3]) -> colours f[n, 3], as `sculpt.Stroke` takes it.
+
+Shapes: `n` points.
 """
 
 from collections.abc import Callable
@@ -9,7 +11,12 @@ from collections.abc import Callable
 from jaxtyping import Float, Int
 import numpy as np
 
+from maskjax.data.creatures import solids
+
 Pattern = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Finish = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Points = Float[np.ndarray, 'n 3']
+Color = Float[np.ndarray, '3']
 
 # Words of colour that may be asked for: base and a lighter companion (sRGB).
 TINTS = {
@@ -47,21 +54,27 @@ def hex_color(text: str) -> Float[np.ndarray, '3']:
   return linear.astype(np.float32)
 
 
-def mix(a, b, weight):
-  """Return a + weight (b - a) of colours."""
+def mix(
+  a: np.ndarray, b: np.ndarray, weight: np.ndarray | solids.Number
+) -> np.ndarray:
+  """Return a + weight (b - a) of colours of any shapes that broadcast."""
   return np.asarray(a) + weight * (np.asarray(b) - np.asarray(a))
 
 
-def luminance(colors):
-  """Return the linear luminance of colours f[..., 3]."""
+def luminance(
+  colors: Float[np.ndarray, '*shape 3'],
+) -> Float[np.ndarray, '*shape'] | np.floating:
+  """Return the linear luminance of colours."""
   return colors @ np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
-def vary(color, hue: float, saturation: float, lightness: float):
+def vary(
+  color: Color, hue: float, saturation: float, lightness: float
+) -> Color:
   """Return a colour shifted a little.
 
   Args:
-    color: f[3] linear RGB.
+    color: linear RGB.
     hue: turn of the hue in radians, about the grey axis.
     saturation: factor on the distance from grey.
     lightness: factor.
@@ -77,8 +90,8 @@ def vary(color, hue: float, saturation: float, lightness: float):
   return np.clip((grey + turned) * lightness, 0.004, 1).astype(np.float32)
 
 
-def _hash(cells: Int[np.ndarray, 'n 3'], seed: int) -> np.ndarray:
-  """Pseudo-random f[N] in [0, 1) of lattice points."""
+def _hash(cells: Int[np.ndarray, 'n 3'], seed: int) -> Float[np.ndarray, 'n']:
+  """Return pseudo-random numbers in [0, 1) of lattice points."""
   a, b, c = cells.astype(np.uint32).T
   value = a * np.uint32(73856093) ^ b * np.uint32(19349663)
   value = value ^ c * np.uint32(83492791) ^ np.uint32(seed * 2654435761 % 2**32)
@@ -87,8 +100,8 @@ def _hash(cells: Int[np.ndarray, 'n 3'], seed: int) -> np.ndarray:
   return ((value >> np.uint32(8)) & np.uint32(0xFFFF)) / np.float32(65536)
 
 
-def noise(points: Float[np.ndarray, 'n 3'], seed: int = 0) -> np.ndarray:
-  """Return smooth value noise f[N] in [-1, 1]; one lattice step is 1."""
+def noise(points: Points, seed: int = 0) -> Float[np.ndarray, 'n']:
+  """Return smooth value noise in [-1, 1]; one lattice step is 1."""
   base = np.floor(points).astype(np.int64)
   t = points - base
   t = t * t * (3 - 2 * t)
@@ -102,7 +115,8 @@ def noise(points: Float[np.ndarray, 'n 3'], seed: int = 0) -> np.ndarray:
   return 2 * result - 1
 
 
-def _smooth(values):
+def _smooth(values: np.ndarray) -> np.ndarray:
+  """Return a smooth step from 0 at 0 to 1 at 1."""
   values = np.clip(values, 0, 1)
   return values * values * (3 - 2 * values)
 
@@ -110,7 +124,7 @@ def _smooth(values):
 def fur(amount: float = 0.12, scale: float = 1.0, seed: int = 0) -> Pattern:
   """Return fine streaks: a factor 1 +- amount on the colour so far."""
 
-  def pattern(points, so_far):
+  def pattern(points: Points, so_far: Points) -> Points:
     fine = points * np.array([1.9, 0.75, 1.2], np.float32) * scale
     streaks = 0.7 * noise(fine, seed) + 0.3 * noise(fine * 2.3, seed + 1)
     return so_far * (1 + amount * streaks)[:, None]
@@ -118,17 +132,19 @@ def fur(amount: float = 0.12, scale: float = 1.0, seed: int = 0) -> Pattern:
   return pattern
 
 
-def blotches(color, cover: float, scale: float, seed: int = 0) -> Pattern:
+def blotches(
+  color: Color, cover: float, scale: float, seed: int = 0
+) -> Pattern:
   """Return round-edged patches of a colour over the colour so far.
 
   Args:
-    color: f[3].
+    color: of the patches.
     cover: about the share that is covered, in [0, 1].
     scale: size of a patch in cm.
     seed: which of many.
   """
 
-  def pattern(points, so_far):
+  def pattern(points: Points, so_far: Points) -> Points:
     value = noise(points / scale, seed)
     weight = _smooth(0.5 + (value + 1.2 * (cover - 0.5)) * 6)
     return mix(so_far, color, weight[:, None])
@@ -136,20 +152,26 @@ def blotches(color, cover: float, scale: float, seed: int = 0) -> Pattern:
   return pattern
 
 
-def spots(color, size: float, gap: float, seed: int = 0, ring=None) -> Pattern:
+def spots(
+  color: Color,
+  size: float,
+  gap: float,
+  seed: int = 0,
+  ring: Color | None = None,
+) -> Pattern:
   """Return round spots of a colour, one per lattice cell.
 
   Args:
-    color: f[3] of the spot.
+    color: of the spots.
     size: radius in cm.
     gap: distance between spots in cm.
     seed: which of many.
-    ring: f[3] or None: colour of the middle, which makes rosettes.
+    ring: colour of the middle, which makes rosettes, or None.
   """
 
-  def pattern(points, so_far):
-    places = points / gap
-    base = np.floor(places).astype(np.int64)
+  def pattern(points: Points, so_far: Points) -> Points:
+    cells = points / gap
+    base = np.floor(cells).astype(np.int64)
     nearest = np.full(len(points), 9.0, np.float32)
     for i in (-1, 0, 1):
       for j in (-1, 0, 1):
@@ -157,7 +179,7 @@ def spots(color, size: float, gap: float, seed: int = 0, ring=None) -> Pattern:
           cell = (base + np.array([i, j, k])) & 0xFFFFFFFF
           jitter = np.stack([_hash(cell, seed + s) for s in range(3)], 1)
           center = base + np.array([i, j, k]) + 0.2 + 0.6 * jitter
-          away = np.linalg.norm(places - center, axis=1)
+          away = np.linalg.norm(cells - center, axis=1)
           nearest = np.minimum(nearest, away)
     distance = nearest * gap
     weight = _smooth(0.5 + (size - distance) / 0.3)
@@ -170,10 +192,12 @@ def spots(color, size: float, gap: float, seed: int = 0, ring=None) -> Pattern:
   return pattern
 
 
-def gradient(low, high, start: float, end: float, axis: int = 1) -> Pattern:
-  """Return a ramp of colour along an axis from `start` to `end` (cm)."""
+def gradient(
+  low: Color, high: Color, start: float, end: float, axis: int = 1
+) -> Pattern:
+  """Return a ramp of colour along an axis, from `start` to `end` (cm)."""
 
-  def pattern(points, so_far):
+  def pattern(points: Points, so_far: Points) -> Points:
     weight = _smooth((points[:, axis] - start) / (end - start))
     return mix(low, high, weight[:, None])
 
@@ -181,21 +205,21 @@ def gradient(low, high, start: float, end: float, axis: int = 1) -> Pattern:
 
 
 def eye(
-  center,
+  center: Float[np.ndarray, '3'],
   radius: float,
-  white,
-  iris,
-  pupil,
   *,
+  white: Color,
+  iris: Color,
+  pupil: Color,
   iris_size: float = 0.62,
   pupil_size: float = 0.34,
   slit: float = 1.0,
-  gaze=(0.0, 0.0, 1.0),
+  gaze: solids.Vector = (0.0, 0.0, 1.0),
 ) -> Pattern:
   """Return the paint of an eyeball: white, iris, pupil and highlights.
 
   Args:
-    center: f[3] of the right eye (x > 0), cm; the left one is its mirror.
+    center: of the right eye (x > 0), cm; the left one is its mirror.
     radius: of the ball, cm.
     white: f[3] colour of the ball.
     iris: f[3] colour.
@@ -203,7 +227,7 @@ def eye(
     iris_size: radius as a fraction of the ball's.
     pupil_size: radius as a fraction of the ball's.
     slit: width of the pupil over its height; under 1 is a cat's.
-    gaze: f[3] direction of the right eye.
+    gaze: direction of the right eye.
   """
   gaze = np.asarray(gaze, np.float32) / np.linalg.norm(gaze)
   side = np.cross([0, 1, 0], gaze)
@@ -211,7 +235,7 @@ def eye(
   up = np.cross(gaze, side)
   dark = np.asarray(iris) * 0.25
 
-  def pattern(points, so_far):
+  def pattern(points: Points, so_far: Points) -> Points:
     sign = np.where(points[:, 0] < 0, -1, 1)[:, None]
     local = points * np.concatenate([sign, sign * sign, sign * sign], 1)
     local = (local - center) / radius
@@ -219,7 +243,7 @@ def eye(
     away = np.sqrt(u * u + v * v) + np.where(w < 0, 2, 0)
     edge = 0.13
 
-    def cover(distance, size):
+    def cover(distance: np.ndarray, size: float) -> np.ndarray:
       return _smooth(0.5 + (size - distance) / edge)[:, None]
 
     result = np.broadcast_to(np.asarray(white, np.float32), points.shape)
@@ -237,7 +261,7 @@ def eye(
   return pattern
 
 
-def material(name: str, seed: int = 0):
+def material(name: str, seed: int = 0) -> Finish:
   """Return how a material recolours a finished head.
 
   Args:
@@ -245,11 +269,11 @@ def material(name: str, seed: int = 0):
     seed: which of many grains.
 
   Returns:
-    Function (points f[N, 3], unit normals f[N, 3], colors f[N, 3]) -> f[N, 3].
+    Function (points f[n, 3], unit normals f[n, 3], colours f[n, 3]) -> f[n, 3].
   """
   dark, middle, light = (hex_color(tone) for tone in MATERIALS[name])
 
-  def recolor(points, normals, colors):
+  def recolor(points: Points, normals: Points, colors: Points) -> Points:
     tone = 0.12 + 0.8 * np.sqrt(luminance(np.clip(colors, 0, 1)))
     if name == 'wooden':
       grain = points * np.array([0.9, 0.16, 0.9], np.float32)

@@ -14,11 +14,12 @@ import zipfile
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Shaped, UInt8
 import numpy as np
 
 from maskjax.data.creatures import creatures, table, traits
-from maskjax.geometry import camera as camera_lib, color
-from maskjax.render import renderer
+from maskjax.geometry import camera as camera_lib, color, mesh as mesh_lib
+from maskjax.render import lights as lights_lib, renderer
 from maskjax.studio import views as studio_views
 from maskjax.training import files
 
@@ -36,20 +37,34 @@ _MODIFIERS = (traits.COLORS, traits.AGES, traits.MOODS, traits.MATERIALS)
 
 
 class HeadImages(NamedTuple):
-  """Pictures and what is true of them; `uint8` maps to [0, 1] by /255."""
+  """Pictures and what is true of them; `uint8` maps to [0, 1] by /255.
 
-  rgb: np.ndarray  # uint8 [n, s, s, 3] straight (not premultiplied) sRGB
-  alpha: np.ndarray  # uint8 [n, s, s] coverage
-  normals: np.ndarray  # uint8 [n, s, s, 3] (x right, y up, z to viewer)/2 + .5
-  height: np.ndarray  # uint8 [n, s, s] from the back plane to the front one
-  kind: np.ndarray  # int16 [n] index into creatures.KINDS
-  modifiers: np.ndarray  # str [n] words joined by ','
-  angles: np.ndarray  # float32 [n, 2] azimuth, elevation in degrees
-  lighting: np.ndarray  # int16 [n] index into studio.LIGHTINGS
-  holes: np.ndarray  # float32 [n, 3, 2] eyes and mouth, image x y in [0, 1]
+  Attributes:
+    rgb: straight (not premultiplied) sRGB.
+    alpha: coverage.
+    normals: (x right, y up, z to the viewer) / 2 + 0.5.
+    height: from the back plane to the front one.
+    kind: index into `creatures.KINDS`.
+    modifiers: str[n], words joined by ','.
+    angles: azimuth and elevation in degrees.
+    lighting: index into `studio.views.LIGHTINGS`.
+    holes: eyes and mouth in the image, x y in [0, 1].
+  """
+
+  rgb: UInt8[np.ndarray, 'n s s 3']
+  alpha: UInt8[np.ndarray, 'n s s']
+  normals: UInt8[np.ndarray, 'n s s 3']
+  height: UInt8[np.ndarray, 'n s s']
+  kind: Int[np.ndarray, 'n']
+  modifiers: Shaped[np.ndarray, 'n']
+  angles: Float[np.ndarray, 'n 2']
+  lighting: Int[np.ndarray, 'n']
+  holes: Float[np.ndarray, 'n 3 2']
 
 
-def _pad(array: np.ndarray, rows: int) -> np.ndarray:
+def _pad(
+  array: Shaped[np.ndarray, 'v 3'], rows: int
+) -> Shaped[np.ndarray, 'w 3']:
   """Append zero rows; padded faces (0, 0, 0) have no area."""
   return np.pad(array, ((0, rows - len(array)),) + ((0, 0),) * (array.ndim - 1))
 
@@ -60,8 +75,22 @@ def _round_up(count: int) -> int:
 
 def sample_views(
   rng: np.random.Generator, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-  """Draw azimuths, elevations (degrees), distances and lightings."""
+) -> tuple[
+  Float[np.ndarray, 'n'],
+  Float[np.ndarray, 'n'],
+  Float[np.ndarray, 'n'],
+  Int[np.ndarray, 'n'],
+]:
+  """Draw cameras and lightings; half of these are even.
+
+  Args:
+    rng: advanced by the draw.
+    count: how many.
+
+  Returns:
+    Azimuths and elevations (degrees), factors on the distance, and indices
+    into `studio.views.LIGHTINGS`.
+  """
   azimuth = rng.uniform(-82, 82, count)
   elevation = np.clip(rng.normal(4, 18, count), -30, 45)
   frontal = rng.random(count) < 0.35
@@ -81,14 +110,20 @@ def sample_views(
 
 
 def _render(
-  vertices, faces, colors, azimuth, elevation, distance, lights, size
-):
-  """Render one head from every camera; returns premultiplied, pooled maps."""
+  head: mesh_lib.Mesh,
+  azimuth: Float[Array, 'n'],
+  elevation: Float[Array, 'n'],
+  distance: Float[Array, 'n'],
+  lights: lights_lib.Lights,
+  *,
+  size: int,
+) -> Float[Array, 'n s s 8']:
+  """Render one head from every camera; return premultiplied, pooled maps."""
   cameras = jax.vmap(studio_views.orbit_camera)(azimuth, elevation, distance)
   image = renderer.render(
-    vertices,
-    faces,
-    colors,
+    head.vertices,
+    head.faces,
+    head.colors,
     cameras,
     lights,
     size=size * _SUPERSAMPLING,
@@ -111,10 +146,22 @@ def _render(
   return maps.reshape(count, size, step, size, step, -1).mean((2, 4))
 
 
+def _padded(mesh: mesh_lib.Mesh) -> mesh_lib.Mesh:
+  """Return a mesh whose arrays have one of a few sizes."""
+  vertices, faces = _round_up(len(mesh.vertices)), _round_up(len(mesh.faces))
+  return mesh_lib.Mesh(
+    vertices=jnp.asarray(_pad(np.asarray(mesh.vertices), vertices)),
+    faces=jnp.asarray(_pad(np.asarray(mesh.faces), faces)),
+    colors=jnp.asarray(_pad(np.asarray(mesh.colors), vertices)),
+  )
+
+
 _render_jit = jax.jit(_render, static_argnames=('size',))
 
 
-def _unpremultiply(maps: np.ndarray) -> dict[str, np.ndarray]:
+def _unpremultiply(
+  maps: Float[np.ndarray, 'n s s 8'],
+) -> dict[str, UInt8[np.ndarray, 'n s s *c']]:
   """Return the uint8 maps of `HeadImages` from premultiplied floats."""
   alpha = maps[..., 3:4]
   straight = maps / np.maximum(alpha, 1e-3)
@@ -133,7 +180,7 @@ def _unpremultiply(maps: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _draw_modifiers(rng: np.random.Generator) -> tuple[str, ...]:
-  """Most heads are plain; the others have one or two modifiers."""
+  """Draw modifiers: most heads are plain, the others have one or two."""
   if rng.random() < 0.6:
     return ()
   chosen = rng.permutation(len(_MODIFIERS))[: rng.integers(1, 3)]
@@ -164,21 +211,11 @@ def render_head(
   lights = jax.tree.map(lambda x: x[jnp.asarray(lighting)], table)
   keys = jax.random.split(jax.random.key(rng.integers(2**31)), views)
   lights = jax.vmap(studio_views.jitter_lights)(keys, lights)
-  maps = _render_jit(
-    jnp.asarray(_pad(np.asarray(mesh.vertices), _round_up(len(mesh.vertices)))),
-    jnp.asarray(_pad(np.asarray(mesh.faces), _round_up(len(mesh.faces)))),
-    jnp.asarray(_pad(np.asarray(mesh.colors), _round_up(len(mesh.vertices)))),
-    jnp.asarray(azimuth, jnp.float32),
-    jnp.asarray(elevation, jnp.float32),
-    jnp.asarray(distance, jnp.float32),
-    lights,
-    size=size,
+  seen = tuple(
+    jnp.asarray(x, jnp.float32) for x in (azimuth, elevation, distance)
   )
-  cameras = jax.vmap(studio_views.orbit_camera)(
-    jnp.asarray(azimuth, jnp.float32),
-    jnp.asarray(elevation, jnp.float32),
-    jnp.asarray(distance, jnp.float32),
-  )
+  maps = _render_jit(_padded(mesh), *seen, lights, size=size)
+  cameras = jax.vmap(studio_views.orbit_camera)(*seen)
   pixels = jax.vmap(
     lambda camera: camera_lib.project(camera, jnp.asarray(holes))[0]
   )(cameras)

@@ -3,16 +3,44 @@
 Frame and units are those of `anatomy`; `t` holds the head's traits.
 """
 
+from collections.abc import Sequence
+
+from jaxtyping import Float
 import numpy as np
 
-from maskjax.data.creatures import anatomy, coats, sculpt, solids
+from maskjax.data.creatures import anatomy, coats, sculpt, solids, traits
 
 
-def cat_muzzle(t, *, y=-3.0, z=6.4, puff=2.5, light='light'):
+def tusks(
+  clay: anatomy.Clay,
+  t: traits.Traits,
+  x: solids.Number,
+  y: solids.Number,
+  length: solids.Number,
+  *,
+  width: solids.Number = 0.5,
+  up: bool = False,
+) -> anatomy.Strokes:
+  """Model a pair of fangs on the surface at (x, y), down or up (cm)."""
+  start = anatomy.surface(clay, x, y, -0.1)
+  end = start + np.array([0, length if up else -length, 0.35])
+  tooth = t.colors.get('tooth', coats.hex_color('#fbf7ea'))
+  body = solids.cone(start, end, width, 0.15)
+  return [sculpt.add(body, tooth, blend=0.1, soft=0.12)]
+
+
+def cat_muzzle(
+  t: traits.Traits,
+  *,
+  y: float = -3.0,
+  z: float = 6.4,
+  puff: float = 2.5,
+  light: str = 'light',
+) -> tuple[anatomy.Strokes, anatomy.Vector, float]:
   """Model a cat's bridge, two puffs and chin at a height and depth (cm).
 
   Returns:
-    Strokes, the place f[3] of the nose, and the z of the puffs.
+    Strokes, the position of the nose, and the z of the puffs.
   """
   out = z + 1.6 * (t.muzzle - 1)
   reach = puff * (0.6 + 0.4 * t.muzzle)
@@ -32,7 +60,13 @@ def cat_muzzle(t, *, y=-3.0, z=6.4, puff=2.5, light='light'):
   return strokes, tip, out
 
 
-def cat_mouth(t, clay, y, width=2.5, fangs=1.2):
+def cat_mouth(
+  t: traits.Traits,
+  clay: anatomy.Clay,
+  y: float,
+  width: float = 2.5,
+  fangs: float = 1.2,
+) -> anatomy.Strokes:
   """Model a cat's mouth under a muzzle at height y, open or closed."""
   if t.gape > 0.12:
     strokes = anatomy.mouth_open(
@@ -48,7 +82,15 @@ def cat_mouth(t, clay, y, width=2.5, fangs=1.2):
   return strokes
 
 
-def snout_mouth(t, clay, y, width, *, fangs=1.3, back=3.5):
+def snout_mouth(
+  t: traits.Traits,
+  clay: anatomy.Clay,
+  y: float,
+  width: float,
+  *,
+  fangs: float = 1.3,
+  back: float = 3.5,
+) -> anatomy.Strokes:
   """Model a dog's or bear's mouth at height y, open or closed."""
   if t.gape > 0.15:
     return anatomy.mouth_open(
@@ -58,11 +100,20 @@ def snout_mouth(t, clay, y, width, *, fangs=1.3, back=3.5):
     t, y, width + 1.4, wave=0.35, curve=1.0, rest=0.5, back=back
   )
   if fangs and t.tilt > 0.5:
-    strokes += anatomy.fangs(clay, t, width * 0.6, y, fangs, width=0.42)
+    strokes += tusks(clay, t, width * 0.6, y, fangs, width=0.42)
   return strokes
 
 
-def snout(t, length, *, y=-2.4, width=2.2, tip=1.5, light='light', drop=0.7):
+def snout(
+  t: traits.Traits,
+  length: float,
+  *,
+  y: float = -2.4,
+  width: float = 2.2,
+  tip: float = 1.5,
+  light: str = 'light',
+  drop: float = 0.7,
+) -> tuple[anatomy.Strokes, Float[np.ndarray, '3']]:
   """Model a dog's snout of a length (cm); return strokes and nose tip."""
   reach = 5.0 + length * t.muzzle
   end = np.array([0, y - drop, reach])
@@ -86,16 +137,26 @@ def snout(t, length, *, y=-2.4, width=2.2, tip=1.5, light='light', drop=0.7):
   return strokes, end + np.array([0, 0.75 * tip, 0.62 * tip])
 
 
-def beak(t, base, tip, hook, width, height, *, color='beak', split=True):
+def beak(
+  t: traits.Traits,
+  base: anatomy.Vector,
+  tip: anatomy.Vector,
+  hook: anatomy.Vector,
+  *,
+  width: float,
+  height: float,
+  color: str = 'beak',
+  split: bool = True,
+) -> anatomy.Strokes:
   """Model a bent beak from base over tip to hook (cm), with a lower bill."""
   reach = t.feature
-  base, tip, hook = (np.asarray(p, np.float32) for p in (base, tip, hook))
-  tip = base + (tip - base) * reach
-  hook = base + (hook - base) * reach
-  upper = solids.tube((base, tip, hook), (width, width * 0.72, 0.2), count=8)
-  low = base - np.array([0, height, 0.3])
+  start, tip, hook = (np.asarray(p, np.float32) for p in (base, tip, hook))
+  tip = start + (tip - start) * reach
+  hook = start + (hook - start) * reach
+  upper = solids.tube((start, tip, hook), (width, width * 0.72, 0.2), count=8)
+  low = start - np.array([0, height, 0.3])
   lower = solids.cone(
-    low, low + (tip - base) * 0.62 + [0, -0.1, 0], width * 0.78, 0.3
+    low, low + (tip - start) * 0.62 + [0, -0.1, 0], width * 0.78, 0.3
   )
   dark = t.colors[color] * 0.7
   strokes = [sculpt.add(lower, dark, blend=0.2, soft=0.15)] if split else []
@@ -103,7 +164,7 @@ def beak(t, base, tip, hook, width, height, *, color='beak', split=True):
   strokes.append(
     sculpt.paint(
       solids.ellipsoid(
-        base + np.array([0.55, 0.75 * width, 0.55]), (0.3, 0.25, 0.6)
+        start + np.array([0.55, 0.75 * width, 0.55]), (0.3, 0.25, 0.6)
       ),
       t.colors[color] * 0.25,
       soft=0.2,
@@ -112,7 +173,9 @@ def beak(t, base, tip, hook, width, height, *, color='beak', split=True):
   return strokes
 
 
-def buck_teeth(t, clay, y, width=0.62, height=0.9):
+def buck_teeth(
+  clay: anatomy.Clay, y: float, width: float = 0.62, height: float = 0.9
+) -> anatomy.Strokes:
   """Model two front teeth that hang from height y (cm)."""
   z = sculpt.front(clay, 0.0, y) + 0.05
   body = solids.block(
@@ -128,11 +191,19 @@ def buck_teeth(t, clay, y, width=0.62, height=0.9):
   ]
 
 
-def horns(t, points, radii, *, color='horn', blend=0.4, bands=0.0):
+def horns(
+  t: traits.Traits,
+  points: Sequence[anatomy.Vector],
+  radii: Sequence[float],
+  *,
+  color: str = 'horn',
+  blend: float = 0.4,
+  bands: float = 0.0,
+) -> anatomy.Strokes:
   """Model horns along control points (cm), their length by `feature`."""
-  points = np.asarray(points, np.float32)
-  points = points[0] + (points - points[0]) * t.feature
-  body = solids.tube(points, radii, count=8)
+  path = np.asarray(points, np.float32)
+  path = path[0] + (path - path[0]) * t.feature
+  body = solids.tube(path, radii, count=8)
   if bands:
     body = solids.swollen(
       body,
@@ -142,7 +213,15 @@ def horns(t, points, radii, *, color='horn', blend=0.4, bands=0.0):
   return [sculpt.add(body, t.colors[color], blend=blend, soft=0.2)]
 
 
-def side_ear(t, base, tip, width=2.0, color='base', facing=(0.1, -0.3, 1.0)):
+def side_ear(
+  t: traits.Traits,
+  base: anatomy.Vector,
+  tip: anatomy.Vector,
+  width: float = 2.0,
+  *,
+  color: str = 'base',
+  facing: anatomy.Vector = (0.1, -0.3, 1.0),
+) -> anatomy.Strokes:
   """Model ears that stick out to the sides, from base to tip (cm)."""
   return anatomy.pointed_ear(
     t, base, tip, width, color=color, facing=facing, point=0.35, peak=0.5,
@@ -150,7 +229,15 @@ def side_ear(t, base, tip, width=2.0, color='base', facing=(0.1, -0.3, 1.0)):
   )  # fmt: skip
 
 
-def face_nose(t, clay, y, size, *, color='base', wings=0.7):
+def face_nose(
+  t: traits.Traits,
+  clay: anatomy.Clay,
+  y: float,
+  size: float,
+  *,
+  color: str = 'base',
+  wings: float = 0.7,
+) -> anatomy.Strokes:
   """Model a human nose with its tip at height y."""
   tip = anatomy.surface(clay, 0, y, 0.9 * size * t.nose)
   bridge = solids.cone(

@@ -7,17 +7,18 @@ meshed by naive surface nets, whose faces are rounder than marching cubes';
 then vertices slide onto the surface, and edges that cross a border of colour
 are split there, so that eyes and stripes are sharp on a coarse mesh.
 
-N points, V vertices, F faces, X Y Z grid nodes. Centimetres, linear RGB.
+Shapes: `n` points, `v` vertices, `f` faces, `q` quads, `i j k` grid nodes.
+Centimetres, linear RGB.
 Source: S. Gibson, "Constrained elastic surface nets", 1998.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 import numpy as np
 
-from maskjax.data.creatures import solids
+from maskjax.data.creatures import solids, topology
 
 FAR = 3.0  # cm: the field where nothing is near
 _BACK = -6.0  # cm: the mask ends here, open
@@ -31,7 +32,10 @@ _CELL_EDGES = [
   if np.abs(_CORNERS[a] - _CORNERS[b]).sum() == 1
 ]
 
-Color = np.ndarray | Callable[[np.ndarray, np.ndarray], np.ndarray]
+# (points, normals, colours so far) -> colours.
+Finish = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Pattern = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Color = Float[np.ndarray, '3'] | Pattern
 
 
 class Stroke(NamedTuple):
@@ -40,8 +44,8 @@ class Stroke(NamedTuple):
   Attributes:
     act: 'add', 'carve' or 'paint'.
     solid: where.
-    color: f[3] linear RGB, or a function (points f[N, 3], colours so far
-      f[N, 3]) -> f[N, 3]; None keeps the colour that is there. Functions see
+    color: linear RGB, or a function (points f[n, 3], colours so far
+      f[n, 3]) -> f[n, 3]; None keeps the colour that is there. Functions see
       true points, x < 0 included.
     blend: width of the smooth union in cm.
     soft: width of the border of colour in cm.
@@ -50,52 +54,74 @@ class Stroke(NamedTuple):
   act: str
   solid: solids.Solid
   color: Color | None
-  blend: float
-  soft: float
+  blend: solids.Number
+  soft: solids.Number
 
 
 class Grid(NamedTuple):
-  """A sampled field: values f[X, Y, Z] at origin + index * spacing (cm)."""
+  """A sampled field: values at origin + index * spacing (cm)."""
 
-  values: np.ndarray
-  origin: np.ndarray
+  values: Float[np.ndarray, 'i j k']
+  origin: Float[np.ndarray, '3']
   spacing: float
 
 
-def add(solid, color=None, *, blend=0.8, soft=0.25) -> Stroke:
+def add(
+  solid: solids.Solid,
+  color: Color | None = None,
+  *,
+  blend: solids.Number = 0.8,
+  soft: solids.Number = 0.25,
+) -> Stroke:
   """Return a stroke that joins a solid to what is there."""
-  return Stroke('add', solid, color, blend, soft)
+  return Stroke(act='add', solid=solid, color=color, blend=blend, soft=soft)
 
 
-def carve(solid, color=None, *, blend=0.3, soft=0.2) -> Stroke:
+def carve(
+  solid: solids.Solid,
+  color: Color | None = None,
+  *,
+  blend: solids.Number = 0.3,
+  soft: solids.Number = 0.2,
+) -> Stroke:
   """Return a stroke that takes a solid away and colours the hollow."""
-  return Stroke('carve', solid, color, blend, soft)
+  return Stroke(act='carve', solid=solid, color=color, blend=blend, soft=soft)
 
 
-def paint(solid, color, *, soft=0.25) -> Stroke:
+def paint(
+  solid: solids.Solid, color: Color, *, soft: solids.Number = 0.25
+) -> Stroke:
   """Return a stroke that only colours what lies inside a solid."""
-  return Stroke('paint', solid, color, 0.0, soft)
+  return Stroke(act='paint', solid=solid, color=color, blend=0.0, soft=soft)
 
 
-def _smooth_min(a, b, width):
+def _smooth_min(
+  a: np.ndarray, b: np.ndarray, width: solids.Number
+) -> np.ndarray:
+  """Return the minimum, rounded where both differ by less than `width`."""
   if width <= 0:
     return np.minimum(a, b)
   overlap = np.maximum(width - np.abs(a - b), 0)
   return np.minimum(a, b) - overlap * overlap * (0.25 / width)
 
 
-def _combine(stroke: Stroke, field, distance):
+def _combine(
+  stroke: Stroke, field: np.ndarray, distance: np.ndarray
+) -> np.ndarray:
+  """Return the field after a stroke that adds or carves."""
   if stroke.act == 'add':
     return _smooth_min(field, distance, stroke.blend)
   return -_smooth_min(-field, distance, stroke.blend)
 
 
-def _step(values):
+def _step(values: np.ndarray) -> np.ndarray:
+  """Return a smooth step from 0 at 0 to 1 at 1."""
   values = np.clip(values, 0, 1)
   return values * values * (3 - 2 * values)
 
 
-def _margin(stroke: Stroke) -> float:
+def _margin(stroke: Stroke) -> solids.Number:
+  """Return how far (cm) beyond its box a stroke has a say."""
   return stroke.blend + 2 * stroke.soft + 1.0
 
 
@@ -152,8 +178,8 @@ def surface_net(
   """Mesh the zero set of a grid: one vertex per crossed cell.
 
   Returns:
-    Vertices f[V, 3] in cm and faces i[F, 3], counter-clockwise seen from
-    outside. The mesh is open where the solid leaves the grid.
+    Vertices in cm and faces, counter-clockwise seen from outside. The mesh is
+    open where the solid leaves the grid.
   """
   values = grid.values
   shape = np.array(values.shape)
@@ -178,11 +204,13 @@ def surface_net(
   index = np.full(cells, -1, np.int32)
   index[tuple(active.T)] = np.arange(len(active))
   faces = np.concatenate([_quads(inside, index, axis) for axis in range(3)])
-  return vertices.astype(np.float32), _triangulate(vertices, faces)
+  return vertices.astype(np.float32), topology.triangulate(vertices, faces)
 
 
-def _quads(inside, index, axis: int) -> np.ndarray:
-  """Quads i[Q, 4] around the grid edges along one axis that are crossed."""
+def _quads(
+  inside: Bool[np.ndarray, 'i j k'], index: Int[np.ndarray, 'x y z'], axis: int
+) -> Int[np.ndarray, 'q 4']:
+  """Return quads around the grid edges along one axis that are crossed."""
   here = np.moveaxis(inside, axis, 0)
   ids = np.moveaxis(index, axis, 0)
   edges = np.argwhere(here[:-1, 1:-1, 1:-1] != here[1:, 1:-1, 1:-1])
@@ -195,19 +223,10 @@ def _quads(inside, index, axis: int) -> np.ndarray:
   return np.where(outward[:, None], quads, quads[:, ::-1])
 
 
-def _triangulate(vertices, quads) -> np.ndarray:
-  """Split quads along their shorter diagonal, mirror images alike."""
-  a, b, c, d = (vertices[quads[:, i]] for i in range(4))
-  first = np.linalg.norm(a - c, axis=1)
-  second = np.linalg.norm(b - d, axis=1)
-  turn = (first > second)[:, None]
-  turned = np.roll(quads, -1, axis=1)
-  quads = np.where(turn, turned, quads)
-  return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-
-
-def look_up(grid: Grid, points: Float[np.ndarray, 'n 3']) -> np.ndarray:
-  """Return the trilinear field f[N] of a grid at points f[N, 3] (cm)."""
+def look_up(
+  grid: Grid, points: Float[np.ndarray, 'n 3']
+) -> Float[np.ndarray, 'n']:
+  """Return the trilinear field of a grid at points (cm)."""
   where = (points - grid.origin) / grid.spacing
   top = np.array(grid.values.shape) - 2
   base = np.clip(np.floor(where).astype(int), 0, top)
@@ -222,8 +241,10 @@ def look_up(grid: Grid, points: Float[np.ndarray, 'n 3']) -> np.ndarray:
   return result.astype(np.float32)
 
 
-def gradient(grid: Grid, points: Float[np.ndarray, 'n 3']) -> np.ndarray:
-  """Return unit gradients f[N, 3] of a grid's field at points (cm)."""
+def gradient(
+  grid: Grid, points: Float[np.ndarray, 'n 3']
+) -> Float[np.ndarray, 'n 3']:
+  """Return unit gradients of a grid's field at points (cm)."""
   half = 0.6 * grid.spacing
   columns = [
     look_up(grid, points + half * axis) - look_up(grid, points - half * axis)
@@ -233,34 +254,25 @@ def gradient(grid: Grid, points: Float[np.ndarray, 'n 3']) -> np.ndarray:
   return slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-6)
 
 
-def pull(grid: Grid, points, limit: float = 0.5) -> np.ndarray:
-  """Move points f[N, 3] along the gradient onto the zero set."""
+def pull(
+  grid: Grid, points: Float[np.ndarray, 'n 3'], limit: float = 0.5
+) -> Float[np.ndarray, 'n 3']:
+  """Move points along the gradient onto the zero set.
+
+  Args:
+    grid: the field.
+    points: near its zero set, cm.
+    limit: how far they move at most, in spacings.
+  """
   reach = limit * grid.spacing
   push = np.clip(look_up(grid, points), -reach, reach)[:, None]
   return (points - push * gradient(grid, points)).astype(np.float32)
 
 
-def edge_list(faces: Int[np.ndarray, 'f 3']) -> Int[np.ndarray, 'e 2']:
-  """Return the undirected edges i[E, 2] of faces, lower index first."""
-  pairs = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1)
-  return np.unique(pairs, axis=0)
-
-
-def relax(vertices, faces, amount: float) -> np.ndarray:
-  """Return vertices moved toward the mean of their neighbours; rims stay."""
-  sides = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1)
-  edges, uses = np.unique(sides, axis=0, return_counts=True)
-  sums = np.zeros_like(vertices)
-  counts = np.zeros((len(vertices), 1), np.float32)
-  for a, b in ((0, 1), (1, 0)):
-    np.add.at(sums, edges[:, a], vertices[edges[:, b]])
-    np.add.at(counts, edges[:, a], 1)
-  move = sums / np.maximum(counts, 1) - vertices
-  move[edges[uses == 1].ravel()] = 0
-  return (vertices + amount * move).astype(np.float32)
-
-
-def _resolve(color, points, so_far):
+def _resolve(
+  color: Color, points: Float[np.ndarray, 'n 3'], so_far: np.ndarray
+) -> np.ndarray:
+  """Return the colours of a stroke at points, or its one colour."""
   if callable(color):
     return color(points, so_far)
   return np.asarray(color, np.float32)[None]
@@ -269,7 +281,7 @@ def _resolve(color, points, so_far):
 def field_and_color(
   strokes: Sequence[Stroke], points: Float[np.ndarray, 'n 3']
 ) -> tuple[Float[np.ndarray, 'n'], Float[np.ndarray, 'n 3']]:
-  """Evaluate a head exactly at points (cm): field f[N], linear RGB f[N, 3]."""
+  """Evaluate a head exactly at points (cm): its field, and linear RGB."""
   points = np.asarray(points, np.float32)
   field = np.full(len(points), FAR, np.float32)
   colors = np.full(points.shape, 0.5, np.float32)
@@ -301,7 +313,9 @@ def field_and_color(
   return field, colors
 
 
-def front(strokes: Sequence[Stroke], x: float, y: float) -> float:
+def front(
+  strokes: Sequence[Stroke], x: solids.Number, y: solids.Number
+) -> float:
   """Return the largest z (cm) of a head's surface on the line (x, y)."""
   z = np.arange(16.0, -7.0, -0.1, dtype=np.float32)
   points = np.stack([np.full_like(z, x), np.full_like(z, y), z], 1)
@@ -313,54 +327,16 @@ def front(strokes: Sequence[Stroke], x: float, y: float) -> float:
   return float(z[hits[0]]) if len(hits) else float(z[-1])
 
 
-def split_edges(faces, marked: np.ndarray, edges, count: int):
-  """Split marked edges at new vertices; faces stay joined.
+def occlusion(
+  grid: Grid,
+  points: Float[np.ndarray, 'n 3'],
+  normals: Float[np.ndarray, 'n 3'],
+) -> Float[np.ndarray, 'n']:
+  """Return how open the sky is over points: 1 open, toward 0 in creases.
 
-  Args:
-    faces: i[F, 3].
-    marked: b[E], which edges to split.
-    edges: i[E, 2], sorted pairs as of `edge_list`.
-    count: number of vertices; new vertices follow, in the order of edges.
-
-  Returns:
-    i[F', 3] faces.
+  The field at some height over an open point is that height; what it lacks is
+  hidden.
   """
-  codes = edges[:, 0].astype(np.int64) * count + edges[:, 1]
-  fresh = np.full(len(edges), -1, np.int64)
-  fresh[marked] = count + np.arange(int(marked.sum()))
-  ends = np.sort(np.stack([faces, np.roll(faces, -1, 1)], -1), -1)
-  place = np.searchsorted(
-    codes, ends[..., 0].astype(np.int64) * count + ends[..., 1]
-  )
-  middle = fresh[place]  # [F, 3]: the new vertex of edge (i, i + 1), or -1
-  number = (middle >= 0).sum(1)
-  # Turn each face so that its split edges come first (of two: 0 and 1).
-  key = np.where(
-    number == 1,
-    np.argmax(middle >= 0, 1),
-    np.where(number == 2, (np.argmin(middle, 1) + 1) % 3, 0),
-  )
-  order = (key[:, None] + np.arange(3)) % 3
-  corner = np.take_along_axis(faces.astype(np.int64), order, 1)
-  middle = np.take_along_axis(middle, order, 1)
-  a, b, c = corner.T
-  m, n, o = middle.T
-  tables = {
-    0: [(a, b, c)],
-    1: [(a, m, c), (m, b, c)],
-    2: [(m, b, n), (a, m, n), (a, n, c)],
-    3: [(a, m, o), (m, b, n), (o, n, c), (m, n, o)],
-  }
-  parts = [
-    np.stack(triangle, 1)[number == amount]
-    for amount, triangles in tables.items()
-    for triangle in triangles
-  ]
-  return np.concatenate(parts).astype(np.int32)
-
-
-def occlusion(grid: Grid, points, normals) -> Float[np.ndarray, 'n']:
-  """Return how open the sky is over points: 1 open, toward 0 in creases."""
   shade = np.zeros(len(points), np.float32)
   for reach, weight in ((0.7, 0.5), (1.4, 0.3), (2.4, 0.2)):
     distance = look_up(grid, points + reach * normals)
@@ -368,18 +344,8 @@ def occlusion(grid: Grid, points, normals) -> Float[np.ndarray, 'n']:
   return 1 - shade
 
 
-def _drop_loose(vertices, faces, colors):
-  """Remove degenerate faces and vertices that no face uses."""
-  a, b, c = (vertices[faces[:, i]] for i in range(3))
-  area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-  faces = faces[area > 1e-5]
-  used, inverse = np.unique(faces, return_inverse=True)
-  faces = inverse.reshape(faces.shape).astype(np.int32)
-  return vertices[used], faces, colors[used]
-
-
-def _fit_spacing(strokes, count: int) -> float:
-  """Grid spacing (cm) that meshes a head in about `count` faces."""
+def _fit_spacing(strokes: Sequence[Stroke], count: int) -> float:
+  """Return the grid spacing (cm) that meshes a head in about `count` faces."""
   trial = 0.9
   _, faces = surface_net(sample(strokes, trial))
   spacing = trial * np.sqrt(len(faces) / count)
@@ -393,8 +359,10 @@ def mesh_arrays(
   splits: int = 2,
   contrast: float = 0.18,
   most: int = 16000,
-  finish: Callable | None = None,
-):
+  finish: Finish | None = None,
+) -> tuple[
+  Float[np.ndarray, 'v 3'], Int[np.ndarray, 'f 3'], Float[np.ndarray, 'v 3']
+]:
   """Mesh and colour a head.
 
   Args:
@@ -404,19 +372,19 @@ def mesh_arrays(
     splits: rounds of splitting edges at borders of colour.
     contrast: perceptual (square-root) colour difference that splits an edge.
     most: faces after which no more edges are split.
-    finish: maps (points f[N, 3], normals f[N, 3], colors f[N, 3]) to colours;
-      normals are of unit length.
+    finish: maps points f[n, 3], unit normals f[n, 3] and colours f[n, 3] to
+      colours; None keeps them.
 
   Returns:
-    vertices f[V, 3] cm, faces i[F, 3], colors f[V, 3] linear RGB in [0, 1].
+    Vertices (cm), faces, and linear RGB in [0, 1] of the vertices.
   """
   if spacing is None:
     spacing = _fit_spacing(strokes, 8500)
   grid = sample(strokes, spacing)
   vertices, faces = surface_net(grid)
-  vertices = pull(grid, relax(vertices, faces, 0.5))
+  vertices = pull(grid, topology.relax(vertices, faces, 0.5))
 
-  def shade(points):
+  def shade(points: Float[np.ndarray, 'n 3']) -> Float[np.ndarray, 'n 3']:
     colors = field_and_color(strokes, points)[1]
     normals = gradient(grid, points)
     if finish is not None:
@@ -425,7 +393,7 @@ def mesh_arrays(
 
   colors = shade(vertices)
   for _ in range(splits):
-    edges = edge_list(faces)
+    edges = topology.edge_list(faces)
     tone = np.sqrt(np.clip(colors, 0, 1))
     change = np.abs(tone[edges[:, 0]] - tone[edges[:, 1]]).max(1)
     ends = vertices[edges]
@@ -439,10 +407,10 @@ def mesh_arrays(
     if not marked.any():
       break
     middles = pull(grid, ends[marked].mean(1), limit=0.3)
-    faces = split_edges(faces, marked, edges, len(vertices))
+    faces = topology.split_edges(faces, marked, edges, len(vertices))
     vertices = np.concatenate([vertices, middles])
     colors = np.concatenate([colors, shade(middles)])
   normals = gradient(grid, vertices)
   open_sky = occlusion(grid, vertices, normals)[:, None]
   colors = np.clip(colors * (0.45 + 0.55 * open_sky), 0, 1)
-  return _drop_loose(vertices, faces, colors.astype(np.float32))
+  return topology.drop_loose(vertices, faces, colors.astype(np.float32))

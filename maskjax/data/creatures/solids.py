@@ -10,12 +10,18 @@ Source: the usual distance bounds of constructive implicit surfaces (Hart,
 "Sphere tracing", 1996); the ellipsoid's is |p/r| (|p/r| - 1) / |p/r^2|.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from jaxtyping import Float, Shaped
 import numpy as np
 
 Axes = tuple[np.ndarray, np.ndarray, np.ndarray]
+Number = float | np.floating
+# Three numbers, cm or a direction.
+Vector = Shaped[np.ndarray, '3'] | Sequence[Any]
+Matrix = Float[np.ndarray, '3 3']
+Distance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class Solid(NamedTuple):
@@ -23,20 +29,22 @@ class Solid(NamedTuple):
 
   Attributes:
     distance: maps (x, y, z) arrays (cm) to signed distances (cm).
-    low: f[3], lower corner of the box, cm.
-    high: f[3], upper corner of the box, cm.
+    low: lower corner of the box, cm.
+    high: upper corner of the box, cm.
   """
 
-  distance: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-  low: np.ndarray
-  high: np.ndarray
+  distance: Distance
+  low: Float[np.ndarray, '3']
+  high: Float[np.ndarray, '3']
 
 
-def _vector(values) -> np.ndarray:
+def _vector(values: Any) -> Float[np.ndarray, '*shape']:
   return np.asarray(values, np.float32)
 
 
-def rotation(turn: float = 0.0, nod: float = 0.0, roll: float = 0.0):
+def rotation(
+  turn: Number = 0.0, nod: Number = 0.0, roll: Number = 0.0
+) -> Matrix:
   """Return the 3x3 matrix of a rotation given in degrees.
 
   Args:
@@ -45,37 +53,57 @@ def rotation(turn: float = 0.0, nod: float = 0.0, roll: float = 0.0):
     roll: about z; positive turns +x toward +y.
 
   Returns:
-    f[3, 3]: columns are the body's own axes in the head frame. Roll acts
-    first, then nod, then turn.
+    Columns are the axes of the body in the head frame. Roll acts first, then
+    nod, then turn.
   """
-  a, b, c = np.radians([turn, nod, roll])
+  a, b, c = np.radians(np.array([turn, nod, roll]))
   about_y = [[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]]
   about_x = [[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]]
   about_z = [[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]]
   return _vector(np.array(about_y) @ np.array(about_x) @ np.array(about_z))
 
 
-def _local(center, matrix, x, y, z) -> Axes:
-  """Coordinates of points along the axes (columns) of a placed body."""
+def _local(
+  center: Float[np.ndarray, '3'],
+  matrix: Matrix | None,
+  x: np.ndarray,
+  y: np.ndarray,
+  z: np.ndarray,
+) -> Axes:
+  """Return coordinates of points along the axes (columns) of a placed body."""
   dx, dy, dz = x - center[0], y - center[1], z - center[2]
   if matrix is None:
     return dx, dy, dz
-  return tuple(
+  u, v, w = (
     dx * matrix[0, i] + dy * matrix[1, i] + dz * matrix[2, i] for i in range(3)
   )
+  return u, v, w
 
 
-def _box_of(center, radii, matrix) -> tuple[np.ndarray, np.ndarray]:
+def _box_of(
+  center: Float[np.ndarray, '3'],
+  radii: Float[np.ndarray, '3'],
+  matrix: Matrix | None,
+) -> tuple[Float[np.ndarray, '3'], Float[np.ndarray, '3']]:
+  """Return the corners of the box around a turned box of half sizes."""
   half = radii if matrix is None else np.abs(matrix) @ radii
   return center - half, center + half
 
 
-def ellipsoid(center, radii, matrix=None) -> Solid:
-  """Return an ellipsoid: center f[3], radii f[3] (cm), own axes f[3, 3]."""
+def ellipsoid(
+  center: Vector, radii: Vector | Number, matrix: Matrix | None = None
+) -> Solid:
+  """Return an ellipsoid.
+
+  Args:
+    center: cm.
+    radii: along its axes, cm; one number for a ball.
+    matrix: its axes, of `rotation`; None: those of the head.
+  """
   center = _vector(center)
   radii = np.broadcast_to(_vector(radii), (3,))
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     u, v, w = _local(center, matrix, x, y, z)
     u, v, w = u / radii[0], v / radii[1], w / radii[2]
     length = np.sqrt(u * u + v * v + w * w)
@@ -86,19 +114,32 @@ def ellipsoid(center, radii, matrix=None) -> Solid:
 
   if np.ptp(radii) == 0:
 
-    def distance(x, y, z):
+    def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
       dx, dy, dz = x - center[0], y - center[1], z - center[2]
       return np.sqrt(dx * dx + dy * dy + dz * dz) - radii[0]
 
   return Solid(distance, *_box_of(center, radii, matrix))
 
 
-def block(center, radii, matrix=None, *, rounding: float = 0.5) -> Solid:
-  """Return a rounded box: half sizes `radii` include the rounding (cm)."""
+def block(
+  center: Vector,
+  radii: Vector,
+  matrix: Matrix | None = None,
+  *,
+  rounding: Number = 0.5,
+) -> Solid:
+  """Return a rounded box.
+
+  Args:
+    center: cm.
+    radii: half sizes, the rounding included, cm.
+    matrix: its axes, of `rotation`; None: those of the head.
+    rounding: radius of edges and corners, cm.
+  """
   center, radii = _vector(center), _vector(radii)
   inner = radii - rounding
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     u, v, w = _local(center, matrix, x, y, z)
     u, v, w = np.abs(u) - inner[0], np.abs(v) - inner[1], np.abs(w) - inner[2]
     outside = np.sqrt(
@@ -109,13 +150,15 @@ def block(center, radii, matrix=None, *, rounding: float = 0.5) -> Solid:
   return Solid(distance, *_box_of(center, radii, matrix))
 
 
-def cone(start, end, start_radius: float, end_radius: float) -> Solid:
+def cone(
+  start: Vector, end: Vector, start_radius: Number, end_radius: Number
+) -> Solid:
   """Return a capsule whose radius runs from one end's to the other's (cm)."""
   start, end = _vector(start), _vector(end)
   axis = end - start
   scale = 1.0 / max(float(axis @ axis), 1e-8)
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     dx, dy, dz = x - start[0], y - start[1], z - start[2]
     t = np.clip((dx * axis[0] + dy * axis[1] + dz * axis[2]) * scale, 0, 1)
     dx, dy, dz = dx - t * axis[0], dy - t * axis[1], dz - t * axis[2]
@@ -127,8 +170,14 @@ def cone(start, end, start_radius: float, end_radius: float) -> Solid:
   return Solid(distance, low, high)
 
 
-def bezier(points, count: int = 6) -> np.ndarray:
-  """Return `count` points f[count, 3] of the Bezier curve of control points."""
+def bezier(
+  points: Shaped[np.ndarray, 'n 3'] | Sequence[Vector], count: int = 6
+) -> Float[np.ndarray, 'm 3']:
+  """Return `count` points of the Bezier curve of control points, cm.
+
+  They are found by de Casteljau's halving of the control polygon, at all
+  steps at once.
+  """
   points = np.asarray(points, np.float32)
   t = np.linspace(0, 1, count, dtype=np.float32)[:, None, None]
   layers = np.broadcast_to(points, (count, *points.shape))
@@ -137,17 +186,22 @@ def bezier(points, count: int = 6) -> np.ndarray:
   return layers[:, 0]
 
 
-def tube(points, radii, *, count: int = 6) -> Solid:
+def tube(
+  points: Shaped[np.ndarray, 'n 3'] | Sequence[Vector],
+  radii: Sequence[Number],
+  *,
+  count: int = 6,
+) -> Solid:
   """Return a bent cone along the Bezier curve of control points.
 
   Args:
-    points: f[n, 3] control points, cm.
+    points: control points, cm.
     radii: radii (cm) at equal steps along the curve, at least two.
     count: points on the curve; count - 1 straight cones are joined.
   """
   path = bezier(points, count)
   steps = np.linspace(0, 1, len(radii))
-  sizes = np.interp(np.linspace(0, 1, count), steps, radii)
+  sizes = np.interp(np.linspace(0, 1, count), steps, np.asarray(radii))
   pieces = [
     cone(path[i], path[i + 1], sizes[i], sizes[i + 1]) for i in range(count - 1)
   ]
@@ -155,16 +209,23 @@ def tube(points, radii, *, count: int = 6) -> Solid:
 
 
 def leaf(
-  base, tip, width: float, thickness: float, facing, *, peak=0.35, point=0.15
+  base: Vector,
+  tip: Vector,
+  width: Number,
+  thickness: Number,
+  facing: Vector,
+  *,
+  peak: Number = 0.35,
+  point: Number = 0.15,
 ) -> Solid:
   """Return a flat leaf or petal: an ear, a feather, a fin.
 
   Args:
-    base: f[3] one end of its middle line, cm.
-    tip: f[3] the other, cm.
+    base: one end of its middle line, cm.
+    tip: the other, cm.
     width: greatest half width, cm.
     thickness: greatest half thickness, cm.
-    facing: f[3] direction that its flat side looks to.
+    facing: direction that its flat side looks to.
     peak: where along the middle line it is widest, in (0, 1).
     point: half width at the tip as a fraction of `width`: 0 is sharp, near
       1 is round.
@@ -178,7 +239,7 @@ def leaf(
   matrix = np.stack([side, along, normal], 1)
   stretch = width / thickness
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     u, v, w = _local(base, matrix, x, y, z)
     t = np.clip(v / length, 0, 1)
     rising = 0.6 + 0.4 * np.sin(np.pi / 2 * np.clip(t / peak, 0, 1))
@@ -202,7 +263,7 @@ def leaf(
 def union(*pieces: Solid) -> Solid:
   """Return the sharp union of solids."""
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     result = pieces[0].distance(x, y, z)
     for piece in pieces[1:]:
       result = np.minimum(result, piece.distance(x, y, z))
@@ -216,7 +277,7 @@ def union(*pieces: Solid) -> Solid:
 def common(first: Solid, *others: Solid) -> Solid:
   """Return the part of the first solid that lies inside all others."""
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     result = first.distance(x, y, z)
     for other in others:
       result = np.maximum(result, other.distance(x, y, z))
@@ -225,12 +286,12 @@ def common(first: Solid, *others: Solid) -> Solid:
   return Solid(distance, first.low, first.high)
 
 
-def half_space(point, outward) -> Solid:
+def half_space(point: Vector, outward: Vector) -> Solid:
   """Return everything behind a plane through `point` with normal `outward`."""
   point, outward = _vector(point), _vector(outward)
   outward = outward / np.linalg.norm(outward)
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     return (
       (x - point[0]) * outward[0]
       + (y - point[1]) * outward[1]
@@ -241,11 +302,17 @@ def half_space(point, outward) -> Solid:
   return Solid(distance, -far, far)
 
 
-def extruded(points, radii, back: float = 0.0, *, count: int = 5) -> Solid:
+def extruded(
+  points: Shaped[np.ndarray, 'n 2'] | Sequence[Sequence[Any]],
+  radii: Sequence[Number],
+  back: Number = 0.0,
+  *,
+  count: int = 5,
+) -> Solid:
   """Return a stroke of a brush on the front, drawn in (x, y) along +z.
 
   Args:
-    points: f[n, 2] control points of its Bezier curve, cm.
+    points: control points of its Bezier curve, cm.
     radii: half widths (cm) at equal steps along it, at least two.
     back: z (cm) behind which it does not reach.
     count: points on the curve.
@@ -254,7 +321,7 @@ def extruded(points, radii, back: float = 0.0, *, count: int = 5) -> Solid:
   line = tube(flat, radii, count=count)
   plane = np.zeros((), np.float32)
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     return np.maximum(line.distance(x, y, plane), back - z)
 
   low, high = line.low.copy(), line.high.copy()
@@ -262,7 +329,9 @@ def extruded(points, radii, back: float = 0.0, *, count: int = 5) -> Solid:
   return Solid(distance, low, high)
 
 
-def swollen(solid: Solid, amount: Callable | float, bound: float = 0.0):
+def swollen(
+  solid: Solid, amount: Distance | Number, bound: Number = 0.0
+) -> Solid:
   """Return a solid pushed outward by `amount` (cm, or a function of x, y, z).
 
   Args:
@@ -271,9 +340,9 @@ def swollen(solid: Solid, amount: Callable | float, bound: float = 0.0):
     bound: the greatest value of `amount` where it is a function.
   """
   if not callable(amount):
-    bound = max(amount, 0.0)
+    bound = max(float(amount), 0.0)
 
-  def distance(x, y, z):
+  def distance(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     push = amount(x, y, z) if callable(amount) else amount
     return solid.distance(x, y, z) - push
 

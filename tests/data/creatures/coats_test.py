@@ -55,7 +55,7 @@ def test_patterns_keep_shape(pattern):
 def test_eyes_have_pupil_iris_and_white():
   white, iris, pupil = np.ones(3), np.array([0.1, 0.5, 0.1]), np.zeros(3)
   center = np.array([3.0, 2, 5])
-  paint = coats.eye(center, 2.0, white, iris, pupil)
+  paint = coats.eye(center, 2.0, white=white, iris=iris, pupil=pupil)
   points = center + 2.0 * np.array([[0, 0, 1.0], [0.5, 0, 0.86], [1, 0, 0]])
   middle, ring, rim = paint(points, points)
   assert middle.max() < 0.1

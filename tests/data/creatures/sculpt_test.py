@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maskjax.data.creatures import sculpt, solids
+from maskjax.data.creatures import sculpt, solids, topology
 
 RED, BLUE = np.array([1.0, 0, 0]), np.array([0, 0, 1.0])
 
@@ -72,10 +72,10 @@ def test_grid_agrees_with_exact_field():
 
 def test_split_edges_keep_surface_closed():
   vertices, faces = sculpt.surface_net(sculpt.sample(_ball(), 1.0))
-  edges = sculpt.edge_list(faces)
+  edges = topology.edge_list(faces)
   marked = np.random.default_rng(0).random(len(edges)) < 0.4
   middles = vertices[edges[marked]].mean(1)
-  split = sculpt.split_edges(faces, marked, edges, len(vertices))
+  split = topology.split_edges(faces, marked, edges, len(vertices))
   everything = np.concatenate([vertices, middles])
   assert _volume(everything, split) == pytest.approx(
     _volume(vertices, faces), rel=1e-4

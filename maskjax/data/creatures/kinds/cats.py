@@ -17,10 +17,12 @@ from maskjax.data.creatures import (
 )
 
 
-def _stripes(t, color):
-  """Return a tiger's stripes: wedges from the rim toward the face's middle."""
+def _stripes(t: traits.Traits, color: coats.Color) -> anatomy.Strokes:
+  """Return a tiger's stripes: wedges from the rim inward."""
 
-  def wedge(start, end, width):
+  def wedge(
+    start: solids.Vector, end: solids.Vector, width: float
+  ) -> sculpt.Stroke:
     body = solids.tube((start, end), (width, 0.12), count=2)
     return sculpt.paint(body, color, soft=0.3)
 
@@ -59,8 +61,8 @@ def tiger(t: traits.Traits) -> anatomy.Head:
     ),
   ]  # fmt: skip
   for y, length in ((-1.2, 8.9), (-3.6, 9.3), (-5.8, 8.4)):
-    tip = (length * t.cheek, y - 1.1, -0.8)
-    s += anatomy.tuft(((5.0, y, 0), tip), (2.2, 0.35), t.colors['light'])
+    end = (length * t.cheek, y - 1.1, -0.8)
+    s += anatomy.tuft(((5.0, y, 0), end), (2.2, 0.35), t.colors['light'])
   s += anatomy.round_ear(t, (5.6, 7.7, -0.6), 2.7, turn=16, color='mark')
   s.append(anatomy.dab(t, (5.6, 7.2, 0.4), (2.2, 2.2, 2.0), 'inner', soft=0.9))
   muzzle, tip, _ = muzzles.cat_muzzle(t)

@@ -128,7 +128,7 @@ def frog(t: traits.Traits) -> anatomy.Head:
   s.append(sculpt.paint(belly, t.colors['light'], soft=0.8))
   spots = coats.spots(t.colors['mark'], 0.75 * t.pattern, 3.6, t.seed)
 
-  def back_spots(points, so_far):
+  def back_spots(points: coats.Points, so_far: coats.Points) -> coats.Points:
     fade = np.clip((points[:, 1] + 1.0) / 2.0, 0, 1)[:, None]
     return coats.mix(so_far, spots(points, so_far), fade)
 
@@ -176,7 +176,7 @@ def owl(t: traits.Traits) -> anatomy.Head:
   s.append(anatomy.dab(t, (3.5, 0.6, 6), (3.9, 4.3, 3.6), 'light', soft=0.5))
   ray = t.colors['mark']
 
-  def rays(points, so_far):
+  def rays(points: coats.Points, so_far: coats.Points) -> coats.Points:
     x = np.abs(points[:, 0]) - 3.5
     y = points[:, 1] - 0.9
     r = np.hypot(x, y)
@@ -195,8 +195,9 @@ def owl(t: traits.Traits) -> anatomy.Head:
   )  # fmt: skip
   s.append(sculpt.add(brow, t.colors['mark'], blend=0.5, soft=0.4))
   s += muzzles.beak(
-    t, (0, -0.4, 5.6), (0, -0.8, 8.0), (0, -3.4, 7.6), 1.25, 0.8, split=False
-  )
+    t, (0, -0.4, 5.6), (0, -0.8, 8.0), (0, -3.4, 7.6), width=1.25, height=0.8,
+    split=False,
+  )  # fmt: skip
   eye, center = anatomy.eyes(
     s, t, 3.5, 1.0, 2.5, sink=0.6, lid='mark', iris_size=0.8, pupil_size=0.48,
     upper=58, gaze=(0.05, 0, 1),
@@ -225,8 +226,8 @@ def eagle(t: traits.Traits) -> anatomy.Head:
     s += anatomy.tuft(((x, 6.0, z), (x * 1.4, 9.6, -4.6)), (2.2, 0.4), white)
   s.append(anatomy.everywhere(coats.fur(0.08, seed=t.seed)))
   s += muzzles.beak(
-    t, (0, -0.6, 4.6), (0, 1.2, 13.4), (0, -6.0, 12.2), 2.6, 1.7
-  )
+    t, (0, -0.6, 4.6), (0, 1.2, 13.4), (0, -6.0, 12.2), width=2.6, height=1.7,
+  )  # fmt: skip
   eye, center = anatomy.eyes(
     s, t, 3.6, 2.5, 1.6, lid='base', upper=26, iris_size=0.74,
     pupil_size=0.36, gaze=(0.2, 0, 1), patch='beak', patch_size=1.25,
@@ -257,14 +258,15 @@ def parrot(t: traits.Traits) -> anatomy.Head:
   s.append(anatomy.dab(t, (4.4, -0.2, 4.0), (2.9, 3.9, 4.0), 'light', soft=0.4))
   line = t.colors['base'] * 0.6
 
-  def cheek_lines(points, so_far):
+  def cheek_lines(points: coats.Points, so_far: coats.Points) -> coats.Points:
     x, y = np.abs(points[:, 0]) - 4.4, points[:, 1] + 1.4
     near = (np.hypot(x / 2.6, y / 2.0) < 1) & (points[:, 2] > 0)
     wave = np.clip(np.sin(7.0 * y) * 2 - 1, 0, 1) * near * 0.6
     return coats.mix(so_far, line, wave[:, None])
 
   s.append(anatomy.everywhere(cheek_lines))
-  s += muzzles.beak(t, (0, 0.2, 4.8), (0, 3.4, 12.6), (0, -7.2, 9.8), 2.7, 2.4)
+  s += muzzles.beak(t, (0, 0.2, 4.8), (0, 3.4, 12.6), (0, -7.2, 9.8), width=2.7,
+                    height=2.4)  # fmt: skip
   eye, center = anatomy.eyes(
     s, t, 3.7, 2.3, 1.55, lid='light', iris_size=0.76, pupil_size=0.42,
     gaze=(0.2, 0, 1),
@@ -285,8 +287,8 @@ def penguin(t: traits.Traits) -> anatomy.Head:
   s.append(anatomy.dab(t, (0, -6.4, 4.6), (5.2, 5.4, 5.0), 'light', soft=0.4))
   s.append(anatomy.everywhere(coats.fur(0.05, seed=t.seed)))
   s += muzzles.beak(
-    t, (0, -1.4, 4.8), (0, -1.3, 8.4), (0, -2.2, 9.8), 1.55, 1.1
-  )
+    t, (0, -1.4, 4.8), (0, -1.3, 8.4), (0, -2.2, 9.8), width=1.55, height=1.1,
+  )  # fmt: skip
   eye, center = anatomy.eyes(
     s, t, 2.9, 1.8, 1.75, lid='light', iris_size=0.72, pupil_size=0.48
   )
@@ -317,7 +319,7 @@ def crocodile(t: traits.Traits) -> anatomy.Head:
   nose = solids.ellipsoid((1.3, 0.9, reach - 1.8), (1.1, 0.9, 1.1))
   s.append(sculpt.add(nose, t.colors['base'], blend=0.6))
 
-  def scales(points, so_far):
+  def scales(points: coats.Points, so_far: coats.Points) -> coats.Points:
     bump = coats.noise(points * 0.8, t.seed)
     weight = np.clip(bump * 3 - 0.6, 0, 1) * np.clip(points[:, 1] + 3, 0, 1)
     return coats.mix(so_far, t.colors['mark'], 0.7 * weight[:, None])

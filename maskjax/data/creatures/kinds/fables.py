@@ -48,7 +48,7 @@ def dragon(t: traits.Traits) -> anatomy.Head:
     s += anatomy.tuft(((0, y - 0.6, z), (0, y + up, z - 1.0)), (1.1, 0.2),
                       t.colors['mark'], blend=0.3)  # fmt: skip
 
-  def scales(points, so_far):
+  def scales(points: coats.Points, so_far: coats.Points) -> coats.Points:
     x, y = points[:, 0] / 1.1, (points[:, 1] - 0.5 * points[:, 2]) / 0.95
     row = np.floor(y)
     u = x + 0.5 * (row % 2)
@@ -71,7 +71,7 @@ def dragon(t: traits.Traits) -> anatomy.Head:
       t, -4.8, 4.6, curve=1.2, rest=0.35, back=2.0,
       color=t.colors['mark'] * 0.3,
     )  # fmt: skip
-    s += anatomy.fangs(s, t, 1.9, -4.3, 1.4, width=0.5)
+    s += muzzles.tusks(s, t, 1.9, -4.3, 1.4, width=0.5)
   eye, center = anatomy.eyes(
     s, t, 3.6, 2.7, 1.8, lid='mark', slit=0.4, iris_size=0.84,
     pupil_size=0.62, upper=34,
@@ -113,7 +113,7 @@ def unicorn(t: traits.Traits) -> anatomy.Head:
   )
   gold = t.colors['horn']
 
-  def spiral(points, so_far):
+  def spiral(points: coats.Points, so_far: coats.Points) -> coats.Points:
     wave = np.sin(3.6 * (points[:, 1] + 0.5 * points[:, 0]))
     return coats.mix(gold, gold * 0.5, np.clip(-wave, 0, 1)[:, None])
 
@@ -172,7 +172,7 @@ def robot(t: traits.Traits) -> anatomy.Head:
   frame = solids.block((0, -5.0, 5.4), (3.9, 1.55, 0.9), rounding=0.6)
   s.append(sculpt.add(frame, t.colors['mark'], blend=0.1, soft=0.15))
 
-  def grille(points, so_far):
+  def grille(points: coats.Points, so_far: coats.Points) -> coats.Points:
     x, y = points[:, 0], points[:, 1] + 5.0
     bend = 0.5 * smile * ((x / 3.4) ** 2 - 0.4)
     inside = (np.abs(x) < 3.3) & (np.abs(y - bend) < 0.75)
@@ -230,7 +230,7 @@ def alien(t: traits.Traits) -> anatomy.Head:
   almond = solids.ellipsoid(center + np.array([0, 0, 0.35]), size, tilt)
   glow = t.colors['iris']
 
-  def gloss(points, so_far):
+  def gloss(points: coats.Points, so_far: coats.Points) -> coats.Points:
     sign = np.where(points[:, 0] < 0, -1, 1)
     u = points[:, 0] * sign - center[0]
     v = points[:, 1] - center[1]
@@ -275,7 +275,7 @@ def skull(t: traits.Traits) -> anatomy.Head:
   hollow = solids.ellipsoid((8.4, -4.0, 2.4), (2.6, 2.6, 3.0))
   s.append(sculpt.carve(hollow, bone * 0.8, blend=0.8, soft=0.4))
 
-  def cracks(points, so_far):
+  def cracks(points: coats.Points, so_far: coats.Points) -> coats.Points:
     value = coats.noise(points * 0.5, t.seed)
     value = value + 0.4 * coats.noise(points * 1.3, t.seed + 1)
     weight = np.clip(1 - np.abs(value) * 14, 0, 1) * (points[:, 1] > 4)
@@ -312,7 +312,7 @@ def skull(t: traits.Traits) -> anatomy.Head:
     (0, -5.35 - drop / 2, 6.6), (4.2, 0.22 + 0.4 * drop, 2.2), rounding=0.2
   )
 
-  def gaps(points, so_far):
+  def gaps(points: coats.Points, so_far: coats.Points) -> coats.Points:
     x = np.abs(points[:, 0])
     rise = 0.09 * x * x * (t.smile + 0.2)
     y = points[:, 1] + 5.35 + drop / 2 - rise

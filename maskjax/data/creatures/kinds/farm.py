@@ -42,7 +42,7 @@ def rabbit(t: traits.Traits) -> anatomy.Head:
   s += anatomy.mouth_line(
     t, -4.0, 2.5, wave=0.7, curve=0.8, rest=0.6, back=4.0, thickness=0.22
   )
-  s += muzzles.buck_teeth(t, s, -4.7)
+  s += muzzles.buck_teeth(s, -4.7)
   s.append(
     anatomy.dab(
       t,
@@ -170,7 +170,7 @@ def mouse(t: traits.Traits) -> anatomy.Head:
   s += anatomy.mouth_line(
     t, -4.8, 2.5, curve=1.0, rest=0.7, back=3.0, thickness=0.22
   )
-  s += muzzles.buck_teeth(t, s, -5.1, 0.46, 0.62)
+  s += muzzles.buck_teeth(s, -5.1, 0.46, 0.62)
   s.append(
     anatomy.dab(
       t,
@@ -226,7 +226,7 @@ def sheep(t: traits.Traits) -> anatomy.Head:
   return anatomy.Head(s, center, anatomy.surface(s, 0, -6.0))
 
 
-def _equine(t: traits.Traits, coat) -> anatomy.Head:
+def _equine(t: traits.Traits, coat: anatomy.Strokes) -> anatomy.Head:
   """Model a horse-like head: a very long face, upright ears, a forelock."""
   reach = 6.6 + 2.4 * (t.muzzle - 1)
   s = [
@@ -303,7 +303,7 @@ def zebra(t: traits.Traits) -> anatomy.Head:
   """Model a zebra: a horse's head, striped to a dark muzzle."""
   mark = t.colors['mark']
 
-  def stripes(points, so_far):
+  def stripes(points: coats.Points, so_far: coats.Points) -> coats.Points:
     x = np.abs(points[:, 0])
     wobble = 0.35 * coats.noise(points * 0.45, t.seed)
     phase = (points[:, 1] + 0.34 * x + wobble) / (1.05 * t.pattern)
@@ -338,8 +338,8 @@ def rooster(t: traits.Traits) -> anatomy.Head:
   )
   s.append(sculpt.add(wattle, red, blend=0.3, soft=0.2))
   s += muzzles.beak(
-    t, (0, -0.8, 5.0), (0, 0.0, 9.6), (0, -2.4, 10.2), 1.75, 1.2
-  )
+    t, (0, -0.8, 5.0), (0, 0.0, 9.6), (0, -2.4, 10.2), width=1.75, height=1.2,
+  )  # fmt: skip
   eye, center = anatomy.eyes(
     s, t, 3.2, 1.9, 1.7, lid='mark', iris_size=0.72, pupil_size=0.42,
     gaze=(0.12, 0, 1),

@@ -48,7 +48,7 @@ def elephant(t: traits.Traits) -> anatomy.Head:
     (0, -10.6 * reach, 9.8 + 2.2 * reach),
   )
 
-  def rings(x, y, z):
+  def rings(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     return 0.13 * np.sin(4.2 * (y * 0.9 - 0.35 * z))
 
   trunk = solids.tube(path, (3.0, 2.3, 1.75, 1.45, 1.25), count=12)

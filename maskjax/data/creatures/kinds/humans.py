@@ -25,7 +25,9 @@ _CARTOONS = tuple(
 )
 
 
-def _person(t, *, jaw=1.0, ear=1.0, base='base'):
+def _person(
+  t: traits.Traits, *, jaw: float = 1.0, ear: float = 1.0, base: str = 'base'
+) -> anatomy.Strokes:
   """Return a human head: skull, cheeks, jaw, ears."""
   s = [
     anatomy.ball(t, (0, 1.8, -1.0), (7.2, 7.6, 6.8), base),
@@ -43,7 +45,17 @@ def _person(t, *, jaw=1.0, ear=1.0, base='base'):
   return s
 
 
-def _lips(t, clay, y, width, *, height=1.5, color='mark', teeth=0.26):
+def _lips(
+  t: traits.Traits,
+  clay: anatomy.Clay,
+  y: float,
+  width: float,
+  *,
+  height: float = 1.5,
+  color: str = 'mark',
+  teeth: float = 0.26,
+) -> anatomy.Strokes:
+  """Return a mouth at height y (cm), open or closed."""
   if t.gape > 0.12:
     return anatomy.mouth_open(
       clay, t, y, width * 0.9, 0.5 + height * t.gape, teeth=teeth
@@ -54,7 +66,9 @@ def _lips(t, clay, y, width, *, height=1.5, color='mark', teeth=0.26):
   )  # fmt: skip
 
 
-def _hair_cap(t, *, color='hair', fringe=5):
+def _hair_cap(
+  t: traits.Traits, *, color: str = 'hair', fringe: int = 5
+) -> anatomy.Strokes:
   """Return a cap of hair with a fringe swept to the sides."""
   cap = solids.common(
     solids.ellipsoid((0, 2.7, -1.6), (8.0, 8.0, 7.2)),
@@ -161,7 +175,7 @@ def ogre(t: traits.Traits) -> anatomy.Head:
       t, -5.2, 4.4, curve=1.3, rest=0.4, back=1.0, thickness=0.32,
       color=t.colors['mark'] * 0.35,
     )  # fmt: skip
-  s += anatomy.fangs(s, t, 2.7, -5.5, 2.1 * t.feature, width=0.72, up=True)
+  s += muzzles.tusks(s, t, 2.7, -5.5, 2.1 * t.feature, width=0.72, up=True)
   eye, center = anatomy.eyes(s, t, 2.9, 2.4, 1.45, upper=40, pupil_size=0.36)
   s += eye
   s += anatomy.brows(s, t, 2.9, 4.7, length=3.6, thickness=0.62, arch=0.1,
@@ -235,7 +249,7 @@ def demon(t: traits.Traits) -> anatomy.Head:
       t, -5.0, 3.6, curve=1.4, rest=0.4, back=2.0, thickness=0.32,
       color=t.colors['mark'] * 0.2,
     )  # fmt: skip
-    s += anatomy.fangs(s, t, 1.9, -4.6, 1.4, width=0.45)
+    s += muzzles.tusks(s, t, 1.9, -4.6, 1.4, width=0.45)
   eye, center = anatomy.eyes(
     s, t, 3.0, 2.0, 1.6, lid='mark', upper=32, slit=0.35, iris_size=0.86,
     pupil_size=0.62,

@@ -24,8 +24,8 @@ def fox(t: traits.Traits) -> anatomy.Head:
     anatomy.ball(t, (3.8, -2.2, 0.6), (3.6, 2.9, 3.0), blend=1.6),
   ]
   for y, reach, drop in ((-1.6, 10.6, -1.0), (-3.6, 9.2, -2.0)):
-    tip = (reach * (0.5 + 0.5 * t.cheek), y + drop, -1.0)
-    s += anatomy.tuft(((4.0, y, 0.4), tip), (2.5, 0.3), t.colors['light'],
+    end = (reach * (0.5 + 0.5 * t.cheek), y + drop, -1.0)
+    s += anatomy.tuft(((4.0, y, 0.4), end), (2.5, 0.3), t.colors['light'],
                       soft=0.5)  # fmt: skip
   s += anatomy.pointed_ear(
     t, (4.2, 4.4, -1.0), (6.4, 13.0, -1.4), 2.9, tip_color='mark'
@@ -55,9 +55,9 @@ def wolf(t: traits.Traits) -> anatomy.Head:
   for y, reach, drop in (
     (1.2, 9.0, -1.2), (-1.0, 10.0, -1.6), (-3.4, 9.6, -2.2), (-5.8, 7.6, -2.6),
   ):  # fmt: skip
-    tip = (reach * (0.5 + 0.5 * t.cheek), y + drop, -1.2)
+    end = (reach * (0.5 + 0.5 * t.cheek), y + drop, -1.2)
     tone = coats.mix(t.colors['base'], light, 0.0 if y > 0 else 0.8)
-    s += anatomy.tuft(((4.4, y, 0.2), tip), (2.4, 0.3), tone, soft=0.6)
+    s += anatomy.tuft(((4.4, y, 0.2), end), (2.4, 0.3), tone, soft=0.6)
   s += anatomy.tuft(((0, -5, 1), (0.8, -10.5, 0.5)), (3.0, 0.4), light)
   s += anatomy.pointed_ear(
     t, (4.0, 5.0, -1.2), (5.6, 12.6, -1.8), 2.4, tip_color='mark'
@@ -186,8 +186,8 @@ def raccoon(t: traits.Traits) -> anatomy.Head:
     anatomy.ball(t, (4.2, -2.6, 0.6), (3.6, 2.8, 3.0), 'light', soft=1.4),
   ]
   for y, reach, drop in ((-0.8, 9.8, -0.8), (-3.0, 9.4, -1.6)):
-    tip = (reach * (0.5 + 0.5 * t.cheek), y + drop, -1.0)
-    s += anatomy.tuft(((4.4, y, 0.4), tip), (2.3, 0.3), t.colors['light'])
+    end = (reach * (0.5 + 0.5 * t.cheek), y + drop, -1.0)
+    s += anatomy.tuft(((4.4, y, 0.4), end), (2.3, 0.3), t.colors['light'])
   s += anatomy.round_ear(
     t, (5.0, 6.8, -1.0), 2.3, stretch=1.2, turn=14, roll=-20
   )
