@@ -29,6 +29,7 @@ from tests import typed
 _TYPED = (
   'maskjax.geometry',
   'maskjax.training',
+  'maskjax.data.creatures',
   'maskjax.data.people',
   'maskjax.data.styles',
   'maskjax.data.shards',

@@ -10,6 +10,7 @@ from maskjax.data.creatures import (
   anatomy,
   coats,
   kind,
+  muzzles,
   sculpt,
   solids,
   traits,
