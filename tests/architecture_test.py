@@ -47,7 +47,6 @@ PEERS = {
 DEBTS: set[tuple[str, str]] = set()
 # Modules whose tests stand elsewhere, and where.
 TESTED_ELSEWHERE = {
-  'data.creatures.anatomy': '',
   'data.creatures.kind': 'data/creatures/table_test.py',
   'data.creatures.kinds.cats': 'data/creatures/table_test.py',
   'data.creatures.kinds.climbers': 'data/creatures/table_test.py',
@@ -56,17 +55,6 @@ TESTED_ELSEWHERE = {
   'data.creatures.kinds.giants': 'data/creatures/table_test.py',
   'data.creatures.kinds.humans': 'data/creatures/table_test.py',
   'data.creatures.kinds.hunters': 'data/creatures/table_test.py',
-  'data.creatures.muzzles': '',
-  'data.creatures.solids': '',
-  'data.creatures.traits': '',
-  'data.people.hair': '',
-  'data.people.heads': '',
-  'data.people.people': '',
-  'data.people.portrait_shading': '',
-  'data.people.sheets': '',
-  'data.people.skin': '',
-  'data.people.wardrobe': '',
-  'data.people.words': '',
   'data.styles.caricature': 'data/styles/drawn_people_test.py',
   'data.styles.cartoon': 'data/styles/drawn_people_test.py',
   'data.styles.comic': 'data/styles/drawn_people_test.py',
