@@ -88,10 +88,10 @@ def test_shadows_and_soft_light_add_up(texture):
 def test_eyes_have_pupil_iris_and_white(texture):
   angles = np.radians([0.0, 14.0, 45.0])
   ways = np.stack([np.sin(angles), 0 * angles - 0.1, np.cos(angles)], -1)
-  point = _point(heads.EYE, count=3,
-                 coordinates=jnp.asarray(ways, jnp.float32)[None, None])  # fmt: skip
-  pupil, iris, white = _shade(point, texture, 'flat', look=_look(
-    iris=(0.05, 0.1, 0.4)))  # fmt: skip
+  coordinates = jnp.asarray(ways, jnp.float32)[None, None]
+  point = _point(heads.EYE, count=3, coordinates=coordinates)
+  look = _look(iris=(0.05, 0.1, 0.4))
+  pupil, iris, white = _shade(point, texture, 'flat', look=look)
   assert pupil.max() < 0.01 and iris[2] > 2 * iris[0]
   assert white.min() > 0.5
 

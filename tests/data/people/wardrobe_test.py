@@ -42,8 +42,8 @@ def test_glasses_sit_before_the_eyes(landmarks, scalp, name):
   assert kinds.count('lens') == (2 if name == 'sunglasses' else 0)
   # A closed rim: every edge belongs to two faces.
   assert np.all(_uses(solids[0]) == 2)
-  for rim, eye in ((solids[0], (362, 263)), (solids[2 + kinds.count('lens') // 2],
-                                             (133, 33))):  # fmt: skip
+  rims = solids[0], solids[2 + kinds.count('lens') // 2]
+  for rim, eye in zip(rims, ((362, 263), (133, 33))):
     corners = landmarks[list(eye)]
     low, high = rim.vertices.min(0), rim.vertices.max(0)
     assert low[0] < corners[:, 0].min() and high[0] > corners[:, 0].max()
