@@ -12,12 +12,11 @@ import pathlib
 import re
 
 from absl import flags
-import numpy as np
-import tqdm
 
 from maskjax.data.creatures import creatures, head_images
 from maskjax.data.styles import art
-from maskjax.training import files, flags as flags_lib
+from maskjax.prior import settings as prior_settings
+from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/prior.py')
 _WORKDIR = flags.DEFINE_string('workdir', 'out/heads', 'Folder of the shards.')
@@ -36,31 +35,17 @@ def _part() -> tuple[int, int]:
 def main(argv: list[str]) -> None:
   """Build the missing shards."""
   del argv
-  config = _CONFIG.value
-  part, parts = _part()
-  for name in ('shards', 'views', 'size'):
-    if config.heads[name] < 1:
-      raise ValueError(f'heads.{name} is {config.heads[name]}; give at least 1')
+  config = settings.read(prior_settings.Settings, _CONFIG.value)
+  part, heads = _part(), config.heads
   workdir = pathlib.Path(_WORKDIR.value)
   if _EMOJI.value:
-    font = art.fetch(_EMOJI.value)
-    emoji = art.load(
-      _EMOJI.value, font, config.heads.size, kinds=creatures.KINDS
+    art.build(
+      workdir / 'art.npz', _EMOJI.value, size=heads.size, kinds=creatures.KINDS
     )
-    with files.replacing(workdir / 'art.npz') as temporary:
-      np.savez(
-        temporary, images=emoji.images, captions=np.array(emoji.captions)
-      )
-  for index in tqdm.tqdm(
-    range(part, config.heads.shards, parts), desc='shards'
-  ):
-    head_images.build_shard(
-      workdir / f'heads-{index:05d}.npz',
-      index,
-      seed=config.seed,
-      views=config.heads.views,
-      size=config.heads.size,
-    )
+  head_images.build(
+    workdir, range(part[0], heads.shards, part[1]), seed=config.seed,
+    views=heads.views, size=heads.size,
+  )  # fmt: skip
 
 
 if __name__ == '__main__':

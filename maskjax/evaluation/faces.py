@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float
 import numpy as np
 
 from maskjax.data.people import (
@@ -46,12 +46,20 @@ _PHOTOS = ('.jpg', '.jpeg', '.png', '.webp')
 
 
 class Picture(NamedTuple):
-  """A picture of a rendered person, and the truth."""
+  """A picture of a rendered person, and the truth.
 
-  rgb: np.ndarray  # float32 [s, s, 3] sRGB
-  landmarks: np.ndarray  # float32 [468, 2] in [0, 1]
-  cam2world: np.ndarray  # float32 [4, 4], mesh frame
-  light: np.ndarray  # float32 [3] toward the planted or the key light
+  Attributes:
+    rgb: sRGB in [0, 1].
+    landmarks: in [0, 1], x right and y down.
+    cam2world: of the camera, mesh frame.
+    light: unit vector toward the planted or the key light, mesh frame.
+    frontal: whether the face is seen from the front.
+  """
+
+  rgb: Float[np.ndarray, 's s 3']
+  landmarks: Float[np.ndarray, '468 2']
+  cam2world: Float[np.ndarray, '4 4']
+  light: Float[np.ndarray, '3']
   frontal: bool
 
 
@@ -67,8 +75,12 @@ def _planted_light(rng: np.random.Generator) -> lights_lib.Lights:
   )
 
 
-def _take(rng, params, lights) -> Picture:
-  """Take one picture of a person."""
+def _take(
+  rng: np.random.Generator,
+  params: people.PersonParams,
+  lights: lights_lib.Lights,
+) -> Picture:
+  """Take one picture of a person; `rng` draws camera and backdrop."""
   head = heads.build_head(params)
   azimuth, elevation = face_images.sample_cameras(rng, 1)
   camera = ffhq.orbit(azimuth, elevation)
@@ -109,8 +121,16 @@ def pictures(seed: int, index: int) -> tuple[Picture, Picture]:
 
 
 @jax.jit
-def _see(nets, params, image):
-  """Look at a face: landmarks, pose, light, embedding."""
+def _see(
+  nets: Any, params: Any, image: Float[Array, 's s 3']
+) -> tuple[
+  Bool[Array, ''],
+  Float[Array, '468 3'],
+  Float[Array, '4 4'],
+  light.LightEstimate,
+  Float[Array, '128'],
+]:
+  """Look at a face: whether it is found, landmarks, pose, light, embedding."""
   found = landmarks.find(nets, image, refinements=1)
   points = found.points[0]
   head = pose.head_pose(points, SIZE, SIZE, fovy=_FOVY)
@@ -119,14 +139,18 @@ def _see(nets, params, image):
   return found.found[0], points, head.camera.cam2world, estimate, row
 
 
-def _degrees(first, second) -> float:
+def _degrees(
+  first: Float[np.ndarray, '3'], second: Float[np.ndarray, '3']
+) -> float:
   """Return the angle between two directions."""
   lengths = np.linalg.norm(first) * np.linalg.norm(second)
   cosine = float(np.dot(first, second)) / max(float(lengths), 1e-9)
   return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def _turn(first, second) -> float:
+def _turn(
+  first: Float[np.ndarray, '3 3'], second: Float[np.ndarray, '3 3']
+) -> float:
   """Return the angle between two rotations, degrees."""
   cosine = (np.trace(first.T @ second) - 1) / 2
   return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
@@ -163,12 +187,12 @@ def judge(picture: Picture) -> dict[str, Any]:
 
 
 def identity_results(
-  groups: Sequence[Sequence[Float[np.ndarray, '128']]],
+  groups: Sequence[Sequence[Any]],
 ) -> dict[str, float]:
   """Compare embeddings within and between people.
 
   Args:
-    groups: per person, the embeddings of their pictures.
+    groups: per person, the embeddings of their pictures, f[128] or lists.
 
   Returns:
     Means and deviations of distances, and the equal error rate.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import pathlib
 from typing import Any
 
+from jaxtyping import Bool, Float
 from matplotlib import backend_bases, figure as figure_lib
 from matplotlib.backends import backend_agg
 import numpy as np
@@ -18,7 +19,7 @@ _INK = '#2a2c30'
 Row = dict[str, Any]
 
 
-def _new(rows: int, title: str):
+def _new(rows: int, title: str) -> tuple[figure_lib.Figure, np.ndarray]:
   """Return a figure of two panels beside each other, and the panels."""
   figure = figure_lib.Figure(
     figsize=(10, 1.5 + 0.36 * rows), dpi=120, layout='constrained'
@@ -35,18 +36,25 @@ def _new(rows: int, title: str):
   return figure, panels
 
 
-def _label_rows(panel, names: Sequence[str]) -> None:
+def _label_rows(panel: Any, names: Sequence[str]) -> None:
+  """Write a name at each row of a panel, the first at the top."""
   panel.set_yticks(np.arange(len(names)), names, fontsize=9, color=_INK)
   panel.set_ylim(len(names) - 0.4, -0.6)
 
 
 def _save(figure: figure_lib.Figure, path: files.PathLike) -> None:
+  """Write a figure as PNG."""
   # A date or version in the file would make equal figures differ.
   with files.replacing(pathlib.Path(path)) as temporary:
     figure.savefig(temporary, metadata={'Software': None})
 
 
-def _pairs(panel, before: np.ndarray, after: np.ndarray, better: np.ndarray):
+def _pairs(
+  panel: Any,
+  before: Float[np.ndarray, 'n'],
+  after: Float[np.ndarray, 'n'],
+  better: Bool[np.ndarray, 'n'],
+) -> None:
   """Draw a dot for the start, one for the result, and the way between."""
   rows = np.arange(len(before))
   tints = np.where(better, _BETTER, _WORSE)

@@ -1,11 +1,8 @@
-"""How good generated faces are: measures of pictures, depth and poses.
+"""How good generated faces are: depth, turn and identity of pictures.
 
-Distances of distributions take features, one row a picture; where those come
-from is the caller's choice: `face_features` (the bundled identity network, so
-the Frechet distance on them is *not* an FID), or Inception-v3 with weights
-given by path (`evaluation.inception`), for the FID and KID of papers.
+Distances of distributions are in `distributions`.
 
-Shapes: `n` pictures, `d` features, `h w` pixels, `v` views of one identity.
+Shapes: `n` pictures, `h w` pixels, `v` views of one identity, `d` features.
 Pictures are sRGB: uint8, or floats in [0, 1].
 """
 
@@ -14,7 +11,7 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float, Num
 import numpy as np
 
 from maskjax.evaluation import faces
@@ -27,161 +24,14 @@ _BATCH = 16
 _COVERED = 0.9
 
 
-def _rows(features: Any, name: str) -> np.ndarray:
-  rows = np.asarray(features, np.float64)
-  if rows.ndim != 2 or len(rows) < 2:
-    raise ValueError(
-      f'{name} has the shape {rows.shape}; expected [pictures, features] with '
-      'two pictures or more'
-    )
-  if not np.all(np.isfinite(rows)):
-    raise ValueError(f'{name} holds numbers that are not finite')
-  return rows
-
-
-def _pair(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
-  a, b = _rows(first, 'features_a'), _rows(second, 'features_b')
-  if a.shape[1] != b.shape[1]:
-    raise ValueError(
-      f'features have {a.shape[1]} and {b.shape[1]} columns; both must come '
-      'from one network'
-    )
-  return a, b
-
-
-def _square_root(matrix: np.ndarray) -> np.ndarray:
-  """Square root of a symmetric matrix without negative eigenvalues."""
-  values, vectors = np.linalg.eigh(matrix)
-  return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-
-
-def frechet_distance(
-  features_a: Float[Any, 'n d'], features_b: Float[Any, 'm d']
-) -> float:
-  """Return the squared Frechet distance of two normal distributions.
-
-  |mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)) of means and covariances
-  (Heusel et al. 2017, section 2). It is biased upward where there are few
-  pictures: compare only equal numbers.
-
-  Args:
-    features_a: a row a picture.
-    features_b: of the same network.
-
-  Returns:
-    The distance, 0 for equal statistics.
-
-  Raises:
-    ValueError: fewer than two rows, unlike columns, or not finite.
-  """
-  a, b = _pair(features_a, features_b)
-  first, second = (np.cov(x, rowvar=False).reshape(x.shape[1], -1)
-                   for x in (a, b))  # fmt: skip
-  # tr (A B)^(1/2) = tr (R B R)^(1/2) with R = A^(1/2), which is symmetric.
-  root = _square_root(first)
-  values = np.linalg.eigvalsh(root @ second @ root)
-  shared = np.sum(np.sqrt(np.maximum(values, 0.0)))
-  gap = np.sum((a.mean(0) - b.mean(0)) ** 2)
-  spread = np.trace(first) + np.trace(second) - 2 * shared
-  return float(max(gap + spread, 0.0))
-
-
-def kernel_distance(
-  features_a: Float[Any, 'n d'],
-  features_b: Float[Any, 'm d'],
-  *,
-  subset: int = 1000,
-  rounds: int = 100,
-  seed: int = 0,
-) -> float:
-  """Return the squared maximum mean discrepancy of a cubic kernel.
-
-  k(x, y) = (x y / d + 1)^3, estimated without bias on random subsets and
-  averaged (Binkowski et al. 2018, section 4: KID on Inception's features).
-
-  Args:
-    features_a: a row a picture.
-    features_b: of the same network.
-    subset: rows of a subset, at most those that there are.
-    rounds: number of subsets; one where they hold all rows of both.
-    seed: of the choice.
-
-  Returns:
-    The discrepancy, about 0 (it may be negative) for equal distributions.
-
-  Raises:
-    ValueError: fewer than two rows, unlike columns, or not finite.
-  """
-  a, b = _pair(features_a, features_b)
-  rng = np.random.default_rng(seed)
-  size = min(subset, len(a), len(b))
-  if size == len(a) == len(b):
-    rounds = 1
-
-  def kernel(x, y):
-    return (x @ y.T / x.shape[1] + 1) ** 3
-
-  total = 0.0
-  for _ in range(rounds):
-    x = a[rng.choice(len(a), size, replace=False)]
-    y = b[rng.choice(len(b), size, replace=False)]
-    within = sum(k.sum() - np.trace(k) for k in (kernel(x, x), kernel(y, y)))
-    total += within / (size * (size - 1)) - 2 * kernel(x, y).mean()
-  return float(total / rounds)
-
-
-class PrecisionRecall(NamedTuple):
-  """Shares of pictures that lie among those of the other kind.
-
-  Attributes:
-    precision: of generated pictures that look like real ones.
-    recall: of real pictures that the generator could make.
-  """
-
-  precision: float
-  recall: float
-
-
-def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-  squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
-  return np.sqrt(np.maximum(squared, 0.0))
-
-
-def _share_inside(points: np.ndarray, manifold: np.ndarray, k: int) -> float:
-  """Share of points in a ball that reaches to a row's k-th neighbour."""
-  # A row is its own neighbour number 0.
-  own = _distances(manifold, manifold)
-  np.fill_diagonal(own, 0.0)
-  radii = np.partition(own, k, axis=1)[:, k]
-  return float(np.mean(np.any(_distances(points, manifold) <= radii, axis=1)))
-
-
-def precision_recall(
-  real: Float[Any, 'n d'], fake: Float[Any, 'm d'], k: int = 3
-) -> PrecisionRecall:
-  """Return precision and recall of k-nearest-neighbour manifolds.
-
-  Follows Kynkaanniemi et al. 2019, section 3, equations 1 and 2.
-
-  Args:
-    real: features of real pictures, a row each.
-    fake: of generated ones, of the same network.
-    k: neighbours that a ball reaches to.
-
-  Raises:
-    ValueError: no more than k rows, unlike columns, or not finite.
-  """
-  a, b = _pair(real, fake)
-  if not 1 <= k < min(len(a), len(b)):
-    raise ValueError(
-      f'k is {k}; expected at least 1 and fewer than the {min(len(a), len(b))} '
-      'pictures'
-    )
-  return PrecisionRecall(_share_inside(b, a, k), _share_inside(a, b, k))
-
-
-def _surface(depth, true_depth, alpha):
-  """Depths and truths as f64[n, h, w], and where they are surface."""
+def _surface(
+  depth: Any, true_depth: Any, alpha: Any
+) -> tuple[
+  Float[np.ndarray, 'n h w'],
+  Float[np.ndarray, 'n h w'],
+  Bool[np.ndarray, 'n h w'],
+]:
+  """Return depths, truths, and where they are surface."""
   found, true, cover = (
     np.asarray(x, np.float64) for x in (depth, true_depth, alpha)
   )
@@ -201,9 +51,9 @@ def _surface(depth, true_depth, alpha):
 
 
 def depth_error(
-  depth: Float[Any, 'n h w'],
-  true_depth: Float[Any, 'n h w'],
-  alpha: Float[Any, 'n h w'],
+  depth: Num[Any, 'n h w'],
+  true_depth: Num[Any, 'n h w'],
+  alpha: Num[Any, 'n h w'],
 ) -> float:
   """Return the mean distance of depths from the true ones, on the surface.
 
@@ -220,9 +70,9 @@ def depth_error(
 
 
 def flatness(
-  depth: Float[Any, 'n h w'],
-  true_depth: Float[Any, 'n h w'],
-  alpha: Float[Any, 'n h w'],
+  depth: Num[Any, 'n h w'],
+  true_depth: Num[Any, 'n h w'],
+  alpha: Num[Any, 'n h w'],
 ) -> float:
   """Return the share of the true depth's variance that is lost.
 
@@ -252,7 +102,8 @@ def flatness(
   return float(np.mean(lost))
 
 
-def _pictures(images: Any, ndim: int = 4) -> np.ndarray:
+def _pictures(images: Any, ndim: int = 4) -> Num[np.ndarray, '*lead h w 3']:
+  """Return pictures, uint8 or float32, or refuse them."""
   array = np.asarray(images)
   if array.ndim != ndim or array.shape[-1] != 3 or not len(array):
     lead = 'n, v' if ndim == 5 else 'n'
@@ -281,13 +132,16 @@ def _over_batches(look: Callable[..., Any], *arrays: np.ndarray) -> Any:
 
 
 @jax.jit
-def _features(params, images):
+def _features(
+  params: Any, images: Float[Array, 'n h w 3']
+) -> Float[Array, 'n d']:
+  """Return pooled features of pictures of any size."""
   shape = (len(images), identity.SIZE, identity.SIZE, 3)
   seen = jax.image.resize(images, shape, 'linear')
   return identity.pooled(params, seen)
 
 
-def face_features(images: Float[Any, 'n h w 3']) -> Float[np.ndarray, 'n 256']:
+def face_features(images: Num[Any, 'n h w 3']) -> Float[np.ndarray, 'n 256']:
   """Return the identity network's last feature map, averaged over pixels.
 
   The whole picture is looked at, made 150 pixels large, without looking for a
@@ -307,11 +161,18 @@ def face_features(images: Float[Any, 'n h w 3']) -> Float[np.ndarray, 'n 256']:
 
 
 @jax.jit
-def _see(nets, params, images, fovy):
-  """Find each picture's face: found, the camera's angles, the embedding."""
+def _see(
+  nets: Any,
+  params: Any,
+  images: Float[Array, 'n h w 3'],
+  fovy: Float[Array, 'n'],
+) -> tuple[Bool[Array, 'n'], Float[Array, 'n 3'], Float[Array, 'n d']]:
+  """Find each picture's face: found, the camera's axis, the embedding."""
   size = images.shape[1:3]
 
-  def one(image, angle):
+  def one(
+    image: Float[Array, 'h w 3'], angle: Float[Array, '']
+  ) -> tuple[Bool[Array, ''], Float[Array, '3'], Float[Array, 'd']]:
     face = landmarks.find(nets, image, refinements=1)
     points = face.points[0]
     head = pose.head_pose(points, *size, fovy=angle)
@@ -321,13 +182,18 @@ def _see(nets, params, images, fovy):
   return jax.lax.map(lambda x: one(*x), (images, fovy))
 
 
-def _look(images: np.ndarray, fovy: np.ndarray):
+def _look(
+  images: Num[np.ndarray, 'n h w 3'], fovy: Float[np.ndarray, 'n']
+) -> tuple[
+  Bool[np.ndarray, 'n'], Float[np.ndarray, 'n 3'], Float[np.ndarray, 'n d']
+]:
+  """See pictures of given angles of view (degrees), in batches."""
   look = functools.partial(_see, networks.load(), identity.load())
   return _over_batches(look, images, fovy.astype(np.float32))
 
 
-def _yaw(axis: Float[Any, 'n 3']) -> Float[np.ndarray, 'n']:
-  """Azimuth of cameras by their optical axes, degrees."""
+def _yaw(axis: Float[np.ndarray, 'n 3']) -> Float[np.ndarray, 'n']:
+  """Return the azimuth of cameras by their optical axes, degrees."""
   axis = np.asarray(axis)
   return np.degrees(np.arctan2(-axis[..., 0], -axis[..., 2]))
 
@@ -347,7 +213,7 @@ class YawError(NamedTuple):
 
 
 def yaw_error(
-  images: Float[Any, 'n h w 3'], cameras: Float[Any, 'n 25']
+  images: Num[Any, 'n h w 3'], cameras: Num[Any, 'n 25']
 ) -> YawError:
   """Compare the turn of faces, found anew, with the cameras asked for.
 
@@ -374,7 +240,7 @@ def yaw_error(
 
 
 def identity_consistency(
-  images_by_view: Float[Any, 'n v h w 3'],
+  images_by_view: Num[Any, 'n v h w 3'],
 ) -> dict[str, float]:
   """Ask whether views of one identity show one person.
 

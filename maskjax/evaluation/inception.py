@@ -19,7 +19,7 @@ from typing import Any
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 import numpy as np
 
 from maskjax.weights import diffusers_folder, keymap, persistence, shards
@@ -37,8 +37,8 @@ _UNUSED = ('AuxLogits.', 'fc.')
 _Branch = tuple[tuple[str, int, tuple[int, int], int], ...]
 
 
-def _branch(name, *layers, stride=1) -> _Branch:
-  """Build the layers of a branch, numbered; the last one has the stride."""
+def _branch(name: str, *layers: tuple[int, Any], stride: int = 1) -> _Branch:
+  """Number the layers of a branch; the last one has the stride."""
   last = len(layers) - 1
   return tuple(
     (
@@ -55,6 +55,7 @@ _ROW, _COLUMN = (1, 7), (7, 1)
 
 
 def _narrow(pooled: int) -> tuple[_Branch, ...]:
+  """Return a block of kernels 1, 5 and 3 (35 pixels a side)."""
   return (
     _branch('branch1x1', (64, 1)),
     _branch('branch5x5', (48, 1), (64, 5)),
@@ -64,6 +65,7 @@ def _narrow(pooled: int) -> tuple[_Branch, ...]:
 
 
 def _crossed(inner: int) -> tuple[_Branch, ...]:
+  """Return a block of rows and columns of 7 (17 pixels a side)."""
   return (
     _branch('branch1x1', (192, 1)),
     _branch('branch7x7', (inner, 1), (inner, _ROW), (192, _COLUMN)),
@@ -110,10 +112,10 @@ class _BatchNorm(nn.Module):
   """Normalisation by stored statistics."""
 
   @nn.compact
-  def __call__(self, x):
-    """Return f[b, h, w, c]."""
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
+    """Return what has mean 0 and deviation 1, scaled and shifted."""
 
-    def number(name, init):
+    def number(name: str, init: Any) -> Float[Array, '1 1 1 c']:
       return self.param(name, init, (x.shape[-1],)).reshape(1, 1, 1, -1)
 
     ones, zeros = nn.initializers.ones, nn.initializers.zeros
@@ -132,8 +134,8 @@ class _Convolution(nn.Module):
   padding: str = 'SAME'
 
   @nn.compact
-  def __call__(self, x):
-    """Return f[b, h / stride, w / stride, channels]."""
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b i j d']:
+    """Return `channels` at every `stride`-th pixel."""
     x = nn.Conv(
       self.channels, self.kernel, strides=self.stride, padding=self.padding,
       use_bias=False, name='conv',
@@ -141,11 +143,15 @@ class _Convolution(nn.Module):
     return nn.relu(_BatchNorm(name='bn')(x))
 
 
-def _halved(x):
+def _halved(x: Float[Array, 'b h w c']) -> Float[Array, 'b i j c']:
+  """Return maxima of 3 x 3 pixels at every second one."""
   return nn.max_pool(x, (3, 3), (2, 2))
 
 
-def _averaged(x, padded):
+def _averaged(
+  x: Float[Array, 'b h w c'], padded: bool
+) -> Float[Array, 'b h w c']:
+  """Return means of 3 x 3 pixels; `padded` counts zeros beyond borders."""
   return nn.avg_pool(
     x, (3, 3), (1, 1), padding='SAME', count_include_pad=padded
   )
@@ -158,8 +164,8 @@ class _Block(nn.Module):
   padded: bool
 
   @nn.compact
-  def __call__(self, x):
-    """Return f[b, h / stride, w / stride, c]."""
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b i j d']:
+    """Return the channels of all branches."""
     halves = self.branches[0][-1][-1] == 2
     parts = []
     for branch in self.branches:
@@ -177,8 +183,8 @@ class _Last(nn.Module):
   pool: Callable[[Array], Array]
 
   @nn.compact
-  def __call__(self, x):
-    """Return f[b, h, w, 2048]."""
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h w 2048']:
+    """Return the channels of all branches."""
 
     def convolve(y, channels, kernel, name):
       return _Convolution(channels, kernel, name=name)(y)
@@ -215,8 +221,8 @@ class Inception(nn.Module):
   fid: bool = True
 
   @nn.compact
-  def __call__(self, x: Float[Array, 'b 299 299 3']) -> Float[Array, 'b 2048']:
-    """Return features of pictures in [-1, 1]."""
+  def __call__(self, x: Float[Array, 'b h w 3']) -> Float[Array, 'b 2048']:
+    """Return features of pictures in [-1, 1], made for 299 pixels a side."""
     for name, channels, kernel, stride, padding in _STEM:
       if name == 'pool':
         x = _halved(x)
@@ -240,14 +246,22 @@ class Inception(nn.Module):
     return jnp.mean(x, (1, 2))
 
 
-def _interpolate(images, places):
-  """Sample rows, then columns, at fractional places, bilinearly."""
+def _interpolate(
+  images: Float[Array, 'b h w 3'],
+  positions: Callable[[int], Float[Array, 'n']],
+) -> Float[Array, 'b n n 3']:
+  """Sample rows, then columns, bilinearly.
+
+  Args:
+    images: of any size.
+    positions: maps a number of pixels to where to sample them, in pixels.
+  """
   for axis in (1, 2):
     count = images.shape[axis]
-    place = jnp.clip(places(count), 0, count - 1)
-    low = jnp.floor(place).astype(jnp.int32)
+    position = jnp.clip(positions(count), 0, count - 1)
+    low = jnp.floor(position).astype(jnp.int32)
     high = jnp.minimum(low + 1, count - 1)
-    part = (place - low).reshape(-1, *(1,) * (3 - axis))[None]
+    part = (position - low).reshape(-1, *(1,) * (3 - axis))[None]
     part = part if axis == 1 else part[None]
     below = jnp.take(images, low, axis)
     images = below + part * (jnp.take(images, high, axis) - below)
@@ -282,6 +296,7 @@ def preprocess(
 
 
 def _tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """Read the arrays of a file of weights."""
   if path.suffix == '.safetensors':
     return dict(shards.read(path))
   content = persistence.read(path)
@@ -325,7 +340,7 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
 
 def extractor(
   params: dict[str, Any], *, fid: bool = True, how: str = 'pytorch-fid'
-) -> Callable[[Float[Any, 'n h w 3']], Float[np.ndarray, 'n 2048']]:
+) -> Callable[[Num[Any, 'n h w 3']], Float[np.ndarray, 'n 2048']]:
   """Return the function from pictures to features.
 
   Args:
@@ -342,11 +357,11 @@ def extractor(
   preprocess(jnp.zeros((1, 2, 2, 3)), how=how)
 
   @jax.jit
-  def look(images):
+  def look(images: Float[Array, 'b h w 3']) -> Float[Array, 'b 2048']:
     seen = preprocess(images, how=how)
     return Inception(fid).apply({'params': params}, seen)
 
-  def features(images):
+  def features(images: Num[Any, 'n h w 3']) -> Float[np.ndarray, 'n 2048']:
     rows = []
     for start in range(0, len(images), _BATCH):
       part = np.asarray(images[start : start + _BATCH])

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 import numpy as np
 
-from maskjax.evaluation import gan_metrics
+from maskjax.evaluation import distributions as distributions_lib, gan_metrics
 from maskjax.gan import (
   autodecoder,
   draws as draws_lib,
@@ -206,16 +206,18 @@ def distributions(
   true = gan_metrics.face_features(real[:count])
   for ending, images in pairs.items():
     rows = gan_metrics.face_features(images)
-    values[f'face_frechet{ending}'] = gan_metrics.frechet_distance(true, rows)
-    shared = gan_metrics.precision_recall(true, rows)
+    values[f'face_frechet{ending}'] = distributions_lib.frechet_distance(
+      true, rows
+    )
+    shared = distributions_lib.precision_recall(true, rows)
     values[f'precision{ending}'] = float(shared.precision)
     values[f'recall{ending}'] = float(shared.recall)
   if look is not None:
     true = look(real[:count])
     for ending, images in pairs.items():
       rows = look(images)
-      values[f'fid{ending}'] = gan_metrics.frechet_distance(true, rows)
-      values[f'kid{ending}'] = gan_metrics.kernel_distance(true, rows)
+      values[f'fid{ending}'] = distributions_lib.frechet_distance(true, rows)
+      values[f'kid{ending}'] = distributions_lib.kernel_distance(true, rows)
   return values
 
 

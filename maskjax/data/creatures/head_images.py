@@ -8,6 +8,7 @@ pure function of `(seed, i)`, so any number of processes can build any subset.
 Shapes: `n` pictures, `s` pixels a side.
 """
 
+from collections.abc import Iterable
 import pathlib
 from typing import Any, NamedTuple
 import zipfile
@@ -16,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Shaped, UInt8
 import numpy as np
+import tqdm
 
 from maskjax.data.creatures import creatures, table, traits
 from maskjax.geometry import camera as camera_lib, color, mesh as mesh_lib
@@ -246,6 +248,28 @@ def build_shard(
   }
   with files.replacing(path) as temporary:
     np.savez(temporary, **fields)
+
+
+def build(
+  folder: pathlib.Path,
+  numbers: Iterable[int],
+  *,
+  seed: int,
+  views: int,
+  size: int,
+) -> None:
+  """Render the shards of some numbers, with a progress bar.
+
+  Args:
+    folder: of the shards; those that exist are kept.
+    numbers: which shards.
+    seed: of the data set.
+    views: pictures of each head of the main kinds; the others have half.
+    size: pixels a side.
+  """
+  for index in tqdm.tqdm(numbers, desc='shards'):
+    path = folder / f'heads-{index:05d}.npz'
+    build_shard(path, index, seed=seed, views=views, size=size)
 
 
 def load(paths: list[pathlib.Path]) -> HeadImages:

@@ -8,17 +8,19 @@ and licences: third_party/fluent_emoji, third_party/noto_emoji).
 Shapes: N pictures, H = W = size pixels, 4 channels RGBA (sRGB, straight alpha).
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 import io
 import pathlib
 import re
 import subprocess
 import tarfile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 import unicodedata
 
 from jaxtyping import Float, UInt8
 import numpy as np
+
+from maskjax.training import files
 
 PACKAGE = '@lobehub/fluent-emoji-3d@1.1.0'
 STYLES = ('3D emoji', 'flat cartoon')  # Fluent, Noto
@@ -279,7 +281,8 @@ def fetch(
   return font
 
 
-def _draw_fluent(folder: pathlib.Path, names: list[str]) -> Iterator:
+def _draw_fluent(folder: pathlib.Path, names: list[str]) -> Iterator[Any]:
+  """Yield Fluent's pictures, RGBA images of Pillow."""
   from PIL import Image
 
   missing = [name for name in names if not (folder / f'{name}.webp').is_file()]
@@ -299,7 +302,8 @@ def _draw_fluent(folder: pathlib.Path, names: list[str]) -> Iterator:
     yield picture
 
 
-def _draw_noto(font_path: pathlib.Path, names: list[str]) -> Iterator:
+def _draw_noto(font_path: pathlib.Path, names: list[str]) -> Iterator[Any]:
+  """Yield Noto's glyphs, RGBA images of Pillow."""
   from PIL import Image, ImageDraw, ImageFont, features
 
   if not features.check('raqm'):
@@ -325,7 +329,7 @@ def _draw_noto(font_path: pathlib.Path, names: list[str]) -> Iterator:
     yield glyph
 
 
-def _frame(picture, size: int) -> UInt8[np.ndarray, 'h w 4']:
+def _frame(picture: Any, size: int) -> UInt8[np.ndarray, 'h w 4']:
   """Centre a head on its area, scaled to HEAD_WIDTH and inside MARGIN."""
   from PIL import Image
 
@@ -337,7 +341,7 @@ def _frame(picture, size: int) -> UInt8[np.ndarray, 'h w 4']:
   side = max(side, longest / (1 - 2 * MARGIN))
   reach = (0.5 - MARGIN) * side
 
-  def start(axis, low, high):
+  def start(axis: int, low: int, high: int) -> float:
     profile = alpha.sum(axis)
     centre = profile @ (np.arange(len(profile)) + 0.5) / area
     return np.clip(centre, high - reach, low + reach) - side / 2
@@ -386,8 +390,33 @@ def load(
   return art
 
 
-def _zoom(scale: np.ndarray, size: int) -> Float[np.ndarray, 'n s s']:
-  """Matrices that resample a line about its middle, by a triangle filter."""
+def build(
+  path: pathlib.Path,
+  directory: str | pathlib.Path,
+  *,
+  size: int,
+  kinds: Collection[str],
+) -> None:
+  """Fetch both picture sets and write all heads to a file.
+
+  Args:
+    path: of the file, .npz with `images` and `captions` as in `Art`.
+    directory: where the sets are fetched to.
+    size: height and width of the images, pixels.
+    kinds: kind names in use, as in `load`.
+
+  Raises:
+    ValueError: npm or the font is missing, or a picture.
+  """
+  emoji = load(directory, fetch(directory), size, kinds=kinds)
+  with files.replacing(path) as temporary:
+    np.savez(temporary, images=emoji.images, captions=np.array(emoji.captions))
+
+
+def _zoom(
+  scale: Float[np.ndarray, 'n'], size: int
+) -> Float[np.ndarray, 'n s s']:
+  """Return matrices that scale a line about its middle, by a triangle."""
   pixels = np.arange(size, dtype=np.float32)
   middle = (size - 1) / 2
   scale = scale[:, None, None]
@@ -400,7 +429,7 @@ def _zoom(scale: np.ndarray, size: int) -> Float[np.ndarray, 'n s s']:
 
 def compose(
   images: UInt8[np.ndarray, 'n h w 4'],
-  background: Float[np.ndarray, '...'],
+  background: Float[np.ndarray, '*rest 3'] | Sequence[float],
   scale: Float[np.ndarray, 'n'] | float = 1.0,
 ) -> tuple[Float[np.ndarray, 'n h w 3'], Float[np.ndarray, 'n h w 1']]:
   """Put heads on backgrounds, each zoomed about the middle of the image.

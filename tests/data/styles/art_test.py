@@ -228,7 +228,7 @@ def test_compose_scales_about_the_middle(scale):
   np.testing.assert_allclose(rgb[1, 32, 32], 1, atol=1e-6)
 
 
-def test_compose_error_lines():
+def test_compose_error_lines(unchecked):
   images = _heads()
   with pytest.raises(ValueError, match='images have shape'):
     art.compose(images[..., :3], np.zeros(3))
