@@ -24,13 +24,15 @@ def rebuild():
 
 def test_the_face_is_the_known_one():
   face = canonical.load()
-  assert face.vertices.shape == (468, 3) and face.faces.shape == (898, 3)
+  assert face.vertices.shape == (468, 3)
+  assert face.faces.shape == (898, 3)
   np.testing.assert_allclose(
     [face.vertices.min(0), face.vertices.max(0)],
     [[-7.743, -9.403, -2.436], [7.743, 8.262, 7.587]],
     atol=1e-3,
   )
-  assert face.uvs.min() >= 0.0 and face.uvs.max() <= 1.0
+  assert face.uvs.min() >= 0.0
+  assert face.uvs.max() <= 1.0
   assert len(mesh_lib.boundary_edges(face.faces)) == 36
   assert face.procrustes_landmarks.shape == face.procrustes_weights.shape
   assert len(face.procrustes_landmarks) == 33
@@ -43,8 +45,10 @@ def test_the_loops_are_where_eyes_and_mouth_are():
     for loop in (canonical.LEFT_EYE, canonical.RIGHT_EYE, canonical.INNER_LIPS)
   )
   np.testing.assert_array_equal(left * [-1, 1, 1], right)
-  assert left[:, 0].min() > 1.0 and left[:, 1].min() > 2.0
-  assert abs(lips[:, 0].mean()) < 1e-6 and lips[:, 1].max() < -3.0
+  assert left[:, 0].min() > 1.0
+  assert left[:, 1].min() > 2.0
+  assert abs(lips[:, 0].mean()) < 1e-6
+  assert lips[:, 1].max() < -3.0
 
 
 def test_the_face_is_found_in_a_wheel(tmp_path, monkeypatch):
