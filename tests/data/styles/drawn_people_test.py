@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from maskjax.data.people import head_model, head_shapes, heads, people
-from maskjax.data.styles import caricature, styles
+from maskjax.data.styles import caricature, sheets, styles
 
 _SIZE = 64
 
 
-_NAMES = ('caricature', 'pixar', 'cartoon', 'comic')
+_NAMES = sheets.drawn_names()
 
 
 def _pictures(name, start=0):
