@@ -42,7 +42,9 @@ class Drawing(NamedTuple):
 
 
 def step(
-  value: Float[np.ndarray, '*shape'], low: float, high: float
+  value: Float[np.ndarray, '*shape'],
+  low: float | np.floating,
+  high: float | np.floating,
 ) -> Float[np.ndarray, '*shape']:
   """Return a smooth step from 0 at `low` to 1 at `high`."""
   t = np.clip((value - low) / (high - low), 0, 1)

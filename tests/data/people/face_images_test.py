@@ -26,6 +26,10 @@ def _build(path, index, **changes):
   face_images.build_shard(path, index, recipe=recipe)
 
 
+def _never(path, index):
+  raise AssertionError(f'{path} is built')
+
+
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
   folder = tmp_path_factory.mktemp('faces')
@@ -50,7 +54,7 @@ def test_existing_shards_are_kept(folder):
   _build(path, 0, seed=4)
   assert path.stat().st_mtime_ns == before
   # Nothing to do: no process is started.
-  shards.build_missing(None, folder, 'faces', 2, workers=1)
+  shards.build_missing(_never, folder, 'faces', 2, workers=1)
 
 
 def test_what_is_loaded(folder):
