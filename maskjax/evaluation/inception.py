@@ -38,7 +38,7 @@ _Branch = tuple[tuple[str, int, tuple[int, int], int], ...]
 
 
 def _branch(name: str, *layers: tuple[int, Any], stride: int = 1) -> _Branch:
-  """Number the layers of a branch; the last one has the stride."""
+  """Return a branch of numbered layers; the last one has the stride."""
   last = len(layers) - 1
   return tuple(
     (

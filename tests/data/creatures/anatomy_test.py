@@ -20,7 +20,7 @@ def mean():
 
 @pytest.fixture(scope='module')
 def clay():
-  """A ball of radius 6 around the origin."""
+  """Return a ball of radius 6 around the origin."""
   return [sculpt.add(solids.ellipsoid((0, 0, 0), 6.0), np.ones(3))]
 
 

@@ -10,7 +10,7 @@ from maskjax.data.people import hair as hair_lib, head_model, heads
 
 @pytest.fixture(scope='module')
 def scalp():
-  """The skin of the mean head, which is its own rest."""
+  """Return the skin of the mean head, which is its own rest."""
   vertices, model = head_model.rest(), head_model.load()
   zeros = np.zeros(len(vertices))
   table = heads._Table(

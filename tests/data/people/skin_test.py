@@ -9,7 +9,7 @@ from maskjax.data.people import head_model, people, skin
 
 @pytest.fixture(scope='module')
 def plain():
-  """A fair skin without make-up and beard."""
+  """Return a fair skin without make-up and beard."""
   drawn = people.sample_person(np.random.default_rng(0)).skin
   return drawn._replace(
     tone=0.1, blood=1.0, warmth=0.0, freckles=0.0, wrinkles=0.0, lipstick=0.0,

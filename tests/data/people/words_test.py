@@ -10,7 +10,7 @@ from maskjax.data.people import people, words
 
 @pytest.fixture
 def plain():
-  """A young woman with short brown hair and nothing else to tell."""
+  """Return a young woman with short brown hair and nothing else to tell."""
   drawn = people.sample_person(np.random.default_rng(0))
   skin = drawn.skin._replace(
     beard=0.0, moustache=0.0, freckles=0.0, lipstick=0.0, eyeshadow=0.0,
