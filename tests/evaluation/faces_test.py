@@ -8,6 +8,12 @@ from skimage import data
 from maskjax.evaluation import faces
 
 
+@pytest.fixture(scope='module')
+def taken():
+  """Return both pictures of one rendered person."""
+  return faces.pictures(1, 0)
+
+
 def test_identities_are_told_apart_by_their_distances():
   rng = np.random.default_rng(0)
   centers = rng.normal(size=(6, 128))
@@ -31,8 +37,8 @@ def test_too_few_people_are_refused(groups):
     faces.identity_results(groups)
 
 
-def test_a_rendered_person_is_seen_as_they_are():
-  first, second = faces.pictures(1, 0)
+def test_a_rendered_person_is_seen_as_they_are(taken):
+  first, second = taken
   assert first.rgb.shape == (faces.SIZE, faces.SIZE, 3)
   for picture in (first, second):
     np.testing.assert_allclose(np.linalg.norm(picture.light), 1, atol=1e-5)
@@ -42,8 +48,8 @@ def test_a_rendered_person_is_seen_as_they_are():
     assert len(seen['embedding']) == 128
 
 
-def test_a_picture_without_a_face_is_counted_not_raised():
-  first, _ = faces.pictures(1, 0)
+def test_a_picture_without_a_face_is_counted_not_raised(taken):
+  first, _ = taken
   empty = first._replace(rgb=np.zeros_like(first.rgb))
   assert faces.judge(empty) == {'found': False, 'frontal': first.frontal}
 
@@ -82,9 +88,9 @@ def test_a_broken_off_evaluation_goes_on(tmp_path, monkeypatch):
     faces.evaluate(tmp_path, count=1)
 
 
-def test_photos_are_read_a_folder_for_each_person(tmp_path):
+def test_photos_are_read_a_folder_for_each_person(taken, tmp_path):
   photo = data.astronaut()[:300, 70:370]
-  person = np.uint8(255 * faces.pictures(1, 0)[0].rgb)
+  person = np.uint8(255 * taken[0].rgb)
   for name, picture in (
     ('astronaut/a.png', photo),
     ('astronaut/b.jpg', photo[:, ::-1]),

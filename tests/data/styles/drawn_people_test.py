@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 
 from maskjax.data.people import head_model, head_shapes, heads, people
-from maskjax.data.styles import caricature, sheets, styles
+from maskjax.data.styles import caricature, drawn_people, sheets, styles
 
 _SIZE = 64
 
 
 _NAMES = sheets.drawn_names()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def small_drawings():
+  """Draw at twice the size of a picture only: a quarter of the pixels."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(drawn_people, '_DRAWN', 2 * _SIZE)
+    yield
 
 
 def _pictures(name, start=0):
@@ -25,6 +33,7 @@ def _one(name, start=0):
 
 @pytest.fixture(scope='module')
 def drawn():
+  """Return one person in each style."""
   return {name: _one(name) for name in _NAMES}
 
 
