@@ -139,10 +139,10 @@ def save_ablation(
   ):
     means = [np.mean([row[value] for row in group]) for group in named.values()]
     panel.barh(np.arange(len(named)), means, height=0.55, color='#bcd8cb')
-    for place, group in enumerate(named.values()):
+    for height, group in enumerate(named.values()):
       panel.scatter(
         [row[value] for row in group],
-        np.full(len(group), place),
+        np.full(len(group), height),
         s=18,
         color=_BETTER,
         zorder=3,

@@ -186,10 +186,17 @@ class _Last(nn.Module):
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h w 2048']:
     """Return the channels of all branches."""
 
-    def convolve(y, channels, kernel, name):
+    def convolve(
+      y: Float[Array, 'b h w c'],
+      channels: int,
+      kernel: tuple[int, int],
+      name: str,
+    ) -> Float[Array, 'b h w d']:
       return _Convolution(channels, kernel, name=name)(y)
 
-    def both(y, name, row, column):
+    def both(
+      y: Float[Array, 'b h w c'], name: str, row: str, column: str
+    ) -> list[Array]:
       return [
         convolve(y, 384, (1, 3), name + row),
         convolve(y, 384, (3, 1), name + column),
@@ -235,10 +242,10 @@ class Inception(nn.Module):
     for name, branches in _BLOCKS.items():
       x = _Block(branches, padded, name=name)(x)
 
-    def average(y):
+    def average(y: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
       return _averaged(y, padded)
 
-    def maximum(y):
+    def maximum(y: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
       return nn.max_pool(y, (3, 3), (1, 1), padding='SAME')
 
     x = _Last(average, name='Mixed_7b')(x)

@@ -69,7 +69,7 @@ def eyes(
   Args:
     clay: strokes so far.
     t: traits; `eye`, `spacing`, `lid`, `tilt`, `age` and colours count.
-    x: place on the face, cm to the side.
+    x: position on the face, cm to the side.
     y: and its height, cm.
     radius: of the ball, cm.
     sink: how deep the centre lies, in radii.

@@ -65,10 +65,10 @@ def split_edges(
   fresh = np.full(len(edges), -1, np.int64)
   fresh[marked] = count + np.arange(int(marked.sum()))
   ends = np.sort(np.stack([faces, np.roll(faces, -1, 1)], -1), -1)
-  place = np.searchsorted(
+  row = np.searchsorted(
     codes, ends[..., 0].astype(np.int64) * count + ends[..., 1]
   )
-  middle = fresh[place]  # [F, 3]: the new vertex of edge (i, i + 1), or -1
+  middle = fresh[row]  # [F, 3]: the new vertex of edge (i, i + 1), or -1
   number = (middle >= 0).sum(1)
   # Turn each face so that its split edges come first (of two: 0 and 1).
   key = np.where(

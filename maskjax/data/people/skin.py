@@ -1,7 +1,7 @@
 """Skin: colour, lips, brows, beard, make-up and age, painted in a texture.
 
 The texture is a cylinder around the rest head (`head_model.rest`), finer in
-front: a point of any head has the texture coordinates of its place at rest,
+front: a point of any head has the texture coordinates of its position at rest,
 so features stay on their landmarks whatever the shape. Features are soft
 functions of the distance from curves through landmarks.
 

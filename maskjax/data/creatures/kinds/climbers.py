@@ -87,11 +87,11 @@ def monkey(t: traits.Traits) -> anatomy.Head:
     s += anatomy.tuft(((x, 6.6, 1.5), tip), (1.6, 0.25), t.colors['hair'])
   s.append(anatomy.everywhere(coats.fur(0.14, seed=t.seed)))
   light = t.colors['light']
-  for place, radii in (
+  for middle, radii in (
     ((2.7, 2.0, 5.4), (3.2, 3.3, 3.2)),
     ((0, -4.0, 5.0), (5.0, 3.7, 4.6)),
   ):
-    s.append(sculpt.paint(solids.ellipsoid(place, radii), light, soft=0.4))
+    s.append(sculpt.paint(solids.ellipsoid(middle, radii), light, soft=0.4))
   z = 5.4 + 1.8 * (t.muzzle - 1)
   s.append(anatomy.ball(t, (0, -3.8, z - 1.2), (4.4, 3.2, 3.5), 'light',
                         soft=0.4))  # fmt: skip

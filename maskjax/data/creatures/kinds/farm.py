@@ -197,9 +197,9 @@ def sheep(t: traits.Traits) -> anatomy.Head:
       a = np.radians(angle + (6 if z > 0 else 0))
       if z > 0 and angle < -30:
         continue
-      place = (radius * np.cos(a), 1.4 + radius * np.sin(a), z)
+      middle = (radius * np.cos(a), 1.4 + radius * np.sin(a), z)
       puff = (2.5 + 0.25 * rng.normal()) * size
-      s.append(anatomy.ball(t, place, puff, 'hair', blend=0.5, soft=0.3))
+      s.append(anatomy.ball(t, middle, puff, 'hair', blend=0.5, soft=0.3))
   s.append(anatomy.ball(t, (1.2, 7.2, 2.8), 2.3 * size, 'hair', blend=0.5))
   s.append(anatomy.everywhere(coats.fur(0.06, seed=t.seed)))
   s += [
