@@ -29,11 +29,6 @@ from tests import typed
 _TYPED = (
   'maskjax.geometry',
   'maskjax.training',
-  'maskjax.data.creatures',
-  'maskjax.data.people',
-  'maskjax.data.styles',
-  'maskjax.data.shards',
-  'maskjax.evaluation',
 )  # fmt: skip
 jaxtyping.install_import_hook(
   _TYPED, f'{typed.check.__module__}.{typed.check.__name__}'
