@@ -18,11 +18,11 @@ from configs import source
 from maskjax.people_gan import (
   batches as people_batches,
   pictures as people_pictures,
+  settings as people_settings,
   stages as people_stages,
 )
-from maskjax.training import parallel
+from maskjax.training import parallel, settings
 
-STAGES = ('decoder', 'adversarial', 'student', 'stylegan2')
 _REFERENCE = {'adversarial': 3.4}
 _SCENES, _VIEWS = 32, 4
 
@@ -56,9 +56,10 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
   """
   config = source.get_config(name)
   # As the reference's step, all of it.
-  config.game.update(anchor_weight=0.0, generator_pause=0)
+  config.adversarial.update(anchor_weight=0.0, generator_pause=0)
   side = 2 << len(config.channels)
-  stage = people_stages.STAGES[config.stage](config, noise_people(side), '')
+  told = settings.read(people_settings.Settings, config)
+  stage = people_stages.STAGES[name](told, noise_people(side), '')
   state = parallel.replicate(stage.state, devices=stage.devices)
   walls = []
   # The first five compile each program that there is.
@@ -88,7 +89,7 @@ def run(rounds: int) -> list[dict[str, Any]]:
   heads = ('batch', 'first s', 'step s', 'images/s', 'PyTorch', 'ratio')
   print(f'{"stage":14}' + ''.join(f'{head:>10}' for head in heads))
   rows = []
-  for name in STAGES:
+  for name in people_stages.STAGES:
     row = measure(name, rounds)
     line = ''.join(f'{row[key]:10.4g}' for key in columns)
     if 'reference' in row:

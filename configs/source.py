@@ -18,22 +18,19 @@ to draw what the EG3D renders:
 
 import ml_collections
 
-_STAGES = (
-  'decoder',
-  'adversarial',
-  'student',
-  'stylegan2',
-  'tiny',
-  'tiny_adversarial',
-  'tiny_student',
-  'tiny_stylegan2',
-)
+from maskjax.people_gan import stages
 
 
 def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
-  """Return the config of a stage; those named tiny are for tests."""
-  if stage not in _STAGES:
-    raise ValueError(f'stage {stage!r} is not one of {", ".join(_STAGES)}')
+  """Return the config of a stage.
+
+  Args:
+    stage: a name of `stages.STAGES`; with 'tiny_' before it, one that trains
+      for two steps in seconds, for tests; 'tiny' alone is the decoder.
+  """
+  modes = [*stages.STAGES, 'tiny', *(f'tiny_{name}' for name in stages.STAGES)]
+  if stage not in modes:
+    raise ValueError(f'stage {stage!r} is not one of {", ".join(modes)}')
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.resume = False
@@ -91,27 +88,33 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   # The EG3D that a student learns from: its model folder, '' for the bundled.
   config.teacher = ''
 
-  # The game. The discriminator sees pairs of images with their cameras.
+  # The adversarial training. The discriminator sees pairs of images with their
+  # cameras.
   config.batch = 16
-  config.judge = (128, 128, 128, 64, 32)  # channels, 4 x 4 ... 64 x 64
+  config.discriminator = (128, 128, 128, 64, 32)  # channels, 4 x 4 ... 64 x 64
   config.mapping_layers = 4  # of cameras, in the discriminator
-  config.game = ml_collections.ConfigDict()
-  config.game.generator_rate = 1e-3
-  config.game.discriminator_rate = 2e-3
-  config.game.generator_pause = 0  # steps; for one that begins trained
-  config.game.r1_gamma = 0.1
-  config.game.density_weight = 0.25
-  config.game.average_kimg = 5.0
-  config.game.blur_sigma = 0.0  # pixels; for one that begins from nothing
-  config.game.blur_kimg = 0.0
-  config.game.reuse_fakes = True  # a forward pass less than the reference
-  config.game.augmented = True
-  config.game.augment_kimg = 100.0
+  config.adversarial = ml_collections.ConfigDict()
+  config.adversarial.generator_rate = 1e-3
+  config.adversarial.discriminator_rate = 2e-3
+  config.adversarial.generator_pause = 0  # steps; for one that begins trained
+  config.adversarial.r1_gamma = 0.1
+  config.adversarial.density_weight = 0.25
+  config.adversarial.average_kimg = 5.0
+  config.adversarial.blur_sigma = (
+    0.0  # pixels; for one that begins from nothing
+  )
+  config.adversarial.blur_kimg = 0.0
+  config.adversarial.reuse_fakes = (
+    True  # a forward pass less than the reference
+  )
+  config.adversarial.augmented = True
+  config.adversarial.augment_kimg = 100.0
+  # How often the mapping sees another camera, and until when that falls.
+  config.adversarial.swap_end = 0.5
+  config.adversarial.swap_kimg = 100.0
   # Of the decoder's losses of known scenes, beside the discriminator's word.
-  config.game.anchor_weight = 0.0
+  config.adversarial.anchor_weight = 0.0
   config.anchor_scenes = 8  # of a batch, a picture each
-  config.swap_end = 0.5
-  config.swap_kimg = 100.0
   # The side of the rendering grows from the first to the generator's own, in
   # these steps; each is compiled once.
   config.raw_start = 32
@@ -126,15 +129,15 @@ def get_config(stage: str = 'decoder') -> ml_collections.ConfigDict:
   if stage == 'adversarial':
     # For a generator that the decoder's stage has made. One that begins from
     # nothing has no anchor, does not wait and learns ten times as fast.
-    config.game.generator_rate = 3e-4
-    config.game.generator_pause = 800
-    config.game.anchor_weight = 10.0
+    config.adversarial.generator_rate = 3e-4
+    config.adversarial.generator_pause = 800
+    config.adversarial.anchor_weight = 10.0
   if stage == 'stylegan2':
     # For a student.
     config.steps = 5000
-    config.game.generator_rate = 5e-4
-    config.game.generator_pause = 300
-    config.game.anchor_weight = 10.0
+    config.adversarial.generator_rate = 5e-4
+    config.adversarial.generator_pause = 300
+    config.adversarial.anchor_weight = 10.0
   if stage.startswith('tiny'):
     _shrink(config)
   return config
@@ -164,5 +167,5 @@ def _shrink(config: ml_collections.ConfigDict) -> None:
   config.measured = 8
   config.batch = 4
   config.mapping_layers = 1
-  config.judge = (8, 8, 8)
+  config.discriminator = (8, 8, 8)
   config.raw_sides = (4, 8)

@@ -10,8 +10,11 @@ end, a walk from person to person (walk.mp4).
 
 from absl import flags
 
-from maskjax.people_gan import training as people_training
-from maskjax.training import flags as flags_lib, parallel
+from maskjax.people_gan import (
+  settings as people_settings,
+  training as people_training,
+)
+from maskjax.training import flags as flags_lib, parallel, settings
 
 _CONFIG = flags_lib.define_config('configs/source.py')
 _WORKDIR = flags.DEFINE_string(
@@ -22,8 +25,9 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
   """Train."""
   del argv
+  stage = settings.read(people_settings.Settings, _CONFIG.value)
   with parallel.explain_memory('lower --config.scenes or --config.views'):
-    people_training.train(_CONFIG.value, _WORKDIR.value)
+    people_training.train(stage, _WORKDIR.value)
 
 
 if __name__ == '__main__':

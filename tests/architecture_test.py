@@ -71,8 +71,6 @@ TESTED_ELSEWHERE = {
   'mask.vertex_colors': 'mask/appearances_test.py',
   'parity.samplers': '',
   'parity.torch_peer': '',
-  'people_gan.networks': '',
-  'people_gan.stages': '',
   'render.mesh.clipping': '',
   'render.mesh.fragment_gradients': '',
   'render.mesh.fragments': '',

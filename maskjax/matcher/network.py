@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import os
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 import flax
 from flax import linen as nn
@@ -27,6 +27,9 @@ from maskjax.data.creatures import captions, creatures
 from maskjax.studio import views as studio_views
 from maskjax.weights import bundled, diffusers_folder
 
+# Pictures come from files or from the device.
+_Either: TypeAlias = Array | np.ndarray
+
 SIZE = 64  # side of the pictures in pixels
 # The questions that it answers.
 ATTRIBUTES = ('kind', 'view', 'light')
@@ -38,7 +41,13 @@ _SILENT = frozenset({'a', 'an', 'the'})
 
 @dataclasses.dataclass(frozen=True)
 class MatcherConfig:
-  """Sizes of the networks, and the words they know (row 0 is no word)."""
+  """Sizes of the networks, and the words they know.
+
+  Attributes:
+    words: words that are known, counted from 1; row 0 is no word.
+    channels: widths of the image tower's levels, the finest first.
+    features: width of the space in which pictures and phrases meet.
+  """
 
   words: tuple[str, ...]
   channels: tuple[int, ...] = (32, 64, 128, 192)
@@ -128,9 +137,9 @@ class MatcherNet(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: Float[Array, 'b s s 3'], tokens: Sequence[Int[Array, 'n t']]
-  ) -> list[Float[Array, 'b n']]:
-    """Return logits per set of phrases."""
+    self, images: Float[Array, 'b s s 3'], tokens: Sequence[Int[Array, '_ _']]
+  ) -> list[Float[Array, 'b _']]:
+    """Return logits per set of phrases, whose numbers [n, t] may differ."""
     config = self.config
     seen = ImageTower(config.channels, config.features, name='image')(images)
     text = TextTower(len(config.words), config.features, name='text')
@@ -164,9 +173,10 @@ def tokenize(
   """Return word numbers of phrases, padded with 0.
 
   Args:
-    config: whose words are counted, from 1.
-    phrases: in the words of `captions`; case and articles do not matter.
-    length: least number of columns.
+    config: config of a matcher, whose words are counted from 1.
+    phrases: phrases in the words of `captions`; case and articles do not
+      matter.
+    length: least number of columns of the result.
 
   Raises:
     ValueError: a word that the matcher does not know, or no word.
@@ -189,7 +199,12 @@ def tokenize(
 
 
 def create(rng: PRNGKeyArray, config: MatcherConfig) -> Matcher:
-  """Make a matcher with random weights."""
+  """Make a matcher with random weights.
+
+  Args:
+    rng: typed key.
+    config: sizes of the networks and the words that they know.
+  """
   module = MatcherNet(config)
   images = jnp.zeros((1, SIZE, SIZE, 3))
   tokens = (jnp.zeros((1, 1), jnp.int32),)
@@ -199,9 +214,15 @@ def create(rng: PRNGKeyArray, config: MatcherConfig) -> Matcher:
 def logits(
   matcher: Matcher,
   images: Float[Array, 'b s s 3'],
-  tokens: Sequence[Int[Array, 'n t']],
-) -> list[Float[Array, 'b n']]:
-  """Return how well each picture fits each phrase, per set of phrases."""
+  tokens: Sequence[Int[Array, '_ _']],
+) -> list[Float[Array, 'b _']]:
+  """Return how well each picture fits each phrase, per set of phrases.
+
+  Args:
+    matcher: networks and weights.
+    images: sRGB in [0, 1].
+    tokens: sets of phrases as numbers of words, see `tokenize`.
+  """
   return matcher.module.apply({'params': matcher.params}, images, tokens)
 
 
@@ -212,15 +233,15 @@ def _probabilities(matcher, images, tokens):
 
 def probabilities(
   matcher: Matcher,
-  images: Float[Array, 'b 64 64 3'],
+  images: Float[_Either, 'b 64 64 3'],
   phrases: Sequence[str],
 ) -> Float[Array, 'b n']:
   """Return the probability of each phrase, if one of them is right.
 
   Args:
-    matcher: from `load`.
+    matcher: networks and weights, see `load`.
     images: sRGB in [0, 1].
-    phrases: alternatives, e.g. ('lion', 'Bengal tiger').
+    phrases: alternatives, of which one is right, e.g. ('lion', 'Bengal tiger').
 
   Returns:
     Rows that sum to 1.
@@ -237,38 +258,38 @@ def probabilities(
 
 
 def kind_probabilities(
-  matcher: Matcher, images: Float[Array, 'b 64 64 3']
+  matcher: Matcher, images: Float[_Either, 'b 64 64 3']
 ) -> Float[Array, 'b n']:
   """Return the probability of each kind, in the order of `creatures.KINDS`."""
   return probabilities(matcher, images, creatures.KINDS)
 
 
 def view_probabilities(
-  matcher: Matcher, images: Float[Array, 'b 64 64 3']
+  matcher: Matcher, images: Float[_Either, 'b 64 64 3']
 ) -> Float[Array, 'b n']:
-  """Return the probability of each of `studio.view_names()`."""
+  """Return the probability of each view, in the order of `view_names`."""
   return probabilities(matcher, images, studio_views.view_names())
 
 
 def light_probabilities(
-  matcher: Matcher, images: Float[Array, 'b 64 64 3']
+  matcher: Matcher, images: Float[_Either, 'b 64 64 3']
 ) -> Float[Array, 'b n']:
-  """Return the probability of each of `studio.lighting_names()`."""
+  """Return the probability of each light, as `lighting_names` has them."""
   return probabilities(matcher, images, studio_views.lighting_names())
 
 
 def judge(
   matcher: Matcher,
-  images: Float[np.ndarray, 'n 64 64 3'],
+  images: Float[_Either, 'n 64 64 3'],
   *,
   batch_size: int = 64,
 ) -> dict[str, Float[np.ndarray, 'n _']]:
   """Return the probabilities of all kinds, views and lights, by attribute.
 
   Args:
-    matcher: from `load`.
+    matcher: networks and weights, see `load`.
     images: sRGB in [0, 1], any number of them.
-    batch_size: pictures that are looked at together.
+    batch_size: number of pictures that are looked at together.
   """
   functions = (kind_probabilities, view_probabilities, light_probabilities)
   parts: dict[str, list[np.ndarray]] = {name: [] for name in ATTRIBUTES}
@@ -289,8 +310,8 @@ def load(folder: str | os.PathLike | None = None) -> Matcher:
   """Read a matcher.
 
   Args:
-    folder: with config.json and model.safetensors; None takes the one that
-      comes with the package.
+    folder: folder with config.json and model.safetensors; None takes the one
+      that comes with the package.
 
   Raises:
     ValueError: the folder is missing, broken, or holds something else.
@@ -307,7 +328,13 @@ def load(folder: str | os.PathLike | None = None) -> Matcher:
 def save(
   folder: str | os.PathLike, matcher: Matcher, *, dtype: str = 'float16'
 ) -> None:
-  """Write config.json and model.safetensors, whole or not at all."""
+  """Write config.json and model.safetensors, whole or not at all.
+
+  Args:
+    folder: where the two files go; made where it is missing.
+    matcher: networks and weights.
+    dtype: type in which weights are stored.
+  """
   diffusers_folder.write_component(
     folder, matcher.module.config.to_dict(), matcher.params, dtype=dtype
   )

@@ -4,28 +4,22 @@ Each step asks three questions about every picture of a batch: which kind,
 which view, which light? Each is a softmax over all phrases of its sort; a
 kind is called by one of its names, drawn anew in every step.
 
-Shapes: `b` pictures, `s` pixels a side, `k` kinds, `t` words.
+Shapes: `k` kinds, `t` words of a phrase.
 """
 
 from collections.abc import Callable
 import dataclasses
-import functools
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Int
 import numpy as np
 import optax
 
-from maskjax.data.creatures import (
-  batches as head_batches,
-  captions,
-  creatures,
-  head_images,
-)
-from maskjax.matcher import network as matcher_lib
+from maskjax.data.creatures import captions, creatures, head_images
+from maskjax.matcher import batches as matcher_batches, network as matcher_lib
 from maskjax.studio import views as studio_views
 from maskjax.training import (
   files,
@@ -35,12 +29,6 @@ from maskjax.training import (
   trainer,
   workdir as workdir_lib,
 )
-
-# How far a picture is moved, px; how often it is cut to an oval, like a mask.
-_SHIFT = 4
-_OVAL_RATE = 0.2
-# Strongest noise that is added: samples and renders are not free of it.
-_NOISE = 0.08
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,153 +58,8 @@ class Settings(trainer.Settings):
   ema_decay: float = settings_lib.number(0)
 
 
-class Batch(NamedTuple):
-  """Pictures, what is done to them, and what is true of them then."""
-
-  rgb: np.ndarray  # uint8 [b, s, s, 3] straight sRGB
-  alpha: np.ndarray  # uint8 [b, s, s]
-  ellipses: np.ndarray  # float32 [b, 4, 4] of `head_batches.Batch`
-  blur: np.ndarray  # float32 [b] 0 for none, 1 for a 3 x 3 binomial
-  noise: np.ndarray  # float32 [b] half width of uniform noise, sRGB in [0, 1]
-  labels: np.ndarray  # int32 [b, 3] kind, view, light
-
-
-def _mirrored_lighting() -> np.ndarray:
-  """Return the row of `studio.LIGHTINGS` that each becomes in a mirror."""
-  other: dict[str | None, str | None] = {'left': 'right', 'right': 'left'}
-  return np.array(
-    [
-      studio_views.LIGHTINGS.index((color, other.get(direction, direction)))
-      for color, direction in studio_views.LIGHTINGS
-    ]
-  )
-
-
-def labels(
-  images: head_images.HeadImages, *, mirrored: bool = False
-) -> np.ndarray:
-  """Return i32[n, 3]: rows of KINDS, `view_names` and `lighting_names`."""
-  azimuth, elevation = images.angles.T
-  view = studio_views.view_index(-azimuth if mirrored else azimuth, elevation)
-  light = _mirrored_lighting()[images.lighting] if mirrored else images.lighting
-  return np.stack([images.kind, view, light], -1).astype(np.int32)
-
-
-def _plain(images: head_images.HeadImages, chosen: np.ndarray) -> Batch:
-  """Return pictures as they are."""
-  count = len(chosen)
-  return Batch(
-    rgb=images.rgb[chosen],
-    alpha=images.alpha[chosen],
-    ellipses=np.zeros((count, 4, 4), np.float32),
-    blur=np.zeros(count, np.float32),
-    noise=np.zeros(count, np.float32),
-    labels=labels(head_images.HeadImages(*(x[chosen] for x in images))),
-  )
-
-
-def _move(
-  images: np.ndarray, mirrored: np.ndarray, shift: np.ndarray
-) -> np.ndarray:
-  """Mirror some of [b, s, s, ...], then move each, filling with 0."""
-  padding = ((0, 0), (_SHIFT, _SHIFT), (_SHIFT, _SHIFT))
-  padded = np.pad(images, padding + ((0, 0),) * (images.ndim - 3))
-  padded[mirrored] = padded[mirrored, :, ::-1]
-  size = images.shape[1]
-  return np.stack(
-    [
-      image[row : row + size, column : column + size]
-      for image, (row, column) in zip(padded, shift)
-    ]
-  )
-
-
-def draw(
-  rng: np.random.Generator,
-  images: head_images.HeadImages,
-  truth: tuple[np.ndarray, np.ndarray],
-  *,
-  batch_size: int,
-) -> Batch:
-  """Draw a batch and what is done to its pictures.
-
-  Args:
-    rng: NumPy generator; make it from (seed, step) so that runs resume.
-    images: the data set.
-    truth: `labels` of the pictures and of their mirror images.
-    batch_size: pictures to draw.
-  """
-  chosen = rng.integers(len(images.kind), size=batch_size)
-  mirrored = rng.random(batch_size) < 0.5
-  shift = rng.integers(0, 2 * _SHIFT + 1, (batch_size, 2))
-  ellipses = np.zeros((batch_size, 4, 4), np.float32)
-  oval = np.concatenate(
-    [
-      rng.normal(0.5, 0.02, (batch_size, 2)),
-      rng.uniform((0.21, 0.28), (0.32, 0.42), (batch_size, 2)),
-    ],
-    axis=-1,
-  )
-  cut = rng.random(batch_size) < _OVAL_RATE
-  ellipses[:, 3] = oval * cut[:, None]
-  return Batch(
-    rgb=_move(images.rgb[chosen], mirrored, shift),
-    alpha=_move(images.alpha[chosen], mirrored, shift),
-    ellipses=ellipses,
-    blur=rng.random(batch_size, np.float32),
-    noise=_NOISE * rng.random(batch_size, np.float32),
-    labels=np.where(mirrored[:, None], truth[1][chosen], truth[0][chosen]),
-  )
-
-
-def _binomial(image: Float[Array, 's s c']) -> Float[Array, 's s c']:
-  """Blur by (1, 2, 1) / 4 along rows and columns."""
-  for axis in (0, 1):
-    padding = [(int(axis == other),) * 2 for other in range(3)]
-    padded = jnp.pad(image, padding, mode='edge')
-    take = functools.partial(jax.lax.slice_in_dim, padded, axis=axis)
-    size = image.shape[axis]
-    image = (take(0, size) + 2 * take(1, size + 1) + take(2, size + 2)) / 4
-  return image
-
-
-def compose(rng: PRNGKeyArray, row: Batch) -> Float[Array, 's s 3']:
-  """Put one picture of a batch on a random background; sRGB in [0, 1]."""
-  rng_background, rng_noise = jax.random.split(rng)
-  picture, _ = head_batches.compose(
-    rng_background,
-    head_batches.Batch(
-      tokens=jnp.zeros(0, jnp.int32),
-      rgb=row.rgb,
-      alpha=row.alpha,
-      normals=jnp.zeros_like(row.rgb),
-      height=jnp.zeros_like(row.alpha),
-      ellipses=row.ellipses,
-      has_geometry=jnp.zeros((), bool),
-      condition=jnp.zeros(3, bool),
-    ),
-  )
-  picture = 0.5 * picture + 0.5
-  picture = picture + row.blur * (_binomial(picture) - picture)
-  noise = jax.random.uniform(rng_noise, picture.shape, minval=-1.0)
-  return jnp.clip(picture + row.noise * noise, 0.0, 1.0)
-
-
-@jax.jit
-def _compose_batch(rng, batch):
-  return jax.vmap(compose)(jax.random.split(rng, batch.alpha.shape[0]), batch)
-
-
-def pictures(
-  rng: PRNGKeyArray, images: head_images.HeadImages, chosen: np.ndarray
-) -> tuple[Float[Array, 'b s s 3'], np.ndarray]:
-  """Return chosen pictures, unchanged, on random backgrounds, and labels."""
-  batch = _plain(images, chosen)
-  return _compose_batch(rng, batch), batch.labels
-
-
-def _names(config: matcher_lib.MatcherConfig) -> np.ndarray:
-  """Return i32[k, names, t]: every kind's names, repeated to fill the row."""
+def _names(config: matcher_lib.MatcherConfig) -> Int[np.ndarray, 'k names t']:
+  """Return the words of every kind's names, repeated to fill the row."""
   rows = [captions.NAMES[kind] for kind in creatures.KINDS]
   count = int(np.lcm.reduce([len(row) for row in rows]))
   texts = [name for row in rows for name in row * (count // len(row))]
@@ -230,7 +73,13 @@ def make_step(
   *,
   ema_decay: float,
 ) -> Callable[..., tuple[state_lib.TrainState, dict[str, Any]]]:
-  """Build `step(state, rng, batch)`, which returns state and metrics."""
+  """Build `step(state, rng, batch)`, jitted, which returns state and metrics.
+
+  Args:
+    module: the matcher's networks.
+    tx: the optimiser that the state was created with.
+    ema_decay: decay of the average that is kept for use, in [0, 1).
+  """
   config = module.config
   names = jnp.asarray(_names(config))
   rows = jnp.arange(names.shape[0])
@@ -242,7 +91,7 @@ def make_step(
   def loss_fn(params, rng, batch, axis_name):
     del axis_name
     rng_images, rng_names = jax.random.split(rng)
-    images = _compose_batch(rng_images, batch)
+    images = matcher_batches.compose_batch(rng_images, batch)
     called = jax.random.randint(rng_names, rows.shape, 0, names.shape[1])
     matcher = matcher_lib.Matcher(params, module)
     phrases = (names[rows, called], views, lights)
@@ -273,6 +122,11 @@ def accuracy(
 ) -> dict[str, Any]:
   """Judge pictures of known heads.
 
+  Args:
+    matcher: networks and weights.
+    images: heads with their kinds, views and lights.
+    seed: seed of the backgrounds.
+
   Returns:
     'pictures', 'kind', 'view', 'light' (accuracies in [0, 1]), and 'kinds',
     the accuracy of kinds by kind.
@@ -282,7 +136,7 @@ def accuracy(
     np.array_split(np.arange(len(images.kind)), -(-len(images.kind) // 256))
   ):
     key = jax.random.fold_in(jax.random.key(seed), index)
-    rows, known = pictures(key, images, chosen)
+    rows, known = matcher_batches.pictures(key, images, chosen)
     composed.append(np.asarray(rows))
     truth.append(known)
   expected = np.concatenate(truth)
@@ -302,26 +156,6 @@ def accuracy(
     for kind in np.unique(expected[:, 0])
   }
   return report
-
-
-def split(
-  folder: pathlib.Path, held_out: int
-) -> tuple[head_images.HeadImages, head_images.HeadImages]:
-  """Read the shards to learn from and the last ones, to be judged by.
-
-  Raises:
-    ValueError: there are not more than `held_out` shards.
-  """
-  paths = sorted(folder.glob('heads-*.npz'))
-  if not 0 < held_out < len(paths):
-    raise ValueError(
-      f'{folder} holds {len(paths)} shards (heads-*.npz), of which held_out='
-      f'{held_out} cannot be kept apart; build more with python -m '
-      f'experiments.build_prior_data --config.seed=1 --workdir={folder}'
-    )
-  return head_images.load(paths[:-held_out]), head_images.load(
-    paths[-held_out:]
-  )
 
 
 def _optimizer(settings: Settings) -> optax.GradientTransformation:
@@ -346,11 +180,16 @@ def _task(
   )
   matcher = matcher_lib.create(jax.random.key(settings.seed), network)
   tx = _optimizer(settings)
-  truth = labels(images), labels(images, mirrored=True)
+  truth = (
+    matcher_batches.labels(images),
+    matcher_batches.labels(images, mirrored=True),
+  )
 
-  def batch(step: int) -> Batch:
+  def batch(step: int) -> matcher_batches.Batch:
     rng = np.random.default_rng([settings.seed, step])
-    return draw(rng, images, truth, batch_size=settings.batch_size)
+    return matcher_batches.draw(
+      rng, images, truth, batch_size=settings.batch_size
+    )
 
   def save(number: int, state: state_lib.TrainState) -> None:
     del number
@@ -389,7 +228,9 @@ def train(settings: Settings, directory: files.PathLike) -> dict[str, Any]:
     resume=settings.resume,
     may_change=('checkpoint_every', 'data'),
   )
-  seen, held_out = split(pathlib.Path(settings.data), settings.held_out)
+  seen, held_out = matcher_batches.split(
+    pathlib.Path(settings.data), settings.held_out
+  )
   outcome = trainer.fit(_task(settings, folder, seen), settings, folder)
   saved = matcher_lib.load(folder / 'matcher')
   result = {'steps': outcome.step, 'held_out': accuracy(saved, held_out)}

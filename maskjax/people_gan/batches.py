@@ -27,10 +27,10 @@ class SourceData(NamedTuple):
 
   Attributes:
     image: sRGB over white.
-    alpha: coverage, /255.
-    depth: along the camera's axis, units; 0 outside.
+    alpha: coverage, of 255.
+    depth: depth along the camera's axis, units; 0 outside.
     camera: EG3D's 25 numbers.
-    identity: of each scene's person.
+    identity: number of each scene's person.
   """
 
   image: np.ndarray  # uint8 [n, v, s, s, 3]
@@ -44,8 +44,8 @@ def over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
   """Fade pictures to white where the person does not cover them.
 
   Args:
-    rgb: uint8 [..., 3].
-    alpha: uint8 [...].
+    rgb: uint8 [..., 3], sRGB.
+    alpha: uint8 [...], coverage of 255.
 
   Returns:
     uint8 [..., 3]; pictures that were taken before white stay as they are.
@@ -61,7 +61,7 @@ def by_scene(images: face_images.FaceImages) -> SourceData:
   """Sort pictures by scene.
 
   Args:
-    images: of `face_images.load`.
+    images: pictures as `face_images.load` returns them.
 
   Raises:
     ValueError: scenes with different numbers of views.
@@ -87,12 +87,12 @@ def load(folder: pathlib.Path, *, shards: int = 0) -> SourceData:
   """Read the shards of a folder.
 
   Args:
-    folder: of `experiments.make_faces`.
-    shards: how many, the first ones; 0 for all.
+    folder: folder of `experiments.make_faces`.
+    shards: number of files to read, the first ones; 0 reads all.
 
   Raises:
-    FileNotFoundError: no shards.
-    ValueError: see `by_scene`.
+    FileNotFoundError: the folder holds no shards.
+    ValueError: scenes have different numbers of views.
   """
   paths = sorted(pathlib.Path(folder).glob('faces-*.npz'))
   if not paths:
@@ -109,8 +109,8 @@ def views_of(
   """Take some views of some scenes.
 
   Args:
-    data: all.
-    scenes: numbers, [b].
+    data: pictures of all scenes.
+    scenes: numbers of the scenes, [b].
     views: numbers of each one's views, [b, v].
   """
   rows = scenes[:, None]
@@ -151,14 +151,14 @@ def draw(
   """Return the batch of a step of the auto-decoder.
 
   Args:
-    data: all.
-    seed: of the run.
+    data: pictures of all scenes.
+    seed: seed of the run.
     step: number of finished steps.
-    scenes: of a batch.
-    views: of each, without repetition.
+    scenes: number of scenes of a batch.
+    views: number of views of each, without repetition.
 
   Raises:
-    ValueError: more views than there are.
+    ValueError: there are fewer views.
   """
   return views_of(data, *_choose(data, seed, step, scenes, views))
 
@@ -172,10 +172,10 @@ def draw_pairs(
   their cameras.
 
   Args:
-    data: all.
-    seed: of the run.
+    data: pictures of all scenes.
+    seed: seed of the run.
     step: number of finished steps.
-    batch: pictures.
+    batch: number of pictures.
     cameras: whether the generator takes any.
   """
   count, views = data.image.shape[:2]
@@ -208,12 +208,13 @@ def draw_known(
   """Return the known scenes of a step of an adversarial training, a view each.
 
   Args:
-    data: all.
+    data: pictures of all scenes.
     codes: means [n, z] and deviations [z] of the scenes' latents.
-    seed: of the run.
+    seed: seed of the run.
     step: number of finished steps.
-    scenes: how many.
-    angles: of all cameras, [n, v, 2], to end the latents in two dimensions.
+    scenes: number of scenes to draw.
+    angles: angles of all cameras, [n, v, 2], to end the latents in two
+      dimensions; None in three.
   """
   chosen, order = _choose(data, seed, step, scenes, 1)
   mean, deviation = codes

@@ -184,8 +184,8 @@ def card(
   Args:
     models: networks that are passed on, the generator first.
     runs: work folders, in the order of training.
-    manifest: of the data, `manifest.json`.
-    results: of `evaluate_source`, `results.json`.
+    manifest: content of the data's `manifest.json`.
+    results: content of `results.json` of `evaluate_source`.
     others: work folders and results of other routes, to compare.
     note: what else is to be known of the training.
   """
@@ -267,14 +267,14 @@ def bundle(
   """Write networks in half precision, their card, samples and curves.
 
   Args:
-    folder: where to.
+    folder: where the bundle is written.
     runs: work folders in the order of training; the last one's networks are
       taken.
     data: folder of the pictures, with its manifest.
-    results: file of `evaluate_source`.
+    results: file of the measures, from `evaluate_source`.
     others: other routes to compare, see `read_route`.
     networks: names of those to pack, all when empty.
-    note: for the card.
+    note: words for the card, on the training.
 
   Raises:
     FileNotFoundError, ValueError: a run is not there or not finished, or a

@@ -58,11 +58,11 @@ def frontal_map(
   """Carry all views of a scene into one map from the front.
 
   Args:
-    image: uint8 [v, s, s, 3].
-    alpha: uint8 [v, s, s].
+    image: uint8 [v, s, s, 3], sRGB.
+    alpha: uint8 [v, s, s], coverage of 255.
     depth: [v, s, s], see `batches.SourceData`.
-    camera: float32 [v, 25].
-    side: of the map.
+    camera: float32 [v, 25], EG3D's numbers.
+    side: side of the map, cells.
 
   Returns:
     float32 [side, side, 5]: colour in [-1, 1] (white where nothing is), depth
@@ -92,10 +92,10 @@ def principal(
   """Return the posterior of probabilistic principal components.
 
   Args:
-    maps: float32 [n, m].
+    maps: float32 [n, m], the map of each scene as a row.
     size: number of components; those that do not exist, because there are
       fewer scenes, stay at N(0, 1).
-    least: smallest deviation.
+    least: smallest deviation of a latent.
 
   Returns:
     Means [n, size] and deviations [size]; the variance of the means and the
@@ -121,7 +121,15 @@ def principal(
 def first_codes(
   data: people_batches.SourceData, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Return means [n, size] and deviations [size] of all scenes' latents."""
+  """Return the first latents of all scenes.
+
+  Args:
+    data: pictures of all scenes.
+    size: numbers in a latent.
+
+  Returns:
+    Means [n, size] and deviations [size].
+  """
   maps = [
     frontal_map(*(part[i] for part in data[:4])) for i in range(len(data.image))
   ]
@@ -132,9 +140,9 @@ class Stored(NamedTuple):
   """Latents of the scenes that a model learnt from.
 
   Attributes:
-    mean: of each scene.
-    deviation: of all scenes.
-    identity: of each scene's person.
+    mean: mean latent of each scene.
+    deviation: deviation around it, the same for all scenes.
+    identity: number of each scene's person.
   """
 
   mean: np.ndarray  # float32 [n, z]
@@ -143,7 +151,12 @@ class Stored(NamedTuple):
 
 
 def write(folder: files.PathLike, codes: Stored) -> None:
-  """Write latents beside a model."""
+  """Write latents beside a model.
+
+  Args:
+    folder: folder of the model.
+    codes: latents of its scenes.
+  """
   with files.replacing(pathlib.Path(folder) / _FILE) as temporary:
     np.savez(temporary, **codes._asdict())
 
@@ -152,8 +165,8 @@ def read(folder: files.PathLike, scenes: int) -> Stored | None:
   """Read the latents beside a model, None without.
 
   Args:
-    folder: of the model.
-    scenes: of the data; another number means other data.
+    folder: folder of the model.
+    scenes: number of scenes of the data; another number means other data.
 
   Raises:
     ValueError: latents of other data.

@@ -34,7 +34,7 @@ def images(generator, variables, z, psi=None):
     generator: StyleGAN2.
     variables: its weights and buffers.
     z: latents, f32[n, z].
-    psi: truncation; None for none.
+    psi: truncation toward the mean latent; None for none.
 
   Returns:
     f32[n, h, h, 3] in about [-1, 1].
@@ -55,9 +55,9 @@ def samples(
   Args:
     generator: StyleGAN2.
     variables: its weights and buffers.
-    seeds: of the latents, a multiple of `columns`.
+    seeds: seeds of the latents, a multiple of `columns`.
     columns: pictures in a row.
-    psi: truncation; 1 for none.
+    psi: truncation toward the mean latent; 1 for none.
   """
   z = draws_lib.of_seeds(seeds, generator.config.z_dim)
   made = color.signed_to_bytes(images(generator, variables, z, psi))
@@ -76,9 +76,9 @@ def pairs(
   Args:
     flat: StyleGAN2 that has been a student.
     solid: EG3D.
-    seeds: of the latents.
-    camera: of each column.
-    angles: of these cameras, see `student.standard_angles`.
+    seeds: seeds of the latents.
+    camera: camera of each column.
+    angles: angles of these cameras, see `student.standard_angles`.
 
   Returns:
     What the one draws and what the other renders, in about [-1, 1].
@@ -102,8 +102,8 @@ def pairs(
     )
   z = draws_lib.of_seeds(seeds, generator.config.backbone.z_dim)
   shape = (len(seeds), len(camera))
-  own = student.latents(z, jnp.broadcast_to(angles, (*shape, student.ANGLES)))
-  drawn = images(flat.module, flat.variables, own)
+  turns = jnp.broadcast_to(angles, (*shape, student.ANGLES))
+  drawn = images(flat.module, flat.variables, student.latents(z, turns))
   cameras = jnp.broadcast_to(camera, (*shape, 25))
   rendered, _, _ = people_pictures.show(generator, solid.variables, z, cameras)
   split = lambda x: np.asarray(x).reshape(*shape, *x.shape[1:])
@@ -128,9 +128,9 @@ def walk(
   Args:
     generator: StyleGAN2.
     variables: its weights and buffers.
-    seeds: of the latents.
-    frames: between two seeds.
-    psi: truncation; 1 for none.
+    seeds: seeds of the latents.
+    frames: number of frames between two seeds.
+    psi: truncation toward the mean latent; 1 for none.
   """
   z = draws_lib.of_seeds(seeds, generator.config.z_dim)
   ws = model_lib.run(variables, generator.map, z, truncation_psi=psi)

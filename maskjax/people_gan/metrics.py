@@ -4,7 +4,8 @@ Everything is measured on the averaged generator, on cameras of the data set,
 beside the same measure of the data set's own pictures where there is one: a
 network that finds faces or compares them has errors of its own.
 
-Shapes: N pictures, V views, H side of an image, S of the rendering.
+Shapes: N pictures, V views, H side of an image, S of the rendering, Z numbers
+in a latent.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, Float32, Int, UInt8
 import numpy as np
 
 from maskjax.evaluation import distributions as distributions_lib, gan_metrics
@@ -47,12 +48,13 @@ class Request:
   """What to measure on how much.
 
   Attributes:
-    pictures: of the distributions.
-    scenes: known ones, for depth.
-    identities: each from five sides, for turn and identity.
-    batch: pictures made together.
-    psi: truncation, 1 for none.
-    seed: of latents and cameras.
+    pictures: number of pictures, for their distribution.
+    scenes: number of known scenes, for depth.
+    identities: number of new people, each from five sides, for turn and
+      identity.
+    batch: number of pictures that are made together.
+    psi: truncation toward the mean latent, 1 for none.
+    seed: seed of latents and cameras.
   """
 
   pictures: int = 2000
@@ -73,22 +75,27 @@ class Made(NamedTuple):
   """Generated pictures.
 
   Attributes:
-    image: uint8.
-    depth: along the cameras' axes, units.
-    alpha: coverage.
-    camera: asked for.
+    image: sRGB.
+    depth: depth along the cameras' axes, units.
+    alpha: coverage, [0, 1].
+    camera: EG3D's 25 numbers that were asked for.
   """
 
-  image: np.ndarray  # uint8 [n, h, h, 3]
-  depth: np.ndarray  # float32 [n, s, s]
-  alpha: np.ndarray  # float32 [n, s, s]
-  camera: np.ndarray  # float32 [n, 25]
+  image: UInt8[np.ndarray, 'n h h 3']
+  depth: Float32[np.ndarray, 'n s s']
+  alpha: Float32[np.ndarray, 'n s s']
+  camera: Float32[np.ndarray, 'n 25']
 
 
 def axis_depth(
   depth: Float[Any, 'n s s'], camera: Float[Any, 'n 25']
 ) -> Float[np.ndarray, 'n s s']:
-  """Turn depths along rays into depths along the cameras' axes."""
+  """Turn depths along rays into depths along the cameras' axes.
+
+  Args:
+    depth: depth along the ray of each pixel, units.
+    camera: EG3D's 25 numbers of each picture.
+  """
   cosine = autodecoder.cosines(jnp.asarray(camera), depth.shape[1])
   return np.asarray(depth) * np.asarray(cosine)
 
@@ -102,8 +109,8 @@ def _parts(count: int, batch: int) -> Iterator[tuple[np.ndarray, int]]:
 
 def make(
   model: model_lib.Model,
-  z: np.ndarray,
-  camera: np.ndarray,
+  z: Float[np.ndarray, 'n z'],
+  camera: Float[np.ndarray, 'n 25'],
   *,
   batch: int,
   psi: float | None,
@@ -113,11 +120,11 @@ def make(
 
   Args:
     model: EG3D.
-    z: latents, [n, z].
-    camera: of each, [n, 25].
-    batch: pictures made together.
-    psi: truncation.
-    name: before the progress.
+    z: latents.
+    camera: camera of each latent.
+    batch: number of pictures that are made together.
+    psi: truncation toward the mean latent; None for none.
+    name: word before the progress.
   """
   parts = []
   with progress.bar(len(z), keys=(), name=name) as report:
@@ -140,20 +147,38 @@ def make(
   )
 
 
-def enlarged(images: np.ndarray, side: int) -> Float[np.ndarray, 'n h h 3']:
-  """Enlarge pictures smoothly, uint8 to [0, 1], a few at a time."""
+def enlarged(
+  images: UInt8[np.ndarray, 'n a a 3'], side: int
+) -> Float[np.ndarray, 'n h h 3']:
+  """Enlarge pictures smoothly, a few at a time.
+
+  Args:
+    images: sRGB in bytes.
+    side: side of the result, pixels.
+
+  Returns:
+    sRGB in [0, 1].
+  """
   parts = []
   for start in range(0, len(images), 50):
-    own = jnp.asarray(images[start : start + 50], jnp.float32) / 255
-    shape = (len(own), side, side, 3)
-    parts.append(np.asarray(jax.image.resize(own, shape, 'cubic')))
+    part = jnp.asarray(images[start : start + 50], jnp.float32) / 255
+    shape = (len(part), side, side, 3)
+    parts.append(np.asarray(jax.image.resize(part, shape, 'cubic')))
   return np.clip(np.concatenate(parts), 0, 1)
 
 
 def relief(
   depth: Float[np.ndarray, 'n s s'], alpha: Float[np.ndarray, 'n s s']
 ) -> float:
-  """Return the mean variance of depth within pictures, units squared."""
+  """Return the mean variance of depth within pictures, units squared.
+
+  Args:
+    depth: depth along the cameras' axes, units.
+    alpha: coverage, [0, 1].
+
+  Raises:
+    ValueError: no picture shows a surface.
+  """
   variances = [
     d[a > _COVERED].var() for d, a in zip(depth, alpha) if (a > _COVERED).any()
   ]
@@ -163,14 +188,14 @@ def relief(
 
 
 def truth(
-  data: people_batches.SourceData, numbers: np.ndarray, side: int
-) -> tuple[np.ndarray, np.ndarray]:
+  data: people_batches.SourceData, numbers: Int[np.ndarray, 'n'], side: int
+) -> tuple[Float[np.ndarray, 'n s s'], Float[np.ndarray, 'n s s']]:
   """Return coverage and depth along the axis of some pictures, at a side.
 
   Args:
-    data: all scenes.
-    numbers: of pictures, scene by scene and view by view.
-    side: of the rendering.
+    data: pictures of all scenes.
+    numbers: numbers of pictures, scene by scene and view by view.
+    side: side of the rendering, pixels.
   """
   flat = lambda x: x.reshape(-1, *x.shape[2:])[numbers]
   camera = jnp.asarray(flat(data.camera))
@@ -184,14 +209,16 @@ def truth(
 
 
 def distributions(
-  made: np.ndarray, real: np.ndarray, look: Look | None = None
+  made: UInt8[np.ndarray, 'n h h 3'],
+  real: UInt8[np.ndarray, 'm h h 3'],
+  look: Look | None = None,
 ) -> dict[str, float]:
   """Compare generated pictures with as many real ones.
 
   Args:
-    made: uint8, generated.
-    real: uint8, the same number; of twice as many, the second half tells how
-      far real pictures are from each other.
+    made: generated pictures.
+    real: real pictures, as many or more; of twice as many, the second half
+      tells how far real pictures are from each other.
     look: Inception's features of pictures, see `inception.extractor`.
 
   Returns:
@@ -223,7 +250,7 @@ def distributions(
 
 def known_depth(
   model: model_lib.Model,
-  codes: np.ndarray,
+  codes: Float[np.ndarray, 'n z'],
   data: people_batches.SourceData,
   request: Request,
 ) -> dict[str, float]:
@@ -231,9 +258,9 @@ def known_depth(
 
   Args:
     model: EG3D.
-    codes: mean latents of all scenes of `data`, [n, z].
-    data: known scenes.
-    request: how many.
+    codes: mean latents of all scenes of the data.
+    data: pictures of known scenes.
+    request: what to measure, and on how many.
   """
   count = min(request.scenes, len(data.image))
   rng = np.random.default_rng([request.seed, 1])
@@ -259,14 +286,16 @@ def known_depth(
 
 
 def _faces(
-  images: np.ndarray, camera: np.ndarray, views: int
+  images: UInt8[np.ndarray, 'n h h 3'],
+  camera: Float[np.ndarray, 'n 25'],
+  views: int,
 ) -> tuple[float, dict[str, float]]:
   """Return the share of faces that are found, and what they show.
 
   Args:
-    images: uint8 [n, h, h, 3], all views of a person after one another.
-    camera: float32 [n, 25].
-    views: of a person.
+    images: pictures, all views of a person after one another.
+    camera: camera of each.
+    views: number of views of a person.
 
   Returns:
     The share; errors of turn (degrees) and distances of identities, nothing
@@ -295,6 +324,11 @@ def turned_people(
   """Measure turn and identity of new people, and of the data set's.
 
   Where too few faces are found, only their share is reported.
+
+  Args:
+    model: EG3D.
+    data: pictures of known scenes.
+    request: what to measure, and on how many.
   """
   count, size = request.identities, model.module.config.backbone.z_dim
   seeds = range(request.seed + 10_000, request.seed + 10_000 + count)
@@ -311,12 +345,12 @@ def turned_people(
   values = {}
   views = min(len(_YAWS), data.image.shape[1])
   rows = np.linspace(0, len(data.image) - 1, min(count, len(data.image)))
-  own = data.image[rows.astype(int), :views]
-  true = own.reshape(-1, *own.shape[2:])
+  real = data.image[rows.astype(int), :views]
+  real = real.reshape(-1, *real.shape[2:])
   cameras = data.camera[rows.astype(int), :views].reshape(-1, 25)
   for name, images, camera, per in (
     ('', made.image, made.camera, len(_YAWS)),
-    ('_real', true, cameras, views),
+    ('_real', real, cameras, views),
   ):
     found, measured = _faces(images, camera, per)
     values[f'faces_found{name}'] = found
@@ -331,9 +365,9 @@ def _timed(make_all: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _flat_pictures(
-  model: model_lib.Model, z: np.ndarray, request: Request
-) -> np.ndarray:
-  """Generate uint8 pictures in two dimensions, in batches."""
+  model: model_lib.Model, z: Float[np.ndarray, 'n z'], request: Request
+) -> UInt8[np.ndarray, 'n h h 3']:
+  """Generate pictures in two dimensions, in batches."""
   parts = []
   with progress.bar(len(z), keys=(), name='pictures') as report:
     for numbers, new in _parts(len(z), request.batch):
@@ -361,7 +395,7 @@ def _check_generator(model: model_lib.Model, data: people_batches.SourceData):
 def measure(
   model: model_lib.Model,
   data: people_batches.SourceData,
-  codes: np.ndarray | None,
+  codes: Float[np.ndarray, 'n z'] | None,
   request: Request,
   look: Look | None = None,
 ) -> dict[str, float]:
@@ -372,9 +406,9 @@ def measure(
 
   Args:
     model: EG3D or StyleGAN2.
-    data: the people that it learnt from.
+    data: pictures of the people that it learnt from.
     codes: mean latents of their scenes, None for a generator that has none.
-    request: how much.
+    request: what to measure, and on how many.
     look: Inception's features of pictures, for FID and KID.
 
   Raises:
@@ -423,8 +457,8 @@ def alike(
   """Measure how well pictures in two dimensions follow those in three.
 
   Args:
-    drawn: see `flat_pictures.pairs`.
-    rendered: of the same latents.
+    drawn: pictures of the StyleGAN2, see `flat_pictures.pairs`.
+    rendered: pictures of the EG3D from the same latents.
 
   Returns:
     'same_person', the share of pictures that are nearer to the rendering of

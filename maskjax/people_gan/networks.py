@@ -1,6 +1,4 @@
-"""The networks of the source domain, from a config of configs/source.py."""
-
-import ml_collections
+"""The networks of the source domain, as a stage's settings have them."""
 
 from maskjax.gan import (
   discriminator as discriminator_lib,
@@ -9,72 +7,83 @@ from maskjax.gan import (
   stylegan2,
   superresolution,
 )
+from maskjax.people_gan import settings as settings_lib
 from maskjax.render.volume import volume
 
 
-def generator(config: ml_collections.ConfigDict) -> eg3d.EG3DConfig:
+def generator(settings: settings_lib.Settings) -> eg3d.EG3DConfig:
   """Return the generator of scenes.
 
   Args:
-    config: fields 'latent' to 'box' of configs/source.py.
+    settings: settings of the stage; of it, 'latent' to 'box'.
 
   Raises:
     ValueError: sizes that do not fit together.
   """
   return eg3d.EG3DConfig(
     backbone=stylegan2.StyleGAN2Config(
-      z_dim=config.latent,
+      z_dim=settings.latent,
       c_dim=25,
-      w_dim=config.latent,
-      channels=tuple(config.channels),
-      image_channels=3 * config.features,
+      w_dim=settings.latent,
+      channels=settings.channels,
+      image_channels=3 * settings.features,
       mapping_layers=2,
       # Room for a mapping that is the identity at first.
-      layer_features=2 * config.latent,
+      layer_features=2 * settings.latent,
       use_noise=False,
     ),
     superresolution=superresolution.SuperResolutionConfig(
       kind='2X',
-      input_resolution=config.rendering,
-      channels=tuple(config.enlarged),
+      input_resolution=settings.rendering,
+      channels=settings.enlarged,
     ),
     volume=volume.VolumeConfig(
-      coarse=config.coarse,
-      fine=config.fine,
-      start=config.start,
-      end=config.end,
-      box=config.box,
+      coarse=settings.coarse,
+      fine=settings.fine,
+      start=settings.start,
+      end=settings.end,
+      box=settings.box,
       white_background=True,
       mode='clean',
     ),
-    rendering_resolution=config.rendering,
-    hidden_features=config.hidden,
-    features=config.features,
-    plane_axes=config.plane_axes,
+    rendering_resolution=settings.rendering,
+    hidden_features=settings.hidden,
+    features=settings.features,
+    plane_axes=settings.plane_axes,
   )
 
 
 def flat_generator(
-  config: ml_collections.ConfigDict,
+  settings: settings_lib.Settings,
 ) -> stylegan2.StyleGAN2Config:
-  """Return the generator of images; its latent can hold a camera's angles."""
-  size = config.latent + student.ANGLES
+  """Return the generator of images; its latent can hold a camera's angles.
+
+  Args:
+    settings: settings of the stage; of it, 'latent' and 'channels'.
+  """
+  size = settings.latent + student.ANGLES
   return stylegan2.StyleGAN2Config(
     z_dim=size,
     w_dim=size,
-    channels=tuple(config.channels),
+    channels=settings.channels,
     mapping_layers=2,
     layer_features=2 * size,
   )
 
 
 def discriminator(
-  config: ml_collections.ConfigDict, flat: bool
+  settings: settings_lib.Settings, flat: bool
 ) -> discriminator_lib.DiscriminatorConfig:
-  """Return the discriminator: of pairs and cameras, or of single images."""
+  """Return the discriminator: of pairs and cameras, or of single images.
+
+  Args:
+    settings: settings of the stage; of it, 'discriminator' and
+      'mapping_layers'.
+    flat: whether it sees single images, without cameras.
+  """
   return discriminator_lib.DiscriminatorConfig(
     image_channels=3 if flat else 6,
     c_dim=0 if flat else 25,
-    channels=tuple(config.judge),
-    mapping_layers=config.mapping_layers,
+    channels=settings.discriminator,
+    mapping_layers=settings.mapping_layers,
   )

@@ -30,8 +30,18 @@ PSI = 0.8
 _GAP = 4  # pixels between two blocks of a sheet
 
 
-def turned(yaws: Sequence[float] = YAWS, pitch: float = 0.0) -> Array:
-  """Return cameras at angles (degrees) as 25-vectors, f32[k, 25]."""
+def turned(
+  yaws: Sequence[float] = YAWS, pitch: float = 0.0
+) -> Float[Array, 'k 25']:
+  """Return cameras around a head.
+
+  Args:
+    yaws: angles to the viewer's right, degrees.
+    pitch: angle upward of all of them, degrees.
+
+  Returns:
+    EG3D's 25 numbers of each.
+  """
   return ffhq.vectors(np.asarray(yaws), np.full(len(yaws), pitch))
 
 
@@ -44,10 +54,10 @@ def depth_bytes(
   """Show depth, near is bright, nothing is black; enlarged to a side.
 
   Args:
-    depth: of pixels.
-    alpha: coverage.
-    limits: depths of white and of black.
-    side: of the pictures, a multiple of S.
+    depth: depth of pixels, units.
+    alpha: coverage, [0, 1].
+    limits: depths that are white and black.
+    side: side of the pictures, a multiple of S.
   """
   near, far = limits
   part = (far - np.asarray(depth)) / (far - near)
@@ -65,8 +75,8 @@ def show(generator, variables, z, camera, psi=None):
     generator: EG3D.
     variables: its weights and buffers.
     z: latents, f32[b, z].
-    camera: of each, f32[b, v, 25].
-    psi: truncation; None for none.
+    camera: cameras of each latent, f32[b, v, 25].
+    psi: truncation toward the mean latent; None for none.
 
   Returns:
     Images [b v, h, h, 3], depths along rays and coverage [b v, s, s].
@@ -99,9 +109,9 @@ def samples(
   Args:
     generator: EG3D.
     variables: its weights and buffers.
-    seeds: of the latents.
-    yaws: of the cameras, degrees.
-    psi: truncation; 1 for none.
+    seeds: seeds of the latents, a row each.
+    yaws: angles of the cameras, degrees, a column each.
+    psi: truncation toward the mean latent; 1 for none.
   """
   z = draws_lib.of_seeds(seeds, generator.config.backbone.z_dim)
   camera = jnp.broadcast_to(turned(yaws)[None], (len(seeds), len(yaws), 25))
@@ -133,10 +143,10 @@ def known(
   Args:
     generator: EG3D.
     variables: its weights and buffers.
-    codes: of all scenes.
-    data: their pictures.
-    scenes: their numbers.
-    view: which picture of each.
+    codes: latents of all scenes.
+    data: pictures of all scenes.
+    scenes: numbers of the scenes to show.
+    view: number of the view of each that is shown.
   """
   views = people_batches.views_of(data, scenes, np.full((len(scenes), 1), view))
   camera = jnp.asarray(views.camera)
@@ -156,7 +166,13 @@ def known(
 def save_sheet(
   path: pathlib.Path, blocks: Sequence[UInt8[np.ndarray, 'y x 3']], times: int
 ) -> None:
-  """Write blocks side by side, enlarged `times` times."""
+  """Write blocks side by side, enlarged `times` times.
+
+  Args:
+    path: a PNG; missing parent folders are made.
+    blocks: pictures of one height.
+    times: factor by which each pixel is repeated.
+  """
   sheet = sheets.grid([blocks], gap=_GAP)
   sheet = np.repeat(np.repeat(sheet, times, 0), times, 1)
   media.save_png(path, sheet)

@@ -97,6 +97,9 @@ IMAGES = Presenter(new_people=_flat_people, crowd=_flat_crowd, walk=_flat_walk)
 def of(model: model_lib.Model) -> Presenter:
   """Return how a generator's people are shown.
 
+  Args:
+    model: any network with its weights.
+
   Raises:
     ValueError: a network that is no generator.
   """
@@ -110,8 +113,8 @@ def crowd(
 
   Args:
     model: any generator.
-    seeds: of the latents, a multiple of `rows`.
-    psi: truncation; 1 for none.
-    rows: of a block.
+    seeds: seeds of the latents, a multiple of `rows`.
+    psi: truncation toward the mean latent; 1 for none.
+    rows: number of rows of a block.
   """
   return of(model).crowd(model, seeds, psi=psi, rows=rows)

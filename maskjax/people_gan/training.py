@@ -1,19 +1,14 @@
 """Training of the source domain, from pictures of people to a model folder.
 
 `decoder` fits EG3D to people whose cameras and depth are known
-(`gan.autodecoder`); `adversarial` goes on, or begins, with the game of
-`gan.training`; so does `stylegan2`, in two dimensions, which `student` can
-prepare by drawing after an EG3D (`gan.student`). All share the loop:
-deterministic batches, checkpoints, metrics, progress, and on the way sheets,
-a video from person to person, and how good the pictures are.
+(`gan.autodecoder`); `adversarial` goes on, or begins, with the adversarial
+training of `gan.training`; so does `stylegan2`, in two dimensions, which
+`student` can prepare by drawing after an EG3D (`gan.student`). On the way all
+leave sheets, a video from person to person, and how good the pictures are.
 """
 
-import functools
 import pathlib
 from typing import Any
-
-import jax
-import ml_collections
 
 from maskjax.gan import checkpoints, model as model_lib, scenes
 from maskjax.people_gan import (
@@ -22,132 +17,137 @@ from maskjax.people_gan import (
   metrics as people_metrics,
   pictures as people_pictures,
   presenters as people_presenters,
+  settings as settings_lib,
+  stage as stage_lib,
   stages as people_stages,
 )
 from maskjax.training import (
-  checkpoint,
+  files,
   loop,
   metrics as metrics_lib,
-  parallel,
-  progress,
+  task as task_lib,
+  trainer,
   workdir as workdir_lib,
 )
 
-_SEEDS = tuple(range(8))
+_MEASURES = 'measures.jsonl'
+# What a resumed run may be told anew.
+_MAY_CHANGE = (
+  'steps',
+  'decay_steps',
+  'checkpoint_every',
+  'pictures_every',
+  'walk_every',
+  'walk_frames',
+  'measure_every',
+  'measured',
+  'data',
+)
 
 
-def _video(config: Any, model: model_lib.Model, folder: pathlib.Path) -> None:
-  """Write a walk from person to person."""
+def _video(frames: int, model: model_lib.Model, folder: pathlib.Path) -> None:
+  """Write a walk from person to person, so many frames between two."""
   presenter = people_presenters.of(model)
-  frames, total = presenter.walk(model, _SEEDS, config.walk_frames)
-  scenes.save_video(folder / 'walk.mp4', frames, total, 'walk')
+  pictures, total = presenter.walk(model, stage_lib.SEEDS, frames)
+  scenes.save_video(folder / 'walk.mp4', pictures, total, 'walk')
 
 
 def _measure(
-  config: Any, model: model_lib.Model, codes: Any, data: Any
+  count: int,
+  model: model_lib.Model,
+  codes: people_codes.Stored | None,
+  data: people_batches.SourceData,
 ) -> dict[str, float]:
-  """Measure the averaged generator on a few pictures."""
+  """Measure the averaged generator on so many pictures."""
   request = people_metrics.Request(
-    pictures=config.measured,
-    scenes=max(config.measured // 10, 1),
-    identities=max(config.measured // 20, 2),
+    pictures=count,
+    scenes=max(count // 10, 1),
+    identities=max(count // 20, 2),
   )
   mean = None if codes is None else codes.mean
   return people_metrics.measure(model, data, mean, request)
 
 
-def train(config: ml_collections.ConfigDict, directory: str) -> None:
-  """Run a stage; `directory/model` holds the averaged generator so far.
+def _hooks(
+  stage: stage_lib.Stage,
+  settings: settings_lib.Settings,
+  folder: pathlib.Path,
+  data: people_batches.SourceData,
+) -> list[loop.Hook]:
+  """Return what is drawn and measured on the way."""
 
-  Beside it are metrics.jsonl (losses), measures.jsonl (of
-  `source_metrics.measure`), samples/ and walk.mp4.
-
-  Args:
-    config: see configs/source.py.
-    directory: work folder.
-
-  Raises:
-    ValueError, FileNotFoundError: bad config, data or model folder.
-  """
-  if config.stage not in people_stages.STAGES:
-    raise ValueError(
-      f'stage {config.stage!r} is not one of {", ".join(people_stages.STAGES)}'
-    )
-  folder = workdir_lib.prepare(
-    directory,
-    config,
-    resume=config.resume,
-    may_change=(
-      'steps',
-      'decay_steps',
-      'checkpoint_every',
-      'pictures_every',
-      'walk_every',
-      'walk_frames',
-      'measure_every',
-      'measured',
-      'data',
-    ),
-  )
-  data = people_batches.load(config.data, shards=config.shards)
-  # What a stage begins from may be gone when it is resumed.
-  begin = str(folder / 'model') if config.resume else config.init
-  stage = people_stages.STAGES[config.stage](config, data, begin)
-  state = stage.state
-  if config.resume:
-    state = checkpoint.restore(folder / 'checkpoints', state)
-
-  def draw(number, state):
+  def draw(number: int, state: Any) -> None:
     path = folder / 'samples' / f'step_{number:07d}.png'
     people_pictures.save_sheet(path, stage.pictures(state), times=2)
 
-  def save(number, state):
+  def video(number: int, state: Any) -> None:
+    del number
+    _video(settings.walk_frames, stage.models(state)['G_ema'], folder)
+
+  def measure(number: int, state: Any) -> None:
+    codes, model = stage.codes(state), stage.models(state)['G_ema']
+    values = _measure(settings.measured, model, codes, data)
+    metrics_lib.append(folder / _MEASURES, number, values)
+
+  periods = [
+    (settings.pictures_every, draw),
+    (settings.walk_every if settings.walk_frames else 0, video),
+    (settings.measure_every, measure),
+  ]
+  return [loop.Hook(every, call) for every, call in periods if every]
+
+
+def _task(
+  stage: stage_lib.Stage, hooks: list[loop.Hook], folder: pathlib.Path
+) -> task_lib.Task:
+  """Return the training of a stage."""
+
+  def save(number: int, state: Any) -> None:
+    del number
     checkpoints.save(folder / 'model', stage.models(state))
     if (codes := stage.codes(state)) is not None:
       people_codes.write(folder / 'model', codes)
-    checkpoint.save(folder / 'checkpoints', number, state, keep=1)
 
-  def video(number, state):
-    del number
-    _video(config, stage.models(state)['G_ema'], folder)
+  return task_lib.Task(
+    state=stage.state,
+    step=stage.step,
+    batches=stage.batches,
+    devices=stage.devices,
+    save=save,
+    hooks=hooks,
+    examples=stage.images,
+    shown=('loss', 'images_per_second'),
+    curves=(_MEASURES,),
+  )
 
-  metrics_path = folder / 'metrics.jsonl'
-  measures_path = folder / 'measures.jsonl'
-  for path in (metrics_path, measures_path):
-    metrics_lib.truncate(path, int(state.step))
 
-  def measure(number, state):
-    codes = stage.codes(state)
-    values = _measure(config, stage.models(state)['G_ema'], codes, data)
-    metrics_lib.append(measures_path, number, values)
+def train(settings: settings_lib.Settings, directory: files.PathLike) -> None:
+  """Run a stage; `directory/model` holds the averaged generator so far.
 
-  periods = [
-    (config.pictures_every, draw),
-    (config.walk_every if config.walk_frames else 0, video),
-    (config.measure_every, measure),
-  ]
+  Beside it are metrics.jsonl (losses), measures.jsonl (of
+  `people_gan.metrics.measure`), samples/ and walk.mp4.
 
-  def rate(number, values):
-    values['images_per_second'] = stage.images / max(
-      values['seconds_per_step'], 1e-9
-    )
+  Args:
+    settings: settings of the stage, see configs/source.py.
+    directory: work folder.
 
-  log = functools.partial(metrics_lib.append, metrics_path)
-  keys = ('loss', 'images_per_second')
-  with progress.bar(config.steps, start=int(state.step), keys=keys) as report:
-    outcome = loop.run(
-      stage.step,
-      parallel.replicate(state, devices=stage.devices),
-      jax.random.key(config.seed),
-      stage.batches,
-      steps=config.steps,
-      log=[rate, log, report],
-      log_every=config.log_every,
-      checkpoint=save,
-      checkpoint_every=config.checkpoint_every,
-      hooks=[loop.Hook(every, call) for every, call in periods if every],
-    )
-  if outcome.reason == 'steps':
-    for every, call in periods:
-      if every and outcome.step % every:
-        call(outcome.step, outcome.state)
+  Raises:
+    FileNotFoundError: there is no data, or no run to resume.
+    ValueError: the stage is unknown, or the data, the model folder or the work
+      folder does not fit the settings.
+  """
+  create = people_stages.STAGES.get(settings.stage)
+  if create is None:
+    names = ', '.join(people_stages.STAGES)
+    raise ValueError(f'stage {settings.stage!r} is not one of {names}')
+  folder = workdir_lib.prepare(
+    directory, settings, resume=settings.resume, may_change=_MAY_CHANGE
+  )
+  data = people_batches.load(
+    pathlib.Path(settings.data), shards=settings.shards
+  )
+  # What a stage begins from may be gone when it is resumed.
+  begin = str(folder / 'model') if settings.resume else settings.init
+  stage = create(settings, data, begin)
+  hooks = _hooks(stage, settings, folder, data)
+  trainer.fit(_task(stage, hooks, folder), settings, folder)

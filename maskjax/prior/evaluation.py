@@ -5,7 +5,7 @@ which never saw what the prior learnt from, says what it sees. Views and
 lights are drawn as training pictures have them. "Chance" is how often
 question and answer would agree if the answers were dealt out at random.
 
-Shapes: `n` samples, `b` a batch of them, `s` pixels a side.
+Shapes: `n` samples, `b` a batch of them, `s` pixels a side, `k` kinds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, Int, Int32, UInt8
 import numpy as np
 
 from maskjax.data.creatures import creatures, head_images
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import color
-from maskjax.matcher import network as matcher_lib, training as matcher_training
+from maskjax.matcher import batches as matcher_batches, network as matcher_lib
 from maskjax.studio import (
   sheets,
   views as studio_views,
@@ -38,14 +38,24 @@ _SHEET_PX = 112
 
 
 class Requests(NamedTuple):
-  """What is asked for: labels and the words for them."""
+  """What is asked for.
 
-  labels: np.ndarray  # int32 [n, 3] kind, view, light
+  Attributes:
+    labels: kind, view and light of each sample.
+    texts: the words for them.
+  """
+
+  labels: Int32[np.ndarray, 'n 3']
   texts: list[str]
 
 
 def draw_requests(rng: np.random.Generator, count: int) -> Requests:
-  """Draw views and lights; kinds take turns."""
+  """Draw views and lights; kinds take turns.
+
+  Args:
+    rng: NumPy generator.
+    count: number of samples.
+  """
   azimuth, elevation, _, lighting = head_images.sample_views(rng, count)
   kind = np.arange(count) % len(creatures.KINDS)
   view = np.asarray(studio_views.view_index(azimuth, elevation))
@@ -92,13 +102,14 @@ def sample(
 
   Args:
     model: a prior; its ControlNet, if any, is left out.
-    texts: captions.
-    seed: of the noise.
+    texts: caption of each picture.
+    seed: seed of the noise.
     steps: evaluations of the network.
     sampler: a name of `sampling.METHODS`.
-    guidance: classifier-free guidance scale.
-    rescale: see `guidance.rescale`.
-    batch_size: pictures at a time.
+    guidance: scale of classifier-free guidance.
+    rescale: part by which guided outputs are rescaled, in [0, 1], see
+      `guidance.rescale`.
+    batch_size: number of pictures at a time.
 
   Yields:
     sRGB pictures in [0, 1]; the last batch may be smaller.
@@ -130,13 +141,15 @@ def at_matcher_size(
   return np.asarray(jax.image.resize(images, shape, 'linear', antialias=True))
 
 
-def chance(asked: np.ndarray, answered: np.ndarray, count: int) -> float:
+def chance(
+  asked: Int[np.ndarray, 'n'], answered: Int[np.ndarray, 'n'], count: int
+) -> float:
   """Return the agreement to expect of shuffled answers.
 
   Args:
-    asked: i[n] in [0, count).
-    answered: i[n] in [0, count).
-    count: possible answers.
+    asked: what was asked for, in [0, count).
+    answered: what is seen, in [0, count).
+    count: number of possible answers.
   """
   frequencies = [np.bincount(x, minlength=count) for x in (asked, answered)]
   return float(np.dot(*frequencies)) / len(asked) ** 2
@@ -148,8 +161,8 @@ def score(
   """Compare what was asked for with what is seen.
 
   Args:
-    requests: the labels and texts.
-    answers: from `matcher.judge`.
+    requests: labels and texts of the samples.
+    answers: probabilities by attribute, see `matcher.network.judge`.
 
   Returns:
     'samples'; for kind, view and light an 'accuracy' and its 'chance'; and
@@ -235,8 +248,8 @@ def _csv(
 
 
 def _captioned(
-  images: np.ndarray, chances: np.ndarray
-) -> list[tuple[str, np.ndarray]]:
+  images: Float[Any, 'n s s 3'], chances: Float[np.ndarray, 'n k']
+) -> list[tuple[str, UInt8[np.ndarray, 's s 3']]]:
   """Return pictures as bytes, with the kind that each is taken for."""
   return [
     (
@@ -254,12 +267,12 @@ def contact_sheets(
   real: head_images.HeadImages | None,
   *,
   seed: int = 0,
-) -> list[np.ndarray]:
+) -> list[UInt8[np.ndarray, 'y x 3']]:
   """Lay out real pictures beside generated ones, a row for each kind.
 
   Args:
-    matcher: says, below each picture, what it takes it for.
-    requests: what was asked for.
+    matcher: the matcher, which says below each picture what it takes it for.
+    requests: labels and texts of the samples.
     images: the samples, sRGB in [0, 1].
     real: pictures of heads; None shows the samples alone.
     seed: chooses the real pictures and their backgrounds.
@@ -271,7 +284,7 @@ def contact_sheets(
     if real is not None and (of_kind := np.flatnonzero(real.kind == kind)).size:
       chosen = np.resize(rng.permutation(of_kind), _PICTURES)
       key = jax.random.fold_in(jax.random.key(seed), int(kind))
-      pictures = matcher_training.pictures(key, real, chosen)[0]
+      pictures = matcher_batches.pictures(key, real, chosen)[0]
       chances = matcher_lib.judge(matcher, pictures, batch_size=_PICTURES)
       shown += _captioned(pictures, chances['kind'])
     chosen = np.flatnonzero(requests.labels[:, 0] == kind)[:_PICTURES]
@@ -305,11 +318,11 @@ def evaluate(
     model: the prior.
     matcher: the judge.
     folder: where the files go.
-    count: samples.
-    real: pictures of heads for the contact sheets.
-    seed: of requests and noise.
+    count: number of samples.
+    real: pictures of heads for the contact sheets; None for none.
+    seed: seed of the requests and of the noise.
     report: called with the number of samples that are done.
-    **options: of `sample`.
+    **options: options of `sample`.
 
   Returns:
     The content of report.json, see `score`.
@@ -328,8 +341,8 @@ def evaluate(
   answers = matcher_lib.judge(matcher, at_matcher_size(images))
   result = score(requests, answers) | {'options': {'seed': seed} | options}
   files.write_text(folder / 'samples.csv', _csv(requests, answers))
-  sheets = contact_sheets(matcher, requests, images, real, seed=seed)
-  for number, picture in enumerate(sheets, start=1):
+  pages = contact_sheets(matcher, requests, images, real, seed=seed)
+  for number, picture in enumerate(pages, start=1):
     media.save_png(folder / f'contact-{number}.png', picture)
   files.write_json(folder / 'report.json', result)
   return result

@@ -31,7 +31,7 @@ _LATENT_GUIDANCE = (7.5, 0.0)
 _COLUMNS = 4
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
   """What pictures are asked for; paths are empty where there is none.
 
@@ -40,19 +40,21 @@ class Request:
     negative_prompt: what not to show.
     path: model folder or id; empty for the bundled prior.
     controlnets: folders of ControlNets, in place of the model's own.
-    mask: picture, white where to paint.
-    conditions: a picture for each ControlNet; without, they are shown the
-      mask.
+    mask: path of a picture, white where to paint.
+    conditions: path of a picture for each ControlNet; without, they are shown
+      the mask.
     controlnet_scales: strength of each ControlNet, or one for all.
-    init_image: picture of which the masked part is painted anew.
-    count: pictures; each has the next seed.
-    seed: of the first picture.
-    steps: evaluations of the network for each.
+    init_image: path of a picture of which the masked part is painted anew.
+    count: number of pictures; each has the next seed.
+    seed: seed of the first picture.
+    steps: evaluations of the network for each picture.
     sampler: a name of `sampling.METHODS`, or 'auto' for that of the model's
       scheduler.
-    guidance_scale: None for a value that suits the model.
-    dtype: see `parallel.compute_dtype`.
-    variant: of the weights' files, e.g. 'fp16'; empty for full precision.
+    guidance_scale: scale of classifier-free guidance; None for a value that
+      suits the model.
+    dtype: type that networks compute in, see `parallel.compute_dtype`.
+    variant: variant of the weights' files, e.g. 'fp16'; empty for full
+      precision.
   """
 
   prompt: str
@@ -177,7 +179,7 @@ def paint(
 
   Args:
     model: the model of the request.
-    request: what to paint.
+    request: what to paint, and how.
     show_progress: whether to draw a bar of all steps.
   """
   conditions = _conditions(model, request)

@@ -7,7 +7,6 @@ import numpy as np
 import optax
 import pytest
 
-from configs import source
 from maskjax.gan import autodecoder, layers, model as model_lib
 from maskjax.people_gan import (
   batches as people_batches,
@@ -16,7 +15,7 @@ from maskjax.people_gan import (
 from maskjax.training import parallel, state as state_lib
 from tests.people_gan import people
 
-CONFIG = people_networks.generator(source.get_config('tiny'))
+CONFIG = people_networks.generator(people.settings())
 DATA = people_batches.by_scene(people.face_set(count=4, views=3))
 LOSSES = autodecoder.DecoderLosses(density_points=16)
 

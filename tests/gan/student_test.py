@@ -6,13 +6,13 @@ import numpy as np
 import optax
 import pytest
 
-from configs import source
 from maskjax.gan import autodecoder, model as model_lib, student
 from maskjax.people_gan import (
   networks as people_networks,
   pictures as people_pictures,
 )
 from maskjax.training import parallel, state as state_lib
+from tests.people_gan import people
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +33,13 @@ def test_angles_are_those_a_camera_was_made_with():
 
 
 def _networks():
-  config = source.get_config('tiny_student')
+  told = people.settings('tiny_student')
   teacher = model_lib.initialize(
-    jax.random.key(0), people_networks.generator(config)
+    jax.random.key(0), people_networks.generator(told)
   )
-  config.channels = (8, 8, 8)
-  own = people_networks.flat_generator(config)
+  own = people_networks.flat_generator(
+    people.settings('tiny_student', channels=(8, 8, 8))
+  )
   return teacher, autodecoder.with_plain_mapping(
     model_lib.initialize(jax.random.key(1), own)
   )

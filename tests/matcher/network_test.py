@@ -90,7 +90,7 @@ def test_judge_answers_all_questions_in_pieces(small):
   np.testing.assert_allclose(answers['kind'], whole, rtol=1e-4)
 
 
-def test_wrong_picture_size_is_refused(small):
+def test_wrong_picture_size_is_refused(small, unchecked):
   with pytest.raises(ValueError, match='takes pictures'):
     matcher_lib.kind_probabilities(small, np.zeros((1, 32, 32, 3), np.float32))
 

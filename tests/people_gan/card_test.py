@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from configs import source
 from maskjax.gan import checkpoints, model as model_lib
 from maskjax.people_gan import card as people_card, networks as people_networks
 from maskjax.training import files, metrics, workdir
+from tests.people_gan import people
 
 MANIFEST = {
   'images': 20000,
@@ -18,13 +18,13 @@ MANIFEST = {
 
 @pytest.fixture
 def run(tmp_path):
-  config = source.get_config('tiny')
-  folder = workdir.prepare(tmp_path / 'run', config)
+  told = people.settings()
+  folder = workdir.prepare(tmp_path / 'run', told)
   for step in range(20, 201, 20):
     values = {'loss': 1 / step, 'depth_error': 0.1, 'seconds_per_step': 36.0}
     metrics.append(folder / 'metrics.jsonl', step, values)
   model = model_lib.initialize(
-    jax.random.key(0), people_networks.generator(config)
+    jax.random.key(0), people_networks.generator(told)
   )
   checkpoints.save(folder / 'model', {'G_ema': model})
   files.write_json(tmp_path / 'data' / 'manifest.json', MANIFEST)

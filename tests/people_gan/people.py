@@ -2,8 +2,13 @@
 
 import numpy as np
 
+from configs import source
 from maskjax.data.people import face_images, words as people_words
-from maskjax.people_gan import pictures as people_pictures
+from maskjax.people_gan import (
+  pictures as people_pictures,
+  settings as people_settings,
+)
+from maskjax.training import settings as settings_lib
 
 RADIUS = 0.2
 
@@ -17,7 +22,9 @@ def ball_views(colours, views, side, seed=0):
   rng = np.random.default_rng(seed)
   count = len(colours)
   yaws = rng.uniform(-35, 35, (count, views))
-  camera = np.stack([np.asarray(people_pictures.turned(row)) for row in yaws])
+  camera = np.stack(
+    [np.asarray(people_pictures.turned(list(row))) for row in yaws]
+  )
   pose = camera[..., :16].reshape(count, views, 4, 4)
   place = (np.arange(side) + 0.5) / side
   v, u = np.meshgrid(place, place, indexing='ij')
@@ -68,3 +75,10 @@ def write(folder, **options):
   """Write such people as a shard."""
   folder.mkdir(parents=True, exist_ok=True)
   np.savez(folder / 'faces-00000.npz', **face_set(**options)._asdict())
+
+
+def settings(stage='tiny', **fields):
+  """Return the settings of a stage with other values, by their names."""
+  config = source.get_config(stage)
+  config.update_from_flattened_dict(fields)
+  return settings_lib.read(people_settings.Settings, config)

@@ -4,7 +4,6 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from configs import source
 from maskjax.gan import autodecoder, model as model_lib
 from maskjax.geometry import camera as camera_lib
 from maskjax.people_gan import (
@@ -20,7 +19,7 @@ DATA = people_batches.by_scene(people.face_set(count=3, views=2))
 
 @pytest.fixture(scope='module')
 def model():
-  config = people_networks.generator(source.get_config('tiny'))
+  config = people_networks.generator(people.settings())
   return model_lib.initialize(jax.random.key(0), config)
 
 

@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import pytest
 
-from configs import source
 from maskjax.gan import model as model_lib
 from maskjax.people_gan import (
   networks as people_networks,
@@ -12,11 +11,12 @@ from maskjax.people_gan import (
   presenters,
 )
 from tests.gan import small
+from tests.people_gan import people
 
 
 @pytest.fixture(scope='module')
 def model():
-  config = people_networks.generator(source.get_config('tiny'))
+  config = people_networks.generator(people.settings())
   return model_lib.initialize(jax.random.key(0), config)
 
 
@@ -48,8 +48,8 @@ def test_a_crowd_of_images_is_one_block(flat):
 
 
 def test_walks_have_their_frames(model, flat):
-  for own in (model, flat):
-    frames, total = presenters.of(own).walk(own, (0, 1), 3)
+  for shown in (model, flat):
+    frames, total = presenters.of(shown).walk(shown, (0, 1), 3)
     frames = np.stack(list(frames))
     assert frames.shape == (6, 16, 16, 3) and total == 6
     assert frames.dtype == np.uint8

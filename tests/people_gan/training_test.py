@@ -10,9 +10,10 @@ from maskjax.people_gan import (
   batches as people_batches,
   codes as people_codes,
   metrics as people_metrics,
+  settings as people_settings,
   training as people_training,
 )
-from maskjax.training import checkpoint, metrics
+from maskjax.training import checkpoint, metrics, settings
 from tests.people_gan import people
 
 
@@ -38,6 +39,12 @@ def tiny(data, stage='tiny', **fields):
   return config
 
 
+def train(config, folder):
+  """Train as the experiment does."""
+  stage = settings.read(people_settings.Settings, config)
+  people_training.train(stage, str(folder))
+
+
 def leaves(folder):
   """Return the arrays of the newest checkpoint."""
   step = checkpoint.latest_step(folder / 'checkpoints')
@@ -49,7 +56,7 @@ def trained(data, tmp_path_factory):
   folder = tmp_path_factory.mktemp('decoder') / 'run'
   # The video is made on the way, the measures at the end.
   fields = {'walk_frames': 2, 'walk_every': 1, 'measure_every': 3}
-  people_training.train(tiny(data, **fields), str(folder))
+  train(tiny(data, **fields), folder)
   return folder
 
 
@@ -86,19 +93,21 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_unbroken_one(
   trained, data, tmp_path
 ):
   config = tiny(data, steps=1)
-  people_training.train(config, str(tmp_path))
+  train(config, tmp_path)
   config.update(steps=2, resume=True)
-  people_training.train(config, str(tmp_path))
+  train(config, tmp_path)
   (step, own), (_, unbroken) = leaves(tmp_path), leaves(trained)
   assert step == 2 and own.keys() == unbroken.keys()
   for name, value in own.items():
     np.testing.assert_array_equal(value, unbroken[name], err_msg=name)
 
 
-def test_the_game_goes_on_from_the_decoder_and_resumes(trained, data, tmp_path):
+def test_adversarial_training_goes_on_from_the_decoder_and_resumes(
+  trained, data, tmp_path
+):
   begin = str(trained / 'model')
   config = tiny(data, 'tiny_adversarial', init=begin, steps=2)
-  people_training.train(config, str(tmp_path / 'whole'))
+  train(config, tmp_path / 'whole')
   networks = checkpoints.load_all(tmp_path / 'whole' / 'model')
   assert set(networks) == {'G_ema', 'D'}
   before = checkpoints.load(begin).variables['params']
@@ -108,9 +117,9 @@ def test_the_game_goes_on_from_the_decoder_and_resumes(trained, data, tmp_path):
   assert max(jax.tree.leaves(moved['decoder'])) < 0.1
   parts = tmp_path / 'parts'
   config.update(steps=1)
-  people_training.train(config, str(parts))
+  train(config, parts)
   config.update(steps=2, resume=True)
-  people_training.train(config, str(parts))
+  train(config, parts)
   own, unbroken = leaves(parts)[1], leaves(tmp_path / 'whole')[1]
   for name, value in own.items():
     np.testing.assert_array_equal(value, unbroken[name], err_msg=name)
@@ -123,28 +132,28 @@ def test_an_anchor_holds_known_scenes_and_keeps_their_latents(
 ):
   begin = str(trained / 'model')
   config = tiny(data, 'tiny_adversarial', init=begin, steps=1)
-  config.game.anchor_weight = 10.0
-  people_training.train(config, str(tmp_path / 'run'))
+  config.adversarial.anchor_weight = 10.0
+  train(config, tmp_path / 'run')
   config.update(steps=2, resume=True)
-  people_training.train(config, str(tmp_path / 'run'))
+  train(config, tmp_path / 'run')
   assert metrics.read(tmp_path / 'run' / 'metrics.jsonl')[-1]['anchor'] > 0
   kept = people_codes.read(tmp_path / 'run' / 'model', 4)
   for own, first in zip(kept, people_codes.read(begin, 4)):
     np.testing.assert_array_equal(own, first)
   config.update(resume=False, init='')
   with pytest.raises(ValueError, match='latents of known scenes'):
-    people_training.train(config, str(tmp_path / 'none'))
+    train(config, tmp_path / 'none')
 
 
 def test_the_side_of_the_rendering_moves_in_buckets(data, tmp_path):
   config = tiny(data, 'tiny_adversarial', raw_start=4, raw_kimg=0.004)
-  people_training.train(config, str(tmp_path))
+  train(config, tmp_path)
   assert checkpoint.latest_step(tmp_path / 'checkpoints') == 2
 
 
 def test_two_dimensions_through_the_same_loop(data, tmp_path):
   config = tiny(data, 'tiny_stylegan2', channels=(8, 8, 8), walk_frames=2)
-  people_training.train(config, str(tmp_path))
+  train(config, tmp_path)
   model = checkpoints.load(tmp_path / 'model')
   assert isinstance(model.module, stylegan2.Generator)
   assert (tmp_path / 'samples' / 'step_0000002.png').exists()
@@ -152,32 +161,32 @@ def test_two_dimensions_through_the_same_loop(data, tmp_path):
   assert 'path' in metrics.read(tmp_path / 'metrics.jsonl')[-1]
 
 
-def test_a_student_draws_after_its_teacher_and_plays_on(
+def test_a_student_draws_after_its_teacher_and_learns_on(
   trained, data, tmp_path
 ):
   teacher = str(trained / 'model')
   config = tiny(data, 'tiny_student', channels=(8, 8, 8), teacher=teacher)
   config.steps = 1
-  people_training.train(config, str(tmp_path / 'student'))
+  train(config, tmp_path / 'student')
   config.update(steps=2, resume=True)
-  people_training.train(config, str(tmp_path / 'student'))
+  train(config, tmp_path / 'student')
   config.update(resume=False)
-  people_training.train(config, str(tmp_path / 'whole'))
+  train(config, tmp_path / 'whole')
   own, unbroken = leaves(tmp_path / 'student')[1], leaves(tmp_path / 'whole')[1]
   for name, value in own.items():
     np.testing.assert_array_equal(value, unbroken[name], err_msg=name)
   begin = str(tmp_path / 'whole' / 'model')
   config = tiny(data, 'tiny_stylegan2', channels=(8, 8, 8), init=begin)
-  config.game.anchor_weight = 10.0
-  people_training.train(config, str(tmp_path / 'game'))
+  config.adversarial.anchor_weight = 10.0
+  train(config, tmp_path / 'flat')
   before = checkpoints.load(begin).variables['params']
-  after = checkpoints.load(tmp_path / 'game' / 'model').variables['params']
+  after = checkpoints.load(tmp_path / 'flat' / 'model').variables['params']
   moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, after)
   assert 0 < max(jax.tree.leaves(moved)) < 0.1
-  assert metrics.read(tmp_path / 'game' / 'metrics.jsonl')[-1]['anchor'] > 0
+  assert metrics.read(tmp_path / 'flat' / 'metrics.jsonl')[-1]['anchor'] > 0
   known = people_codes.read(teacher, 4)
   for own, first in zip(
-    people_codes.read(tmp_path / 'game' / 'model', 4), known
+    people_codes.read(tmp_path / 'flat' / 'model', 4), known
   ):
     np.testing.assert_array_equal(own, first)
 
@@ -186,27 +195,27 @@ def test_a_student_needs_a_teacher_of_its_size(trained, data, tmp_path):
   teacher = str(trained / 'model')
   config = tiny(data, 'tiny_student', teacher=teacher)
   with pytest.raises(ValueError, match='16 pixels, the student of 8'):
-    people_training.train(config, str(tmp_path / 'a'))
+    train(config, tmp_path / 'a')
   config = tiny(data, 'tiny_student', teacher=teacher, latent=9)
   with pytest.raises(ValueError, match='11 numbers, expected 10'):
-    people_training.train(config, str(tmp_path / 'b'))
+    train(config, tmp_path / 'b')
 
 
 def test_a_number_that_is_not_finite_stops_with_step_and_key(data, tmp_path):
   config = tiny(data, learning_rate=1e30, steps=5)
   with pytest.raises(FloatingPointError, match=r"metric '\w+' is .* at step"):
-    people_training.train(config, str(tmp_path))
+    train(config, tmp_path)
 
 
 def test_bad_input_is_answered_in_one_line(data, tmp_path):
   with pytest.raises(ValueError, match='stage'):
-    people_training.train(_stage(data), str(tmp_path))
+    train(_stage(data), tmp_path)
   with pytest.raises(FileNotFoundError, match='make_faces'):
-    people_training.train(tiny(tmp_path / 'none'), str(tmp_path / 'a'))
+    train(tiny(tmp_path / 'none'), tmp_path / 'a')
   with pytest.raises(ValueError, match='16 pixels wide'):
-    people_training.train(tiny(data, rendering=16), str(tmp_path / 'b'))
+    train(tiny(data, rendering=16), tmp_path / 'b')
   with pytest.raises(ValueError, match='9 views'):
-    people_training.train(tiny(data, views=9), str(tmp_path / 'c'))
+    train(tiny(data, views=9), tmp_path / 'c')
 
 
 def _stage(data):
