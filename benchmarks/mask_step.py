@@ -18,6 +18,7 @@ import numpy as np
 from maskjax.diffusion import model as model_lib
 from maskjax.mask import (
   generate,
+  renders,
   settings as mask_settings,
   step as step_lib,
   views,
@@ -51,7 +52,7 @@ def _parts(settings):
   @jax.jit
   def render(params):
     def total(params):
-      image, _ = step_lib.render_views(
+      image, _ = renders.render_views(
         job.surface, params, drawn, behind, settings
       )
       return jnp.sum(image.rgb**2)

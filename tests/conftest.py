@@ -27,7 +27,10 @@ from tests import typed
 # theirs, shapes and all. Modules are instrumented while they are imported, so
 # nothing of maskjax may be imported before.
 _TYPED = (
+  'maskjax.fitting',
   'maskjax.geometry',
+  'maskjax.mask',
+  'maskjax.studio',
   'maskjax.training',
 )  # fmt: skip
 jaxtyping.install_import_hook(

@@ -8,6 +8,8 @@ said by name (`settings.ControlNet.shows`).
 Shapes: `b` views, `s` pixels a side, `k` channels of a condition.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -16,7 +18,70 @@ from maskjax.diffusion import model as model_lib
 from maskjax.render import renderer
 from maskjax.studio import condition as condition_lib
 
-SHOWN = ('stack', 'normals', 'height', 'mask')
+
+def normal_picture(
+  normals: Float[Array, 'b s s 3'], alpha: Float[Array, 'b s s 1']
+) -> Float[Array, 'b s s 3']:
+  """Colour normals as published ControlNets know them.
+
+  Red is left, green is up, blue is toward the viewer, as in ControlNet 1.1;
+  the background faces the viewer.
+
+  Args:
+    normals: times alpha, x right, y up, z toward the viewer.
+    alpha: coverage of each pixel, in [0, 1].
+  """
+  facing = jnp.array([0.0, 0.0, 1.0])[None, None, None]
+  flipped = normals * jnp.array([-1.0, 1.0, 1.0])[None, None, None]
+  return 0.5 + 0.5 * (flipped + (1.0 - alpha) * facing)
+
+
+class _Parts(NamedTuple):
+  """Which parts of a stack are shown; the others are zero."""
+
+  mask: bool
+  height: bool
+  normals: bool
+
+
+def _stack(rendering, channels, parts):
+  """Draw the condition of the bundled ControlNet."""
+  del channels
+  images = (rendering.alpha, rendering.height, rendering.normals)
+  return condition_lib.condition_image(
+    *(
+      image if is_shown else jnp.zeros_like(image)
+      for image, is_shown in zip(images, parts)
+    )
+  )
+
+
+def _normals(rendering, channels, parts):
+  del channels, parts
+  return normal_picture(rendering.normals, rendering.alpha)
+
+
+def _height(rendering, channels, parts):
+  del parts
+  return jnp.repeat(rendering.height, channels, axis=-1)
+
+
+def _mask(rendering, channels, parts):
+  del parts
+  return jnp.repeat(rendering.alpha, channels, axis=-1)
+
+
+# A further kind is one more function `(rendering, channels, parts) -> picture`,
+# and a row here.
+_KINDS = {
+  'stack': _stack,
+  'normals': _normals,
+  'height': _height,
+  'mask': _mask,
+}
+SHOWN = tuple(_KINDS)
+# Kinds that have a number of channels of their own; others are repeated.
+_CHANNELS = {'stack': condition_lib.CONDITION_CHANNELS, 'normals': 3}
 
 
 def shown(model: model_lib.DiffusionModel, names: str = '') -> tuple[str, ...]:
@@ -45,30 +110,13 @@ def shown(model: model_lib.DiffusionModel, names: str = '') -> tuple[str, ...]:
       raise ValueError(
         f'controlnet.shows: {kind!r} is not one of {", ".join(SHOWN)}'
       )
-    wanted = {'stack': stacked, 'normals': 3}.get(kind, count)
+    wanted = _CHANNELS.get(kind, count)
     if count != wanted:
       raise ValueError(
         f'controlnet.shows: {kind!r} has {wanted} channels, the ControlNet '
         f'takes {count}'
       )
   return kinds
-
-
-def normal_picture(
-  normals: Float[Array, 'b s s 3'], alpha: Float[Array, 'b s s 1']
-) -> Float[Array, 'b s s 3']:
-  """Colour normals as published ControlNets know them.
-
-  Red is left, green is up, blue is toward the viewer, as in ControlNet 1.1;
-  the background faces the viewer.
-
-  Args:
-    normals: times alpha, x right, y up, z toward the viewer.
-    alpha: coverage.
-  """
-  facing = jnp.array([0.0, 0.0, 1.0])[None, None, None]
-  flipped = normals * jnp.array([-1.0, 1.0, 1.0])[None, None, None]
-  return 0.5 + 0.5 * (flipped + (1.0 - alpha) * facing)
 
 
 def of_rendering(
@@ -83,33 +131,19 @@ def of_rendering(
   """Return the condition of each ControlNet; no gradient flows through them.
 
   Args:
-    model: the model.
-    kinds: from `shown`.
-    rendering: of the mask.
+    model: the model with its ControlNets.
+    kinds: what each is shown, from `shown`.
+    rendering: renders of the mask.
     mask: whether a stack shows its mask.
     height: whether a stack shows its height.
     normals: whether a stack shows its normals.
   """
 
-  def keep(image, is_shown):
-    return image if is_shown else jnp.zeros_like(image)
-
-  def draw(kind, channels):
-    if kind == 'stack':
-      return condition_lib.condition_image(
-        keep(rendering.alpha, mask),
-        keep(rendering.height, height),
-        keep(rendering.normals, normals),
-      )
-    if kind == 'normals':
-      return normal_picture(rendering.normals, rendering.alpha)
-    image = rendering.height if kind == 'height' else rendering.alpha
-    return jnp.repeat(image, channels, axis=-1)
-
+  parts = _Parts(mask, height, normals)
   configs = model_lib.controlnet_configs(model)
   return jax.lax.stop_gradient(
     tuple(
-      draw(kind, config.conditioning_channels)
+      _KINDS[kind](rendering, config.conditioning_channels, parts)
       for kind, config in zip(kinds, configs, strict=True)
     )
   )

@@ -30,10 +30,11 @@ from maskjax.training import (
   checkpoint,
   files,
   loop,
-  metrics as metrics_lib,
   parallel,
   progress,
   settings as read_lib,
+  task as task_lib,
+  trainer,
   workdir,
 )
 
@@ -95,26 +96,64 @@ def _first_state(
   return step_lib.create_state(job.start.params, tx)
 
 
-def _restored(
-  job: Job, settings: settings_lib.MaskSettings, folder: pathlib.Path | None
-) -> step_lib.MaskState:
-  """Return the first state, or that of a resumed run's last checkpoint."""
-  state = _first_state(job, settings)
-  if folder is not None and settings.resume:
-    state = checkpoint.restore(folder / 'checkpoints', state)
-  if state.step > settings.steps:
+def _check_steps(
+  settings: settings_lib.MaskSettings, folder: pathlib.Path
+) -> None:
+  """Refuse to resume a run that is beyond its last step."""
+  step = checkpoint.latest_step(folder / trainer.CHECKPOINTS) or 0
+  if step > settings.steps:
     raise ValueError(
-      f'{folder} is at step {state.step} already, and steps is '
-      f'{settings.steps}; give more, or go back by '
-      f'--config.back={settings.steps}'
+      f'{folder} is at step {step} already, and steps is {settings.steps}; '
+      f'give more, or go back by --config.back={settings.steps}'
     )
-  return state
 
 
-def _with_words(texts: list[str], values: dict[str, Any]) -> dict[str, Any]:
-  """Replace the rows of the table of texts by the texts themselves."""
+def _record(job: Job, step: int, values: dict[str, Any]) -> dict[str, Any]:
+  """Return metrics with texts in place of their rows in the table.
+
+  Raises:
+    ValueError: the mask is no longer whole, see `trainable.Geometry.watch`.
+  """
+  job.surface.geometry.watch(step, values)
   rows = np.atleast_1d(values['text'])
-  return values | {'text': [texts[row] for row in rows]}
+  return values | {'text': [job.texts[row] for row in rows]}
+
+
+def build_task(
+  job: Job,
+  settings: settings_lib.MaskSettings,
+  *,
+  step: StepFn | None = None,
+  name: str = 'mask',
+) -> task_lib.Task:
+  """Say what is trained: the mask of a job, by its guide.
+
+  Args:
+    job: from `prepare`.
+    settings: of the mask.
+    step: from `build_step`, where several jobs share one; None builds it.
+    name: word before the progress bar.
+  """
+  devices = parallel.usable_devices(settings.views.count)
+  mapped = step or build_step(job.surface, settings)
+  guide = parallel.replicate(job.guide, devices=devices)
+  numbers = np.arange(settings.views.count, dtype=np.int32)
+
+  def is_low(step: int, values: dict[str, Any]) -> bool:
+    del step
+    return values['smoothed_loss'] < settings.loss_threshold
+
+  return task_lib.Task(
+    state=_first_state(job, settings),
+    step=lambda state, rng, batch: mapped(state, rng, batch, guide),
+    batches=lambda step: numbers,
+    devices=devices,
+    record=functools.partial(_record, job),
+    stop=is_low if settings.loss_threshold else None,
+    seconds=settings.seconds or None,
+    name=name,
+    keep=None,  # "back" goes to any of them
+  )
 
 
 def optimize(
@@ -139,51 +178,10 @@ def optimize(
   Returns:
     The last state and why the loop ended.
   """
-  state = _restored(job, settings, folder)
-  begin = int(state.step)
-  devices = parallel.usable_devices(settings.views.count)
-  mapped = step or build_step(job.surface, settings)
-  guide = parallel.replicate(job.guide, devices=devices)
-  numbers = np.arange(settings.views.count, dtype=np.int32)
-
-  def step_fn(state, rng, batch):
-    return mapped(state, rng, batch, guide)
-
-  log: list[Callable[[int, dict[str, Any]], None]] = [
-    job.surface.geometry.watch
-  ]
-  if folder is not None:
-    path = folder / 'metrics.jsonl'
-    metrics_lib.truncate(path, begin)
-    log.append(
-      lambda step, values: metrics_lib.append(
-        path, step, _with_words(job.texts, values)
-      )
-    )
-  save = None
-  if folder is not None:
-    save = functools.partial(checkpoint.save, folder / 'checkpoints')
-
-  def is_low(step, values):
-    del step
-    return values['smoothed_loss'] < settings.loss_threshold
-
-  with progress.bar(
-    settings.steps if show_progress else None, start=begin, name=name
-  ) as report:
-    return loop.run(
-      step_fn,
-      parallel.replicate(state, devices=devices),
-      jax.random.key(settings.seed),
-      lambda step: numbers,
-      steps=settings.steps,
-      seconds=settings.seconds or None,
-      stop=is_low if settings.loss_threshold else None,
-      log=[*log, *([report] if show_progress else [])],
-      log_every=settings.log_every,
-      checkpoint=save,
-      checkpoint_every=settings.checkpoint_every,
-    )
+  if folder is not None and settings.resume:
+    _check_steps(settings, folder)
+  task = build_task(job, settings, step=step, name=name)
+  return trainer.fit(task, settings, folder, show_progress=show_progress)
 
 
 def _loop_or_back(
@@ -192,7 +190,7 @@ def _loop_or_back(
   """Return the state to export, and what ended the loop."""
   if settings.back:
     empty = _first_state(job, settings)
-    states = folder / 'checkpoints'
+    states = folder / trainer.CHECKPOINTS
     return checkpoint.restore(states, empty, settings.back), 'back'
   outcome = optimize(job, settings, folder)
   if outcome.reason == 'interrupted':

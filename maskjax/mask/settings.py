@@ -8,7 +8,7 @@ import dataclasses
 from maskjax.diffusion import distill, sampling
 from maskjax.geometry import mesh_io
 from maskjax.studio import words as studio_words
-from maskjax.training import settings as settings_lib
+from maskjax.training import settings as settings_lib, trainer
 
 _number, _span = settings_lib.number, settings_lib.span
 # More training, "back" and another export may have these different.
@@ -165,7 +165,7 @@ class Regularizers:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MaskSettings:
+class MaskSettings(trainer.Settings):
   """All that the making of a mask can be told.
 
   What `geometry` and `texture` may be is said by the tables

@@ -22,9 +22,8 @@ import optax
 from maskjax.diffusion import distill, model as model_lib
 from maskjax.geometry import color
 from maskjax.mask import (
-  control,
-  first_image,
   guide as guide_lib,
+  renders,
   settings as settings_lib,
   surface as surface_lib,
   trainable,
@@ -116,117 +115,6 @@ def create_state(
   )
 
 
-def _render(
-  shape: surface_lib.Shape,
-  camera: Any,
-  lights: Any,
-  settings: settings_lib.Render,
-  **options: Any,
-) -> renderer.Rendering:
-  """Render a mask as it is now; options are those of `renderer.render`."""
-  colors, painted = shape.colors, shape.texture
-  # The soft mode would blend the charts of a uv map where they meet.
-  charts = painted is not None and painted.seams is not None
-  return renderer.render(
-    shape.vertices,
-    shape.faces,
-    jnp.zeros_like(shape.vertices) if colors is None else colors,
-    camera,
-    lights,
-    sigma=settings.sigma,
-    gamma=settings.gamma,
-    mode='hard' if charts else 'soft',
-    shading='vertex' if painted is None else 'lambert',
-    texture=painted,
-    **options,
-  )
-
-
-def render_views(
-  surface: surface_lib.Surface,
-  params: trainable.MaskParams,
-  views: views_lib.Views,
-  background: Float[Array, 'b s s 3'],
-  settings: settings_lib.MaskSettings,
-) -> tuple[renderer.Rendering, surface_lib.Shape]:
-  """Render the mask from a batch of views.
-
-  Args:
-    surface: the fixed part of the mask.
-    params: the trained part.
-    views: cameras and lights, and which of them see it without texture.
-    background: linear RGB behind the mask, of the size of the renders.
-    settings: of the mask.
-
-  Returns:
-    The renders, and the shape that they show.
-  """
-  bound = settings.optimizer.offset_bound
-  shape = surface_lib.shape(surface, params, bound=bound)
-  plain = None
-  if settings.views.textureless:
-    coat = jnp.asarray((*settings.views.material_color, 1.0), jnp.float32)
-    plain = views.bare[:, None] * coat[None]
-  rendering = _render(
-    shape,
-    views.camera,
-    views.lights,
-    settings.render,
-    size=background.shape[1],
-    background=background,
-    height_range=studio_views.HEIGHT_RANGE_CM,
-    plain=plain,
-  )
-  return rendering, shape
-
-
-def _conditions(
-  model: model_lib.DiffusionModel,
-  rendering: renderer.Rendering,
-  settings: settings_lib.MaskSettings,
-) -> tuple[Array, ...] | None:
-  """Return what the ControlNets see of the renders, None for nothing."""
-  condition = settings.condition
-  if not condition.normal_percentage:
-    return None
-  return control.of_rendering(
-    model,
-    control.shown(model, settings.controlnet.shows),
-    rendering,
-    mask=condition.mask,
-    height=condition.height,
-    normals=condition.normals,
-  )
-
-
-def _shown_to_unet(
-  model: model_lib.DiffusionModel,
-  images: Float[Array, 'b s s 3'],
-  rendering: renderer.Rendering,
-  settings: settings_lib.MaskSettings,
-) -> dict[str, Any]:
-  """Return what the denoiser sees beside the noised render, and how much."""
-  beside = None
-  if model_lib.is_inpainting(model):
-    # The mask is to be painted, the background behind it is known.
-    beside = jax.lax.stop_gradient(
-      model_lib.inpainting_channels(
-        model, model_lib.Inpainting(images, rendering.alpha)
-      )
-    )
-  conditions = _conditions(model, rendering, settings)
-  scales = settings.controlnet.scales
-  if len(scales) == 1:
-    scales *= len(conditions or ())
-  return {
-    'beside': beside,
-    'condition': conditions,
-    'conditioning_scale': tuple(
-      settings.condition.normal_percentage * scale for scale in scales
-    ),
-  }
-
-
 def _predictor(
   guide: guide_lib.Guide,
   views: views_lib.Views,
@@ -302,7 +190,7 @@ def _distillation_loss(
   model, options = guide.model, settings.distill
   images = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
   z = model_lib.encode_images(model, images)
-  seen = _shown_to_unet(model, images, rendering, settings)
+  seen = renders.shown_to_unet(model, images, rendering, settings)
   t = _draw_timesteps(
     keys.timestep, step, model.schedule.num_train_timesteps, options
   )
@@ -329,26 +217,6 @@ def _distillation_loss(
   return loss, t
 
 
-def _likeness(
-  first: first_image.FirstImage,
-  shape: surface_lib.Shape,
-  settings: settings_lib.Render,
-) -> Float[Array, '']:
-  """Return how far the colours, seen from the front, are from the first image.
-
-  The mean square over the pixels that the start shape covered, in the range
-  [-1, 1] of the denoiser; only colours have a gradient (the reference view of
-  Magic123, 2306.17843, section 3.1).
-  """
-  cameras, lights = views_lib.fixed((0.0,))
-  still = shape._replace(vertices=jax.lax.stop_gradient(shape.vertices))
-  size = first.image.shape[0]
-  rendering = _render(still, cameras, lights, settings, size=size)
-  known = first.mask * rendering.alpha[0]
-  error = 2.0 * (color.linear_to_srgb(rendering.rgb[0]) - first.image)
-  return jnp.sum(known * error**2) / (3.0 * jnp.sum(known) + 1e-6)
-
-
 def _losses(
   params: trainable.MaskParams,
   guide: guide_lib.Guide,
@@ -364,14 +232,16 @@ def _losses(
   background = jax.vmap(studio_views.background, (0, None))(
     keys.background, size
   )
-  rendering, shape = render_views(surface, params, views, background, settings)
+  rendering, shape = renders.render_views(
+    surface, params, views, background, settings
+  )
   loss, t = _distillation_loss(guide, views, rendering, keys, step, settings)
   terms = surface.geometry.energies(
     surface.base, shape.formed, settings.regularizers
   )
   weight = settings.first_image.likeness
   if guide.first is not None and weight:
-    likeness = _likeness(guide.first, shape, settings.render)
+    likeness = renders.likeness(guide.first, shape, settings.render)
     terms = {**terms, 'likeness': weight * likeness}
   metrics = {'loss': loss, 'timestep': jnp.mean(t.astype(jnp.float32))}
   return loss + sum(terms.values()), {

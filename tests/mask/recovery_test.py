@@ -23,6 +23,7 @@ from maskjax.geometry import (
   template as template_lib,
 )
 from maskjax.mask import (
+  renders,
   step as step_lib,
   surface as surface_lib,
   views as views_lib,
@@ -79,7 +80,7 @@ def test_the_loop_recovers_a_known_mask(residual):
       background=behind,
     ).rgb
     x0 = 2.0 * color.linear_to_srgb(truth) - 1.0
-    rendering, shape = step_lib.render_views(
+    rendering, shape = renders.render_views(
       surface, params, views, behind, settings
     )
     z = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
