@@ -46,8 +46,8 @@ def clay(
   """Take pictures of a mesh without colours, lit from the upper left.
 
   Args:
-    vertices: positions, cm.
-    faces: vertex indices.
+    vertices: positions of the vertices, cm.
+    faces: three vertex indices of each triangle.
     camera: cameras, one for each picture; the light goes with them.
     size: pixels on a side.
   """

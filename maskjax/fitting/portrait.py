@@ -224,7 +224,7 @@ def fit(
   Args:
     image: sRGB in [0, 1].
     size: pixels on a side of the crop that is fitted.
-    steps: updates of Adam.
+    steps: number of updates of Adam.
 
   Returns:
     The mask with its colours, linear RGB.

@@ -88,7 +88,7 @@ def shown(model: model_lib.DiffusionModel, names: str = '') -> tuple[str, ...]:
   """Return what each ControlNet of a model is shown, as names of `SHOWN`.
 
   Args:
-    model: a diffusion model.
+    model: a diffusion model, with or without ControlNets.
     names: separated by commas, one for each ControlNet; empty: 'stack' for
       those of five channels, 'normals' for the others.
 

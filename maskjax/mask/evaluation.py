@@ -116,8 +116,8 @@ def measure(
 
   Args:
     mesh: in cm, with vertex colours.
-    kind: one of `creatures.KINDS`.
-    matcher: the judge.
+    kind: name of a kind of head, one of `creatures.KINDS`.
+    matcher: network that says what pictures show.
   """
   distance = chamfer.distance(
     mesh, creatures.mean_shape(kind), surface='visible'
@@ -135,7 +135,7 @@ def fall_by_size(mesh: mesh_lib.Mesh, kind: str) -> float:
 
   Args:
     mesh: the start shape, cm.
-    kind: one of `creatures.KINDS`.
+    kind: name of a kind of head, one of `creatures.KINDS`.
 
   Returns:
     Per cent, for the best factor on all coordinates.
@@ -165,9 +165,9 @@ def compare(
 
   Args:
     job: what the loop starts from.
-    settings: of the run.
-    kind: one of `creatures.KINDS`.
-    matcher: the judge.
+    settings: all settings of the run.
+    kind: name of a kind of head, one of `creatures.KINDS`.
+    matcher: network that says what pictures show.
     step: the loop's step, see `generate.build_step`.
     picture: where the preview of the mask is written.
 
@@ -296,10 +296,10 @@ def evaluate(
   that a folder has already are not run again.
 
   Args:
-    settings: of a mask; the prompt is replaced by each kind.
-    directory: of the results.
-    matcher: the judge.
-    kinds: names of `creatures.KINDS`.
+    settings: all settings of a mask; the prompt is replaced by each kind.
+    directory: folder of the results; made when missing.
+    matcher: network that says what pictures show.
+    kinds: names of kinds of heads, of `creatures.KINDS`.
     variants: changes of fields by dotted name; only fields that the loop
       reads, since first images are painted once.
     model: the prior; None loads the settings'.

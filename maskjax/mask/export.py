@@ -47,8 +47,8 @@ def draw(
   Args:
     surface: the fixed part of the mask.
     start: what the loop began from.
-    mesh: the finished mask.
-    settings: of the mask.
+    mesh: the finished mask, cm.
+    settings: all settings of the mask.
   """
   return preview.mask_sheet(
     settings.prompt,
@@ -77,7 +77,7 @@ def save(
     surface: the fixed part of the mask.
     start: what the loop began from.
     params: what it ended with.
-    settings: of the mask.
+    settings: all settings of the mask.
     steps: number of finished steps.
 
   Returns:

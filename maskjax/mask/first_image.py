@@ -68,11 +68,11 @@ def generate(
   """Sample the first image.
 
   Args:
-    rng: typed key.
-    model: a diffusion model.
-    template: the start shape.
+    rng: typed random key, used here only.
+    model: a diffusion model, with or without ControlNets.
+    template: the start shape, cm, +z out of the face.
     text: encoded prompt, in its front view.
-    negative: encoded negative prompt.
+    negative: the encoded negative prompt.
     settings: sampler, guidance, and how strongly the 2D mask is shown.
     shows: names of what each ControlNet is shown, see `control.shown`.
   """

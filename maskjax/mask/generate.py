@@ -60,7 +60,7 @@ def prepare(
   """Build the start shape, the texts and the painted start.
 
   Args:
-    settings: of the mask.
+    settings: all settings of the mask.
     model: a loaded diffusion model; None loads the settings'.
     template: a loaded start shape; None loads the settings'.
     paint: whether to sample the first image; a resumed run needs none.
@@ -129,9 +129,9 @@ def build_task(
   """Say what is trained: the mask of a job, by its guide.
 
   Args:
-    job: from `prepare`.
-    settings: of the mask.
-    step: from `build_step`, where several jobs share one; None builds it.
+    job: what `prepare` has made ready.
+    settings: all settings of the mask.
+    step: step from `build_step`, where jobs share one; None builds it.
     name: word before the progress bar.
   """
   devices = parallel.usable_devices(settings.views.count)
@@ -168,10 +168,10 @@ def optimize(
   """Run the loop.
 
   Args:
-    job: from `prepare`.
-    settings: of the mask.
+    job: what `prepare` has made ready.
+    settings: all settings of the mask.
     folder: where checkpoints and metrics go; None keeps neither.
-    step: from `build_step`, where several jobs share one; None builds it.
+    step: step from `build_step`, where jobs share one; None builds it.
     name: word before the progress bar.
     show_progress: whether to draw it.
 
@@ -232,8 +232,8 @@ def run(settings: settings_lib.MaskSettings, directory: str) -> dict[str, Any]:
   """Make a mask in a work folder, or continue or take back one that is there.
 
   Args:
-    settings: of the mask.
-    directory: work folder.
+    settings: all settings of the mask.
+    directory: work folder of the run; made when missing.
 
   Returns:
     What is written to report.json.

@@ -64,8 +64,8 @@ def create(
   """Encode the prompt in the words of every view.
 
   Args:
-    model: from `load_model`.
-    settings: of the mask.
+    model: the diffusion model, from `load_model`.
+    settings: all settings of the mask.
 
   Returns:
     The guide, without a first image, and the table of texts.

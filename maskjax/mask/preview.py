@@ -85,7 +85,7 @@ def photograph(
   Args:
     mesh: in cm, with a texture or vertex colours unless `textured` is False.
     azimuths: degrees, positive to the viewer's right.
-    size: pixels a side.
+    size: pixels on a side of a picture.
     textured: its own colours, or plain clay.
   """
   colors = mesh.colors
@@ -127,11 +127,11 @@ def mask_sheet(
   """Return the preview of a run: start, first image, result.
 
   Args:
-    prompt: the user's words.
+    prompt: the user's words for the mask.
     start: the painted start shape.
     first: the first image in sRGB [0, 1].
-    result: the finished mask.
-    size: pixels a picture.
+    result: the finished mask, cm.
+    size: pixels on a side of a picture.
   """
   begun = [
     ('start shape', photograph(start, (35.0,), size=size, textured=False)[0])
@@ -165,8 +165,8 @@ def save_turntable(
   """Write a video in which the mask swings from side to side and back.
 
   Args:
-    path: ends in .mp4.
-    mesh: the mask.
+    path: path of the video, ending in .mp4.
+    mesh: the finished mask, cm.
     frames: length of the loop, at 24 frames a second.
     size: pixels a side; rounded up to a multiple of 16.
   """

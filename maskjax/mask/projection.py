@@ -10,7 +10,7 @@ Shapes: `V` vertices, `s` pixels a side.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 import numpy as np
 
 from maskjax.geometry import (
@@ -33,7 +33,12 @@ _LEAST_COVERAGE = 0.98
 def bilinear(
   image: Float[np.ndarray, 's s c'], points: Float[np.ndarray, 'v 2']
 ) -> Float[np.ndarray, 'v c']:
-  """Sample an image at points (x, y) in [0, 1], row 0 at the top."""
+  """Sample an image between its pixels.
+
+  Args:
+    image: row 0 at the top.
+    points: (x, y) in [0, 1]; beyond, the border goes on.
+  """
   size = image.shape[0]
   place = np.clip(points * size - 0.5, 0.0, size - 1.001)
   base = np.floor(place).astype(np.int64)
@@ -44,39 +49,59 @@ def bilinear(
   return top * (1 - y) + bottom * y
 
 
-def project(
-  template: template_lib.Template, first: first_image.FirstImage
-) -> tuple[Float[Array, 'v 3'], np.ndarray]:
-  """Return linear RGB vertex colours, and which vertices were painted.
-
-  Args:
-    template: the start shape.
-    first: its first image, seen from the front.
-  """
-  mesh = template.mesh
-  cameras, lights = views.fixed((0.0,))
-  camera = camera_lib.Camera(cameras.cam2world[0], cameras.intrinsics[0])
-  normals = mesh_lib.vertex_normals(mesh.vertices, mesh.faces)
-  size = first.image.shape[0]
-  depth = renderer.render(
+def _depth(
+  mesh: mesh_lib.Mesh,
+  cameras: camera_lib.Camera,
+  lights: lights_lib.Lights,
+  size: int,
+) -> Float[Array, 's s 1']:
+  """Return how far off the visible surface is, cm."""
+  return renderer.render(
     mesh.vertices,
     mesh.faces,
     jnp.ones_like(mesh.vertices),
     cameras,
     lights,
-    size=4 * size,
+    size=size,
     sigma=1e-6,
   ).depth[0]
-  points, distance = camera_lib.project(camera, mesh.vertices)
-  points = np.asarray(points)
+
+
+def _cosine(
+  mesh: mesh_lib.Mesh,
+  normals: Float[Array, 'v 3'],
+  camera: camera_lib.Camera,
+) -> Float[np.ndarray, 'v']:
+  """Return the cosine between each normal and the way to the camera."""
   toward = camera.cam2world[None, :3, 3] - mesh.vertices
-  cosine = np.sum(np.asarray(normals * toward), -1) / np.linalg.norm(
+  return np.sum(np.asarray(normals * toward), -1) / np.linalg.norm(
     np.asarray(toward), axis=-1
   )
-  seen = bilinear(np.asarray(depth), points)[:, 0]
+
+
+def project(
+  template: template_lib.Template, first: first_image.FirstImage
+) -> tuple[Float[Array, 'v 3'], Bool[np.ndarray, 'v']]:
+  """Return linear RGB vertex colours, and which vertices were painted.
+
+  Args:
+    template: the start shape, cm, +z out of the face.
+    first: its first image, seen from the front.
+
+  Raises:
+    ValueError: the front camera sees no vertex; one line.
+  """
+  mesh, size = template.mesh, first.image.shape[0]
+  cameras, lights = views.fixed((0.0,))
+  camera = camera_lib.Camera(cameras.cam2world[0], cameras.intrinsics[0])
+  normals = mesh_lib.vertex_normals(mesh.vertices, mesh.faces)
+  points, distance = camera_lib.project(camera, mesh.vertices)
+  points = np.asarray(points)
+  depth = np.asarray(_depth(mesh, cameras, lights, 4 * size))
+  seen = bilinear(depth, points)[:, 0]
   coverage = bilinear(np.asarray(first.mask), points)[:, 0]
   known = (
-    (cosine > _LEAST_COSINE)
+    (_cosine(mesh, normals, camera) > _LEAST_COSINE)
     & (np.asarray(distance).reshape(-1) < seen + _DEPTH_SLACK_CM)
     & (coverage > _LEAST_COVERAGE)
   )

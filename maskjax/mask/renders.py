@@ -33,9 +33,9 @@ def render(
   """Render a mask as it is now.
 
   Args:
-    shape: the mask.
+    shape: the mask at this moment.
     camera: cameras of `b` views.
-    lights: their lights.
+    lights: the light of each view.
     settings: softness of silhouettes and of what lies behind what.
     options: further options of `renderer.render`.
   """
@@ -68,10 +68,10 @@ def render_views(
 
   Args:
     surface: the fixed part of the mask.
-    params: the trained part.
+    params: the trained part of the mask.
     views: cameras and lights, and which of them see it without texture.
     background: linear RGB behind the mask, of the size of the renders.
-    settings: of the mask.
+    settings: all settings of the mask.
 
   Returns:
     The renders, and the shape that they show.
@@ -148,10 +148,10 @@ def shown_to_unet(
   """Return what the denoiser sees beside the noised render, and how much.
 
   Args:
-    model: the diffusion model.
+    model: the diffusion model that is asked.
     images: renders in [-1, 1].
     rendering: what else is known of them.
-    settings: of the mask.
+    settings: all settings of the mask.
 
   Returns:
     Keyword arguments of `diffusion.model.predict_guided`.

@@ -51,10 +51,10 @@ class Volume(NamedTuple):
 
   Attributes:
     grid: where the distances are.
-    capacity: of the lists that the mesh is put in.
+    capacity: lengths of the lists that the mesh is put in.
     start: distances of the start shape, cm.
     free: how far a distance may change, in [0, 1].
-    passes: of the smoothing; the changes of about 0.7 * sqrt(passes) grid
+    passes: number of smoothings; the changes of about 0.7 * sqrt(passes) grid
       points in each direction go together.
     symmetric: whether the start shape is, left and right.
   """
@@ -149,8 +149,8 @@ def growth(
   """Return by how much a distance has fallen from the start, in units.
 
   Args:
-    volume: the fixed part.
-    changes: what is trained.
+    volume: the fixed part of the shape.
+    changes: what is trained, head widths.
     bound: largest change, in the unit of `changes`; approached smoothly.
   """
   smooth = _smooth(changes, volume.passes)
@@ -215,9 +215,9 @@ def energies(
   change, the distance's slope, which should stay 1, and the symmetry.
 
   Args:
-    volume: the fixed part.
-    fallen: from `growth`, cm.
-    weights: of the energies; one of weight 0 is left out.
+    volume: the fixed part of the shape.
+    fallen: by how much the distance has fallen, cm (`growth`).
+    weights: weight of each energy; one of weight 0 is left out.
   """
   found = {
     'laplacian': lambda: _bending(fallen),
@@ -245,8 +245,8 @@ def export(
   """Return the mesh without padding, needles and crumbs.
 
   Args:
-    volume: the fixed part.
-    fallen: of `growth`, cm (concrete, not traced).
+    volume: the fixed part of the shape.
+    fallen: by how much the distance has fallen, cm (concrete).
     values: colours per grid point, or None.
   """
   distances = volume.start - fallen
@@ -287,7 +287,7 @@ def create(
 
   Args:
     template: the start shape, open or closed.
-    settings: of them `sdf` and `optimizer.pin_rim`.
+    settings: settings of the mask; `sdf` and `optimizer.pin_rim` count.
   """
   volume = volume_of(template, settings.sdf, pin_rim=settings.optimizer.pin_rim)
   return trainable.Base(

@@ -49,9 +49,9 @@ def paint(
   """Sample the first image, and paint the start shape with it.
 
   Args:
-    surface: the start shape.
-    guide: model and words.
-    settings: of the mask.
+    surface: the start shape, prepared.
+    guide: the diffusion model and the words of all views.
+    settings: all settings of the mask.
   """
   first = first_image.generate(
     jax.random.fold_in(jax.random.key(settings.seed), 1),

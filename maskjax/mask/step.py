@@ -45,7 +45,7 @@ class MaskState:
 
   Attributes:
     step: number of finished updates.
-    params: the mask.
+    params: the trained part of the mask.
     opt_state: state of the optimiser.
     smoothed_loss: running mean of the distillation loss.
   """
@@ -83,8 +83,8 @@ def optimizer(
 
   Args:
     surface: says which rates are those of its geometry and appearance.
-    settings: of them `optimizer` (a rate of 0 freezes its part) and
-      `distill.horizon`.
+    settings: settings of the mask; `optimizer` (a rate of 0 freezes its part)
+      and `distill.horizon` count.
   """
   horizon, options = settings.distill.horizon, settings.optimizer
 
@@ -268,9 +268,9 @@ def make_step(
   view. The `guide.Guide` is the same for all views and steps.
 
   Args:
-    surface: the start shape.
-    tx: from `optimizer`.
-    settings: of the mask.
+    surface: the start shape, prepared.
+    tx: the optimiser, from `optimizer`.
+    settings: all settings of the mask.
   """
   geometry, bound = surface.geometry, settings.optimizer.offset_bound
   losses = functools.partial(_losses, surface=surface, settings=settings)

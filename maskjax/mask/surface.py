@@ -53,8 +53,8 @@ class Shape(NamedTuple):
   """A mask at one moment, as it is rendered.
 
   Attributes:
-    vertices: positions, cm.
-    faces: vertex indices.
+    vertices: positions of the vertices, cm.
+    faces: three vertex indices of each triangle.
     colors: linear RGB per vertex, or None for a texture.
     texture: None for vertex colours.
     formed: the form, as the geometry's energies take it.
@@ -117,8 +117,8 @@ def create(
   """Prepare a start shape for optimisation.
 
   Args:
-    template: the start shape.
-    settings: of the mask.
+    template: the start shape, cm, +z out of the face.
+    settings: all settings of the mask.
   """
   geometry, appearance = variants(settings)
   return Surface(
@@ -135,7 +135,7 @@ def initial_params(
   """Return the start shape in these colours.
 
   Args:
-    surface: the fixed part.
+    surface: the fixed part of the mask.
     colors: linear RGB per vertex of `surface.template`.
   """
   painted = surface.appearance.create(
@@ -150,8 +150,8 @@ def shape(
   """Return the mask as it is rendered: static shapes, differentiable.
 
   Args:
-    surface: the fixed part.
-    params: the trained part.
+    surface: the fixed part of the mask.
+    params: the trained part of the mask.
     bound: largest offset, head widths; approached smoothly.
   """
   geometry, appearance = surface.geometry, surface.appearance
@@ -184,8 +184,8 @@ def assemble(
   """Return the mask as a mesh in cm with vertex colours (concrete).
 
   Args:
-    surface: the fixed part.
-    params: the trained part.
+    surface: the fixed part of the mask.
+    params: the trained part of the mask.
     bound: largest offset, head widths.
   """
   geometry, appearance = surface.geometry, surface.appearance
@@ -206,9 +206,9 @@ def finish(
   """Return the mask as a sound mesh, and the report of its soundness.
 
   Args:
-    surface: the fixed part.
-    params: the trained part.
-    settings: of the mask.
+    surface: the fixed part of the mask.
+    params: the trained part of the mask.
+    settings: all settings of the mask.
   """
   optimizer = settings.optimizer
   mesh = assemble(surface, params, bound=optimizer.offset_bound)
@@ -226,9 +226,9 @@ def bake(
   """Return a finished mesh with its texture as an image, where it has one.
 
   Args:
-    surface: the fixed part.
-    params: the trained part.
-    mesh: from `assemble`, perhaps repaired.
+    surface: the fixed part of the mask.
+    params: the trained part of the mask.
+    mesh: the mask from `assemble`, perhaps repaired.
     size: texels on a side of a baked field.
 
   Raises:

@@ -44,8 +44,8 @@ class Formed(NamedTuple):
   """The form of a mask at one moment.
 
   Attributes:
-    vertices: positions, cm.
-    faces: vertex indices.
+    vertices: positions of the vertices, cm.
+    faces: three vertex indices of each triangle.
     values: what was carried along from the places to the vertices, or None.
     change: what the geometry's energies are made of.
     measures: numbers that the step logs, by name.
@@ -164,7 +164,7 @@ def cut(base: Base, mesh: mesh_lib.Mesh) -> mesh_lib.Mesh:
 
   Args:
     base: a start shape; without an atlas the mesh is returned as it is.
-    mesh: its faces, anywhere.
+    mesh: a mesh of the same faces, wherever its vertices are.
   """
   atlas = base.template.atlas
   if atlas is None:

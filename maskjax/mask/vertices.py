@@ -46,9 +46,10 @@ def create(
   """Prepare a start shape whose vertices will move.
 
   Args:
-    template: the start shape.
-    settings: of them `optimizer.smoothing`, lambda of the class of updates
-      (about sqrt(lambda) edges move together), and `optimizer.pin_rim`.
+    template: the start shape, cm, +z out of the face.
+    settings: settings of the mask; `optimizer.smoothing`, the lambda of the
+      updates (about sqrt(lambda) edges move together), and
+      `optimizer.pin_rim` count.
   """
   mesh = template.mesh
   faces = np.asarray(mesh.faces)
@@ -78,8 +79,8 @@ def positions(
   """Return vertex positions, cm.
 
   Args:
-    base: from `create`.
-    offsets: u, head widths.
+    base: the prepared start shape, from `create`.
+    offsets: u, the trained offsets, head widths.
     bound: largest offset of a vertex in head widths; approached smoothly.
   """
   # Equation 10: the preconditioner is a change of variables, x = x_0 + S u.
@@ -118,9 +119,9 @@ def energies(
   """Return the weighted energies of moved vertices, by name.
 
   Args:
-    base: from `create`.
-    vertices: positions, cm.
-    weights: of the energies; one of weight 0 is left out, as is the symmetry
+    base: the prepared start shape, from `create`.
+    vertices: positions of the vertices, cm.
+    weights: weight of each energy; one of 0 is left out, as is the symmetry
       of a start shape that has none.
   """
   mesh, body = base.template.mesh, base.body

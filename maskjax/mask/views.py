@@ -66,11 +66,11 @@ def adjusted_texts(prompt: str, form: str, material: str) -> list[str]:
   table the mask is of the material that it shows without texture.
 
   Args:
-    prompt: the user's words.
+    prompt: the user's words for the mask.
     form: one of `studio.words.PROMPT_FORMS`: 'words' ("looking from above"),
       'numbers' ("at position x, y, z"), or 'plain', which leaves the prompt
       alone.
-    material: an adjective, 'stone'.
+    material: adjective for the bare mask, 'stone'.
 
   Raises:
     ValueError: unknown form.
@@ -134,7 +134,7 @@ def draw(rng: PRNGKeyArray, settings: settings_lib.Views) -> Views:
   """Draw one view.
 
   Args:
-    rng: typed key.
+    rng: typed random key, used here only.
     settings: ranges of the camera, how often light is uniform and which
       colours it has otherwise, and how often the mask is without texture.
 
@@ -172,8 +172,8 @@ def fixed(
   """Return cameras and uniform lights for showing a mask, one per azimuth.
 
   Args:
-    azimuths: degrees.
-    elevation: degrees.
+    azimuths: angles in degrees, positive to the viewer's right.
+    elevation: angle in degrees, positive above.
     scale: distance as a multiple of the one that shows 40 cm.
   """
   angles = jnp.asarray(azimuths, jnp.float32)

@@ -79,7 +79,7 @@ class Layout(NamedTuple):
     heading: height of a title's line; 0 for a sheet without titles.
     caption: height of the line below a picture.
     letters: size of a caption's letters.
-    drop: from a picture's lower edge to its caption.
+    drop: way from a picture's lower edge to its caption.
     centred: whether captions stand around the middle of their picture, `drop`
       being that of their own middle, rather than from its left edge on.
   """
@@ -134,7 +134,7 @@ def titled(
   """Lay pictures out in titled rows, with captions below them.
 
   Args:
-    title: words above everything.
+    title: words above all pictures.
     rows: for each row its title, and its captioned pictures, which are resized
       to squares.
     size: pixels a side of a picture on the sheet.

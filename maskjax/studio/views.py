@@ -134,7 +134,7 @@ def jitter_lights(
   """Return one lighting, moved and dimmed a little, as in a real room.
 
   Args:
-    rng: typed key.
+    rng: typed random key, used here only.
     lights: one lighting, without a leading axis.
     amount: standard deviation of the shift of unit directions.
   """
@@ -160,7 +160,7 @@ def background(rng: PRNGKeyArray, size: int) -> Float[Array, 's s 3']:
   along a random direction.
 
   Args:
-    rng: typed key.
+    rng: typed random key, used here only.
     size: pixels on a side.
   """
   rng_grey, rng_tint, rng_dark, rng_angle, rng_plain = jax.random.split(rng, 5)
