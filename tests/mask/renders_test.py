@@ -13,7 +13,7 @@ _SIZE = 24
 
 @pytest.fixture(scope='module')
 def mask():
-  """A surface in random colours, and its settings."""
+  """Return a surface, random colours, and their settings."""
   settings = small.settings()
   template = surface_lib.load_template(settings)
   surface = surface_lib.create(template, settings)
