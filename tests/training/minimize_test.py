@@ -39,7 +39,7 @@ def test_data_are_arguments_of_the_loss():
   start = {'place': jnp.zeros(3)}
   wanted = jnp.array([0.1, 0.2, -0.1])
   found, losses = minimize.adam(
-    loss, start, wanted, 2.0, rates=0.02, steps=100, eps=1e-12
+    loss, start, wanted, 2.0, rates=0.05, steps=150, eps=1e-12
   )
   np.testing.assert_allclose(found['place'], wanted, atol=1e-3)
   np.testing.assert_allclose(losses[0], 2.0 * 0.06, rtol=1e-5)
