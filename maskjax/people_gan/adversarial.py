@@ -19,6 +19,7 @@ from maskjax.gan import (
   adversarial as adversarial_lib,
   augment as augment_lib,
   checkpoints,
+  kinds,
   model as model_lib,
   optimizers,
   resize,
@@ -37,9 +38,15 @@ from maskjax.training import parallel
 
 
 def _networks(
-  settings: settings_lib.Settings, begin: str, flat: bool
+  settings: settings_lib.Settings, begin: str, new: model_lib.Config
 ) -> tuple[model_lib.Model, model_lib.Model]:
-  """Return generator and discriminator, new or from a folder."""
+  """Return generator and discriminator, new or from a folder.
+
+  Args:
+    settings: settings of the stage.
+    begin: model folder to begin from, '' for random weights.
+    new: config of the generator where the folder has none.
+  """
   rng_generator, rng_discriminator = jax.random.split(
     jax.random.key(settings.seed)
   )
@@ -48,28 +55,28 @@ def _networks(
   generator = found[names[0]] if names else None
   discriminator = found.get('D')
   if generator is None:
-    make = people_networks.flat_generator if flat else people_networks.generator
-    generator = model_lib.initialize(rng_generator, make(settings))
+    generator = model_lib.initialize(rng_generator, new)
   if discriminator is None:
+    kind = kinds.of(new.build())
     discriminator = model_lib.initialize(
-      rng_discriminator, people_networks.discriminator(settings, flat)
+      rng_discriminator, people_networks.discriminator(settings, kind)
     )
   return generator, discriminator
 
 
 def gan_config(
-  settings: settings_lib.Settings, flat: bool
+  settings: settings_lib.Settings, kind: kinds.Kind
 ) -> adversarial_lib.GANConfig:
   """Return the settings of the adversarial training itself.
 
   Args:
     settings: settings of the stage.
-    flat: whether it is in two dimensions, without cameras.
+    kind: kind of the generator; without cameras none are swapped.
   """
   given = settings.adversarial
   return dataclasses.replace(
     given,
-    swap_end=None if flat else given.swap_end,
+    swap_end=given.swap_end if kind.has_cameras else None,
     augment=augment_lib.AugmentConfig() if given.augmented else None,
     # A network that begins trained is averaged as slowly from the start.
     average_rampup=None if settings.init else given.average_rampup,
@@ -77,7 +84,10 @@ def gan_config(
 
 
 def _anchor(
-  begin: str, data: people_batches.SourceData, flat: bool, needed: bool
+  begin: str,
+  data: people_batches.SourceData,
+  kind: kinds.Kind,
+  needed: bool,
 ) -> people_codes.Stored | None:
   """Return the latents of known scenes that a model folder holds.
 
@@ -86,9 +96,9 @@ def _anchor(
   """
   codes = people_codes.read(begin, len(data.image)) if begin else None
   if needed and codes is None:
-    trained = 'the stage decoder'
-    if flat:
-      trained = 'a student whose --config.teacher has them'
+    trained = 'a student whose --config.teacher has them'
+    if kind.has_cameras:
+      trained = 'the stage decoder'
     raise ValueError(
       f'an anchor needs the latents of known scenes, and {begin or "no init"} '
       f'has none; begin with --config.init=the model of {trained}, or leave it '
@@ -150,7 +160,9 @@ def create(
   data: people_batches.SourceData,
   begin: str,
   *,
-  flat: bool = False,
+  make: Callable[
+    [settings_lib.Settings], model_lib.Config
+  ] = people_networks.generator,
 ) -> stage_lib.Stage:
   """Return the stage against a discriminator.
 
@@ -158,17 +170,20 @@ def create(
     settings: settings of the stage.
     data: pictures of people.
     begin: model folder to begin from, '' for random weights.
-    flat: StyleGAN2 rather than EG3D.
+    make: config of the generator, see `networks`; its kind decides whether
+      there are cameras.
 
   Raises:
     ValueError: the pictures are of another size than the generator's, or an
       anchor finds no latents.
   """
-  generator, discriminator = _networks(settings, begin, flat)
+  new = make(settings)
+  kind = kinds.of(new.build())
+  generator, discriminator = _networks(settings, begin, new)
   module: Any = generator.module
   stage_lib.check_size(settings, module.config.output_side, data)
-  config = gan_config(settings, flat)
-  codes = _anchor(begin, data, flat, bool(config.anchor_weight))
+  config = gan_config(settings, kind)
+  codes = _anchor(begin, data, kind, bool(config.anchor_weight))
   shared = settings.batch
   if config.anchor_weight:
     shared = math.gcd(shared, settings.anchor_scenes)
@@ -205,7 +220,7 @@ def create(
     batches=_batches(
       settings,
       data,
-      None if flat else module.config.rendering_resolution,
+      module.config.rendering_resolution if kind.has_cameras else None,
       codes if config.anchor_weight else None,
     ),
     images=settings.batch,

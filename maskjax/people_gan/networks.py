@@ -3,6 +3,7 @@
 from maskjax.gan import (
   discriminator as discriminator_lib,
   eg3d,
+  kinds,
   student,
   stylegan2,
   superresolution,
@@ -72,18 +73,18 @@ def flat_generator(
 
 
 def discriminator(
-  settings: settings_lib.Settings, flat: bool
+  settings: settings_lib.Settings, kind: kinds.Kind
 ) -> discriminator_lib.DiscriminatorConfig:
   """Return the discriminator: of pairs and cameras, or of single images.
 
   Args:
     settings: settings of the stage; of it, 'discriminator' and
       'mapping_layers'.
-    flat: whether it sees single images, without cameras.
+    kind: kind of the generator that it is set against.
   """
   return discriminator_lib.DiscriminatorConfig(
-    image_channels=3 if flat else 6,
-    c_dim=0 if flat else 25,
+    image_channels=6 if kind.has_cameras else 3,
+    c_dim=25 if kind.has_cameras else 0,
     channels=settings.discriminator,
     mapping_layers=settings.mapping_layers,
   )

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 import functools
 
-from maskjax.people_gan import adversarial, decoder, stage, student
+from maskjax.people_gan import adversarial, decoder, networks, stage, student
 
 # `create(settings, data, begin)` builds a stage; see the modules.
 STAGES: dict[str, Callable[..., stage.Stage]] = {
   'decoder': decoder.create,
   'adversarial': adversarial.create,
   'student': student.create,
-  'stylegan2': functools.partial(adversarial.create, flat=True),
+  'stylegan2': functools.partial(
+    adversarial.create, make=networks.flat_generator
+  ),
 }

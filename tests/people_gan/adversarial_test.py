@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from maskjax.gan import kinds
 from maskjax.people_gan import (
   adversarial,
   batches as people_batches,
@@ -18,16 +19,16 @@ def data():
 
 def test_settings_are_the_configs_but_for_what_depends_on_the_stage():
   told = people.settings('adversarial')
-  config = adversarial.gan_config(told, flat=False)
+  config = adversarial.gan_config(told, kinds.EG3D)
   assert config.generator_rate == 3e-4 and config.anchor_weight == 10.0
   assert config.swap_end == 0.5 and config.swap_kimg == 100.0
   assert config.augment is not None and config.average_rampup == 0.05
   # Two dimensions know no cameras; what is trained is averaged from the start.
   told = people.settings('stylegan2', init='out/student/model')
-  config = adversarial.gan_config(told, flat=True)
+  config = adversarial.gan_config(told, kinds.STYLEGAN2)
   assert config.swap_end is None and config.average_rampup is None
   told = people.settings('stylegan2', **{'adversarial.augmented': False})
-  assert adversarial.gan_config(told, flat=True).augment is None
+  assert adversarial.gan_config(told, kinds.STYLEGAN2).augment is None
 
 
 def test_an_anchor_needs_latents(data, tmp_path):
@@ -35,12 +36,15 @@ def test_an_anchor_needs_latents(data, tmp_path):
     np.zeros((4, 8), np.float32), np.ones(8, np.float32), data.identity
   )
   people_codes.write(tmp_path, codes)
-  found = adversarial._anchor(str(tmp_path), data, False, True)
+  found = adversarial._anchor(str(tmp_path), data, kinds.EG3D, True)
   np.testing.assert_array_equal(found.mean, codes.mean)
-  assert adversarial._anchor('', data, False, False) is None
-  for flat, words in ((False, 'of the stage decoder'), (True, 'of a student')):
+  assert adversarial._anchor('', data, kinds.EG3D, False) is None
+  for kind, words in (
+    (kinds.EG3D, 'of the stage decoder'),
+    (kinds.STYLEGAN2, 'of a student'),
+  ):
     with pytest.raises(ValueError, match=f'no init has none.*{words}'):
-      adversarial._anchor('', data, flat, True)
+      adversarial._anchor('', data, kind, True)
 
 
 def test_batches_move_the_side_of_the_rendering(data):

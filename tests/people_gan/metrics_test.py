@@ -5,7 +5,10 @@ import pytest
 
 from configs import source
 from maskjax.evaluation import gan_metrics
-from maskjax.gan import model as model_lib
+from maskjax.gan import (
+  kinds,
+  model as model_lib,
+)
 from maskjax.people_gan import (
   batches as people_batches,
   metrics as people_metrics,
@@ -139,7 +142,7 @@ def test_a_generator_without_cameras_is_measured_by_its_pictures():
     'pictures', 'seconds_per_1000', 'face_frechet', 'precision', 'recall',
   }  # fmt: skip
   judge = model_lib.initialize(
-    jax.random.key(0), people_networks.discriminator(config, True)
+    jax.random.key(0), people_networks.discriminator(config, kinds.STYLEGAN2)
   )
   with pytest.raises(ValueError, match='no generator'):
     people_metrics.measure(judge, DATA, None, request)

@@ -1,6 +1,9 @@
 """Networks are as large as the settings say."""
 
-from maskjax.gan import student
+from maskjax.gan import (
+  kinds,
+  student,
+)
 from maskjax.people_gan import networks as people_networks
 from tests.people_gan import people
 
@@ -26,8 +29,8 @@ def test_the_generator_of_pictures_has_room_for_angles():
 
 def test_discriminators_see_pairs_with_cameras_or_single_pictures():
   told = people.settings('adversarial')
-  pairs = people_networks.discriminator(told, flat=False)
-  single = people_networks.discriminator(told, flat=True)
+  pairs = people_networks.discriminator(told, kinds.EG3D)
+  single = people_networks.discriminator(told, kinds.STYLEGAN2)
   assert (pairs.image_channels, pairs.c_dim) == (6, 25)
   assert (single.image_channels, single.c_dim) == (3, 0)
   assert pairs.channels == single.channels == told.discriminator
