@@ -30,6 +30,8 @@ _TYPED = (
   'maskjax.fitting',
   'maskjax.geometry',
   'maskjax.mask',
+  'maskjax.matcher',
+  'maskjax.prior',
   'maskjax.studio',
   'maskjax.training',
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What the matcher learns from: labels, augmentation, backgrounds."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -58,7 +59,7 @@ def test_composed_pictures_are_heads_on_backgrounds():
 def test_blur_keeps_the_mean():
   image = np.zeros((8, 8, 1), np.float32)
   image[3, 4] = 1.0
-  blurred = matcher_batches._binomial(image)
+  blurred = matcher_batches._binomial(jnp.asarray(image))
   np.testing.assert_allclose(blurred.sum(), 1.0, rtol=1e-6)
   np.testing.assert_allclose(
     blurred[2:5, 3:6, 0] * 16, [[1, 2, 1], [2, 4, 2], [1, 2, 1]]

@@ -105,6 +105,6 @@ def test_whole_judgement(tiny_prior, tmp_path):
   assert (tmp_path / 'contact-1.png').stat().st_size > 1000
 
 
-def test_nothing_to_judge_is_refused(tmp_path):
+def test_nothing_to_judge_is_refused(tmp_path, unchecked):
   with pytest.raises(ValueError, match='at least 1'):
     prior_evaluation.evaluate(None, None, tmp_path, count=0)
