@@ -194,7 +194,7 @@ class DiscriminatorBlock(nn.Module, kw_only=True):
     self,
     x: Float[Array, 'b h w i'] | None,
     image: Float[Array, 'b h w k'] | None,
-  ) -> tuple[Float[Array, 'b y x f'], Float[Array, 'b y x k'] | None]:
+  ) -> tuple[Float[Array, 'b y x f'], Float[Array, 'b _ _ k'] | None]:
     """Return the maps, and the image that the next block sees."""
     conv = functools.partial(
       layers.Conv,

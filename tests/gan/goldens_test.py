@@ -49,8 +49,9 @@ def test_equals_reference(name):
   assert len(rows) >= COUNTS[name]
 
 
-def test_equals_the_reference_of_your_own(golden_path, record_property):
-  record_property('rows', len(passing(golden_path)))
+def test_equals_the_reference_of_your_own(golden_path):
+  rows = passing(golden_path)
+  print(f'{golden_path.name}: {len(rows)} of {len(rows)} arrays')
 
 
 def test_every_file_is_compared():

@@ -125,7 +125,7 @@ def check_generator(
   resolution = model.module.config.rendering_resolution
   if 'G/neural_rendering_resolution' in golden:
     resolution = int(golden['G/neural_rendering_resolution'])
-  z, c = forward['z'], forward['c']
+  z, c = (jnp.asarray(forward[name]) for name in 'zc')
   loss = _generator_loss(model, resolution, forward.meta['seed'], c)
   value, (to_params, to_ws) = golden_rows.exact_jit(
     jax.value_and_grad(loss, (0, 1))
@@ -157,8 +157,10 @@ def check_discriminator(
     golden: X_grads.npz.
     model: the dual discriminator.
   """
-  image, raw = (channels_last(golden[f'D/{n}']) for n in ('image', 'image_raw'))
-  params, c = model.variables['params'], golden['D/c']
+  image, raw = (
+    jnp.asarray(channels_last(golden[f'D/{n}'])) for n in ('image', 'image_raw')
+  )
+  params, c = model.variables['params'], jnp.asarray(golden['D/c'])
 
   def logits(params, image, raw):
     return model.module.apply(
@@ -207,7 +209,9 @@ def check_variants(
     forward: X_forward.npz.
     config: of the dual discriminator.
   """
-  image, raw = (channels_last(golden[f'D/{n}']) for n in ('image', 'image_raw'))
+  image, raw = (
+    jnp.asarray(channels_last(golden[f'D/{n}'])) for n in ('image', 'image_raw')
+  )
   for name in golden.under('other_D/'):
     kind, _, condition = name.rpartition('_c')
     seen = _variant_input(kind, image, raw)
