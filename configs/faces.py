@@ -32,7 +32,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.views = 5  # cameras of a moment; they share light and backdrop
   config.size = 64  # pixels
   config.samples = 3  # per pixel and axis; 3 are smooth, 2 faster
-  config.expression = ''  # a word of people.EXPRESSIONS for everyone; '': any
+  config.expression = ''  # a word of expressions.EXPRESSIONS; '': any
   config.backdrop = 'room'  # or 'white'
 
   # Cameras: standard deviations and limits, radians. 0.3 and 0.155 are the
