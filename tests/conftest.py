@@ -8,9 +8,10 @@ import tempfile
 
 # Fake devices and thread counts are read once, when jax is first used.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-# More threads than cores make small machines slower, not faster.
+# More threads than cores make small machines slower, not faster; the tests
+# themselves run in two processes.
 for _name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
-  os.environ.setdefault(_name, '2')
+  os.environ.setdefault(_name, '1')
 os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 # No test may reach a network.
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
