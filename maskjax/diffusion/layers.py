@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 import numpy as np
 
-from maskjax.diffusion import attention, kernels
+from maskjax.kernels import attention, channelwise, dense, geglu, nearest, norms
 
 # What torch.nn.Linear and Conv2d start from: uniform in +-1/sqrt(fan_in).
 _kernel_init = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
@@ -79,7 +79,7 @@ class GroupNorm(nn.Module):
     channels = x.shape[-1]
     scale = self.param('scale', nn.initializers.ones, (channels,))
     bias = self.param('bias', nn.initializers.zeros, (channels,))
-    return kernels.group_norm(x, scale, bias, self.groups, self.eps, self.silu)
+    return norms.group_norm(x, scale, bias, self.groups, self.eps, self.silu)
 
 
 class LayerNorm(nn.Module):
@@ -95,7 +95,7 @@ class LayerNorm(nn.Module):
     scale = self.param('scale', nn.initializers.ones, shape)
     bias = self.param('bias', nn.initializers.zeros, shape)
     x = x.astype(self.dtype)
-    return kernels.layer_norm(x, scale, bias, self.eps)
+    return norms.layer_norm(x, scale, bias, self.eps)
 
 
 class Dense(nn.Module):
@@ -110,10 +110,10 @@ class Dense(nn.Module):
     """Return x @ kernel + bias."""
     shape = (x.shape[-1], self.features)
     kernel = self.param('kernel', _kernel_init, shape)
-    out = kernels.matmul(x.astype(self.dtype), kernel.astype(self.dtype))
+    out = dense.matmul(x.astype(self.dtype), kernel.astype(self.dtype))
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
-      out = kernels.add_bias(out, bias.astype(self.dtype))
+      out = channelwise.add_bias(out, bias.astype(self.dtype))
     return out
 
 
@@ -150,7 +150,7 @@ class Conv(nn.Module):
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
     x = x.astype(self.dtype)
     if self.size == 1 and self.stride == 1:
-      out = kernels.matmul(x, kernel[0, 0])
+      out = dense.matmul(x, kernel[0, 0])
     else:
       half = self.size // 2
       padding = (half, half) if self.padding is None else self.padding
@@ -163,8 +163,8 @@ class Conv(nn.Module):
       )
     bias = bias.astype(self.dtype)
     if shift is None:
-      return kernels.add_bias(out, bias)
-    return kernels.add_to_pixels(out, kernels.add_bias(shift, bias))
+      return channelwise.add_bias(out, bias)
+    return channelwise.add_to_pixels(out, channelwise.add_bias(shift, bias))
 
 
 class ResnetBlock(nn.Module):
@@ -217,7 +217,7 @@ def resize_nearest(
   """Repeat pixels to a size up to twice that of the map."""
   old_height, old_width = x.shape[1:3]
   if (height, width) == (2 * old_height, 2 * old_width):
-    return kernels.upsample(x)
+    return nearest.double(x)
   rows = np.arange(height) * old_height // height
   columns = np.arange(width) * old_width // width
   return x[:, rows][:, :, columns]
@@ -259,7 +259,7 @@ def attend(
   query, key, value = (
     x.reshape(batch, -1, heads, channels // heads) for x in (query, key, value)
   )
-  out = attention.attend(query, key, value, causal)
+  out = attention.attend(query, key, value, causal=causal)
   return out.reshape(batch, -1, channels)
 
 
@@ -303,7 +303,7 @@ class TwoDense(nn.Module):
     # Two products: the halves of one would have to be copied apart.
     halves = (slice(self.features), slice(self.features, None))
     return tuple(
-      kernels.add_bias(kernels.matmul(x, kernel[:, half]), bias[half])
+      channelwise.add_bias(dense.matmul(x, kernel[:, half]), bias[half])
       for half in halves
     )
 
@@ -318,7 +318,7 @@ class GegluProjection(nn.Module):
   def __call__(self, x: Float[Array, 'b n c']) -> Float[Array, 'b n f']:
     """Return hidden * gelu(gate)."""
     hidden, gate = TwoDense(self.features, self.dtype, name='proj')(x)
-    return kernels.geglu(hidden, gate)
+    return geglu.geglu(hidden, gate)
 
 
 class FeedForward(nn.Module):

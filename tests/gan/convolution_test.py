@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,30 +60,3 @@ def test_modulated_conv_scales_the_weights_of_each_sample(demodulate):
   np.testing.assert_allclose(
     ours, jax.jit(jax.vmap(by_sample))(x, styles), atol=1e-5
   )
-
-
-@pytest.mark.parametrize(('stride', 'padding'), [(1, 1), (1, 0), (2, 0)])
-def test_second_derivatives_are_those_of_a_convolution(stride, padding):
-  x, kernel = normal(0, 2, 7, 7, 3), normal(1, 3, 3, 3, 4)
-  options = {
-    'window_strides': (stride,) * 2,
-    'padding': ((padding,) * 2,) * 2,
-    'dimension_numbers': ('NHWC', 'HWIO', 'NHWC'),
-  }
-
-  def plain(x, kernel):
-    return jax.lax.conv_general_dilated(x, kernel, **options)
-
-  def own(x, kernel):
-    return convolution._convolve(x, kernel, stride, padding)
-
-  def penalty(function, x, kernel):
-    slopes = jax.grad(lambda *a: jnp.sin(function(*a)).sum(), (0, 1))(x, kernel)
-    return sum(jnp.square(slope).sum() for slope in slopes)
-
-  expected, found = (
-    jax.jit(jax.grad(functools.partial(penalty, f), (0, 1)))(x, kernel)
-    for f in (plain, own)
-  )
-  for a, b in zip(expected, found):
-    np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-3)

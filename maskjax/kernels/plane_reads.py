@@ -1,0 +1,199 @@
+"""Reading three feature planes bilinearly at many places, and back.
+
+`mean` is what a generator spends its time on. On a CPU (XLA, 8 scenes, 197k
+points) a border of zeros around the planes and one base index for the four
+corners take a fifth of the time that a test of each corner takes (14 ms
+against 101 ms); its gradient adds rows in chunks that stay in the cache (50 ms
+against 95 ms, and at 256x256 planes 47 MB of updates rather than 1.3 GB).
+
+Shapes: B scenes, 3 planes, R side of a plane, C features, N places. A place is
+a column and a row in pixels, 0 at the centre of the first pixel.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+# Places whose gradients are added at a time on a CPU.
+_CHUNK = 4096
+
+
+def _corner(rows, base, row, column, side):
+  """Read one corner of the cells; zero outside of the plane."""
+  inside = (row >= 0) & (row < side) & (column >= 0) & (column < side)
+  clipped = (jnp.clip(index, 0, side - 1) for index in (row, column))
+  i, j = (index.astype(jnp.int32) for index in clipped)
+  values = rows.at[base + i * side + j].get(mode='promise_in_bounds')
+  return values, inside
+
+
+def each(
+  planes: Float[Array, 'b 3 r r c'],
+  places: Float[Array, 'b 3 n 2'],
+  *,
+  nearest: bool = False,
+) -> Float[Array, 'b 3 n c']:
+  """Read each plane at its places, corner by corner.
+
+  Args:
+    planes: features.
+    places: columns and rows in pixels.
+    nearest: take the nearest pixel, rather than to interpolate between four.
+
+  Returns:
+    Features of each plane; they fade to zero half a pixel outside of it.
+  """
+  batch, count, side, _, channels = planes.shape
+  rows = planes.reshape(-1, channels)
+  base = (jnp.arange(batch * count) * side**2).reshape(batch, count, 1)
+  base = jnp.broadcast_to(base, places.shape[:-1])
+  column, row = places[..., 0], places[..., 1]
+  if nearest:
+    values, inside = _corner(
+      rows, base, jnp.round(row), jnp.round(column), side
+    )
+    return jnp.where(inside[..., None], values, 0.0)
+  top, left = jnp.floor(row), jnp.floor(column)
+  down, right = row - top, column - left
+  total = jnp.zeros((), planes.dtype)
+  for i, vertical in ((0, 1 - down), (1, down)):
+    for j, horizontal in ((0, 1 - right), (1, right)):
+      values, inside = _corner(rows, base, top + i, left + j, side)
+      weight = jnp.where(inside, vertical * horizontal, 0.0)
+      total = total + weight[..., None] * values
+  return total
+
+
+def mean_plain(
+  planes: Float[Array, 'b 3 r r c'], places: Float[Array, 'b 3 n 2']
+) -> Float[Array, 'b n c']:
+  """Return the formula of `mean`."""
+  return each(planes, places).mean(1)
+
+
+def _cells(
+  places: Float[Array, 'b 3 n 2'], side: int
+) -> tuple[Int[Array, 'b 3 n'], Float[Array, 'b 3 n'], Float[Array, 'b 3 n']]:
+  """Find the cells of a plane with a border of zeros that places fall on.
+
+  Returns:
+    Row of the upper left corner in the list of an image's pixels, and the
+    place in the cell: part of the way right and down, in [0, 1].
+  """
+  # Outside of the border all is zero, wherever.
+  low = jnp.clip(jnp.floor(places), -1, side - 1)
+  part = jnp.clip(places - low, 0, 1)
+  column, row = (low[..., i].astype(jnp.int32) + 1 for i in (0, 1))
+  wide = side + 2
+  first = jnp.arange(3, dtype=jnp.int32)[None, :, None] * wide**2
+  return first + row * wide + column, part[..., 0], part[..., 1]
+
+
+def _read(
+  planes: Float[Array, 'b 3 r r c'], places: Float[Array, 'b 3 n 2']
+) -> Float[Array, 'b n c']:
+  """Return the mean over the planes."""
+  batch, _, side, _, channels = planes.shape
+  wide = side + 2
+  border = ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0))
+  rows = jnp.pad(planes, border).reshape(-1, channels)
+  corner, right, down = _cells(places, side)
+  corner += jnp.arange(batch, dtype=jnp.int32)[:, None, None] * 3 * wide**2
+  get = lambda index: rows.at[index].get(mode='promise_in_bounds')
+  total = 0.0
+  for i in range(3):
+    k, x, y = corner[:, i], right[:, i, :, None], down[:, i, :, None]
+    top = get(k) * (1 - x) + get(k + 1) * x
+    bottom = get(k + wide) * (1 - x) + get(k + wide + 1) * x
+    total = total + top * (1 - y) + bottom * y
+  return total / 3
+
+
+def _scatter(
+  corner: Int[Array, '3 n'],
+  right: Float[Array, '3 n'],
+  down: Float[Array, '3 n'],
+  g: Float[Array, 'n c'],
+  *,
+  side: int,
+) -> Float[Array, '3 r r c']:
+  """Add gradients of one scene's places to its planes, chunk by chunk."""
+  wide = side + 2
+  steps = jnp.array([0, 1, wide, wide + 1], jnp.int32)[None, :, None]
+  surplus = -g.shape[0] % _CHUNK
+  # Added places count nothing: their gradients are zero.
+  pad = lambda x, axis: jnp.pad(
+    x, [(0, surplus if i == axis else 0) for i in range(x.ndim)]
+  )
+  corner, right, down, g = (
+    pad(x, axis) for x, axis in ((corner, 1), (right, 1), (down, 1), (g, 0))
+  )
+
+  def body(i, sums):
+    cut = functools.partial(
+      jax.lax.dynamic_slice_in_dim, start_index=i * _CHUNK, slice_size=_CHUNK
+    )
+    k, x, y = (cut(part, axis=1) for part in (corner, right, down))
+    weights = [(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x]
+    updates = jnp.stack(weights, 1)[..., None] * cut(g)[None, None]
+    index = (k[:, None] + steps).reshape(-1)
+    updates = updates.reshape(index.size, -1)
+    return sums.at[index].add(updates, mode='promise_in_bounds')
+
+  sums = jnp.zeros((3 * wide**2, g.shape[1]), g.dtype)
+  sums = jax.lax.fori_loop(0, g.shape[0] // _CHUNK, body, sums)
+  return sums.reshape(3, wide, wide, -1)[:, 1:-1, 1:-1]
+
+
+def _to_planes_on_cpu(planes, places, g):
+  """Return the gradient to the planes, in loops of their own for each scene.
+
+  XLA:CPU runs these side by side.
+  """
+  side = planes.shape[2]
+  corner, right, down = _cells(places, side)
+  return jnp.stack(
+    [
+      _scatter(corner[i], right[i], down[i], g[i] / 3, side=side)
+      for i in range(planes.shape[0])
+    ]
+  )
+
+
+def _to_planes(planes, places, g):
+  """Return the gradient to the planes, as jax derives it."""
+  return jax.vjp(lambda x: _read(x, places), planes)[1](g)[0]
+
+
+@jax.custom_vjp
+def mean(
+  planes: Float[Array, 'b 3 r r c'], places: Float[Array, 'b 3 n 2']
+) -> Float[Array, 'b n c']:
+  """Read three planes at their places and average over them.
+
+  Args:
+    planes: features.
+    places: columns and rows in pixels.
+
+  Returns:
+    The mean of what `each` returns. Differentiable once, by reverse mode.
+  """
+  return _read(planes, places)
+
+
+def _forward(planes, places):
+  return _read(planes, places), (planes, places)
+
+
+def _backward(inputs, g):
+  planes, places = inputs
+  (to_places,) = jax.vjp(lambda x: _read(planes, x), places)[1](g)
+  to_planes = jax.lax.platform_dependent(
+    planes, places, g, cpu=_to_planes_on_cpu, default=_to_planes
+  )
+  return to_planes, to_places
+
+
+mean.defvjp(_forward, _backward)
