@@ -27,7 +27,7 @@ FLOORS = (
     'parity',
   ),
   ('diffusion', 'gan', 'render', 'render.mesh', 'render.volume', 'studio'),
-  ('geometry', 'weights', 'training'),
+  ('geometry', 'weights', 'training', 'kernels'),
 )
 # Arrows within a floor; each says what it is for.
 PEERS = {

@@ -27,8 +27,12 @@ from tests import typed
 # theirs, shapes and all. Modules are instrumented while they are imported, so
 # nothing of maskjax may be imported before.
 _TYPED = (
+  'maskjax.diffusion',
   'maskjax.geometry',
+  'maskjax.kernels',
+  'maskjax.parity',
   'maskjax.training',
+  'maskjax.weights',
 )  # fmt: skip
 jaxtyping.install_import_hook(
   _TYPED, f'{typed.check.__module__}.{typed.check.__name__}'

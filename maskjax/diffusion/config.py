@@ -117,13 +117,16 @@ def parse(
   return cls(**kept)
 
 
-def dump(config: Any, class_name: str) -> dict[str, Any]:
+def dump(config: _Dataclass, class_name: str) -> dict[str, Any]:
   """Return the content of config.json for a config dataclass.
 
   Args:
     config: a config dataclass of this package.
     class_name: PyTorch class that opens the folder, e.g.
       'UNet2DConditionModel'.
+
+  Returns:
+    The fields with lists in place of tuples, as JSON has them.
   """
   fields = {
     field.name: _thaw(getattr(config, field.name))
@@ -133,7 +136,15 @@ def dump(config: Any, class_name: str) -> dict[str, Any]:
 
 
 def per_block(value: Any, blocks: int, name: str) -> tuple[Any, ...]:
-  """Repeat a single value for each block, or checks a value per block.
+  """Repeat a single value for each block, or check a value per block.
+
+  Args:
+    value: of a field: one value, or a tuple with one for each block.
+    blocks: how many blocks there are.
+    name: of the field, for the error.
+
+  Returns:
+    One value for each block.
 
   Raises:
     ValueError: a tuple whose length is not the number of blocks.
@@ -149,13 +160,30 @@ def per_block(value: Any, blocks: int, name: str) -> tuple[Any, ...]:
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-  """Raise ValueError, naming the key, unless the value is among choices."""
+  """Check that a value is supported.
+
+  Args:
+    name: key of the config, for the error.
+    value: what it says.
+    choices: what is supported.
+
+  Raises:
+    ValueError: another value.
+  """
   if value not in choices:
     raise ValueError(f'{name}={value!r} is not supported, only {choices} are')
 
 
 def check_groups(groups: int, channels: tuple[int, ...]) -> None:
-  """Raise ValueError unless every channel count splits into the groups."""
+  """Check that every block's channels split into groups.
+
+  Args:
+    groups: of every group normalisation.
+    channels: of each block.
+
+  Raises:
+    ValueError: a number of channels that is no multiple of the groups.
+  """
   for count in channels:
     if count % groups:
       raise ValueError(

@@ -29,7 +29,13 @@ _kernel_init = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
 def recomputed(module: Any, remat: bool) -> Any:
   """Return a module class that is computed anew in the backward pass if asked.
 
-  Only its inputs are kept for the gradient, not what it computes in between.
+  Args:
+    module: a class of linen modules.
+    remat: keep only its inputs for the gradient, not what it computes in
+      between.
+
+  Returns:
+    A class of the same fields and parameters.
   """
   return nn.remat(module) if remat else module
 
@@ -45,7 +51,7 @@ def timestep_embedding(
 
   Args:
     timesteps: in [0, number of training timesteps), whole or not.
-    channels: size of the embedding; an odd size ends in a zero.
+    channels: C, size of the embedding; an odd size ends in a zero.
     flip_sin_to_cos: cosines before sines (Stable Diffusion) or after.
     freq_shift: the last frequency is 1e-4 ** ((half - 1) / (half - shift)).
 
@@ -143,7 +149,12 @@ class Conv(nn.Module):
     x: Float[Array, 'b h w c'],
     shift: Float[Array, 'b f'] | None = None,
   ) -> Float[Array, 'b i j f']:
-    """Return the convolved map, plus a vector for each sample."""
+    """Return the convolved map, plus a vector for each sample.
+
+    Args:
+      x: map.
+      shift: added to all pixels of a sample, e.g. its embedded timestep.
+    """
     shape = (self.size, self.size, x.shape[-1], self.features)
     init = nn.initializers.zeros if self.zero else _kernel_init
     kernel = self.param('kernel', init, shape).astype(self.dtype)
@@ -214,7 +225,16 @@ class Downsample(nn.Module):
 def resize_nearest(
   x: Float[Array, 'b h w c'], height: int, width: int
 ) -> Float[Array, 'b i j c']:
-  """Repeat pixels to a size up to twice that of the map."""
+  """Repeat pixels to a size up to twice that of the map.
+
+  Args:
+    x: map.
+    height: rows of the result.
+    width: columns of the result.
+
+  Returns:
+    Each pixel is the nearest one of `x`, up or left of its place.
+  """
   old_height, old_width = x.shape[1:3]
   if (height, width) == (2 * old_height, 2 * old_width):
     return nearest.double(x)
@@ -249,11 +269,14 @@ def attend(
   """Scaled dot-product attention; the softmax is computed in float32.
 
   Args:
-    query: queries of all heads side by side.
-    key: keys of all heads.
-    value: values of all heads.
-    heads: number of heads, a divisor of c.
+    query: queries of all heads side by side in the channels.
+    key: keys of all heads, in the same way.
+    value: values of all heads, in the same way.
+    heads: number of heads, a divisor of C.
     causal: let token i see the tokens up to i only.
+
+  Returns:
+    What the queries of each head gather, side by side again.
   """
   batch, _, channels = query.shape
   query, key, value = (

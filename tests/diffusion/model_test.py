@@ -20,7 +20,7 @@ from maskjax.diffusion import (
   model as model_lib,
   tokenizer,
 )
-from tests.diffusion import tiny_model, torch_peer
+from tests.diffusion import tiny_model, torch_nets
 
 PARTS = ('unet', 'text_encoder', 'tokenizer', 'scheduler', 'model_index.json')
 
@@ -66,14 +66,14 @@ def pictures(*shape, seed=0):
 
 @pytest.mark.parametrize('block', [1, 2, 4])
 def test_folding_is_that_of_pytorch(block):
-  torch = torch_peer.load('torch')
+  torch = torch_nets.load('torch')
   images = pictures(2, 8, 12, 3)
   folded = folding.fold(images, block)
-  theirs = torch.nn.PixelUnshuffle(block)(torch_peer.to_torch(images))
-  np.testing.assert_array_equal(folded, torch_peer.from_torch(theirs))
+  theirs = torch.nn.PixelUnshuffle(block)(torch_nets.to_torch(images))
+  np.testing.assert_array_equal(folded, torch_nets.from_torch(theirs))
   theirs = torch.nn.PixelShuffle(block)(theirs)
   np.testing.assert_array_equal(
-    folding.unfold(folded, block), torch_peer.from_torch(theirs)
+    folding.unfold(folded, block), torch_nets.from_torch(theirs)
   )
 
 
@@ -117,7 +117,7 @@ def test_a_saved_model_predicts_the_same(root, model, tmp_path, dtype):
     jax.tree.map(np.testing.assert_array_equal, after, before)
   # float16 keeps 11 bits of each parameter.
   for name in ('plain', 'steered'):
-    assert torch_peer.relative_l2(after[name], before[name]) < 2e-3
+    assert torch_nets.relative_l2(after[name], before[name]) < 2e-3
 
 
 def test_computing_in_another_type_is_asked_for_when_loading(folder):
@@ -277,7 +277,7 @@ def test_guidance_runs_from_the_negative_to_the_prompt(
 
 def test_pytorch_predicts_the_same_from_the_saved_folder(folder, model):
   torch, diffusers, transformers = (
-    torch_peer.load(name) for name in ('torch', 'diffusers', 'transformers')
+    torch_nets.load(name) for name in ('torch', 'diffusers', 'transformers')
   )
 
   def open_part(library, name, part):
@@ -303,12 +303,12 @@ def test_pytorch_predicts_the_same_from_the_saved_folder(folder, model):
 
   with torch.no_grad():
     hidden = encoder.eval()(torch.tensor(tokens))[0]
-    sample, steps = torch_peer.to_torch(x_t), torch.tensor(t)
+    sample, steps = torch_nets.to_torch(x_t), torch.tensor(t)
     down, middle = control.eval()(
       sample,
       steps,
       hidden,
-      controlnet_cond=torch_peer.to_torch(condition),
+      controlnet_cond=torch_nets.to_torch(condition),
       conditioning_scale=0.7,
       return_dict=False,
     )
@@ -320,7 +320,7 @@ def test_pytorch_predicts_the_same_from_the_saved_folder(folder, model):
       down_block_additional_residuals=down,
       mid_block_additional_residual=middle,
     ).sample
-  plain, steered = (torch_peer.from_torch(x) for x in (plain, steered))
+  plain, steered = (torch_nets.from_torch(x) for x in (plain, steered))
   # The ControlNet does something: its zero convolutions were refilled.
   assert np.linalg.norm(steered - plain) > 0.02 * np.linalg.norm(plain)
 
@@ -331,9 +331,9 @@ def test_pytorch_predicts_the_same_from_the_saved_folder(folder, model):
     (ours['steered'], steered),
     *zip(
       ours['residuals'],
-      [torch_peer.from_torch(x) for x in (*down, middle)],
+      [torch_nets.from_torch(x) for x in (*down, middle)],
       strict=True,
     ),
   ]
   for mine, theirs in pairs:
-    assert torch_peer.relative_l2(mine, theirs) <= torch_peer.RELATIVE_L2
+    assert torch_nets.relative_l2(mine, theirs) <= torch_nets.RELATIVE_L2

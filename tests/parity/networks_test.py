@@ -17,7 +17,7 @@ import safetensors.numpy
 from maskjax.diffusion import component, tokenizer as tokenizer_lib
 from maskjax.parity import networks as network_parity, torch_peer
 from maskjax.weights import bundled
-from tests.diffusion import torch_peer as tiny
+from tests.diffusion import torch_nets as tiny
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
