@@ -73,16 +73,11 @@ TESTED_ELSEWHERE = {
   'data.styles.pixar': 'data/styles/drawn_people_test.py',
   'data.styles.sheets': 'data/styles/styles_test.py',
   'data.styles.style': 'data/styles/styles_test.py',
-  'diffusion.folding': '',
-  'diffusion.layers': '',
-  'diffusion.model_folder': '',
   'geometry.gltf': '',
   'geometry.shell': '',
   'mask.color_field': 'mask/appearances_test.py',
   'mask.geometries': 'mask/surface_test.py',
   'mask.vertex_colors': 'mask/appearances_test.py',
-  'parity.samplers': '',
-  'parity.torch_peer': '',
   'people_gan.networks': '',
   'people_gan.stages': '',
   'render.mesh.clipping': '',
@@ -95,7 +90,6 @@ TESTED_ELSEWHERE = {
   'render.mesh.tiles': '',
   'render.mesh.visibility': '',
   'render.mesh.windows': '',
-  'weights.keymap': '',
 }
 
 

@@ -1,4 +1,4 @@
-"""Whole models: folding of pixels, folders, predictions as PyTorch's."""
+"""Whole models: pictures, words, guidance, predictions as PyTorch's."""
 
 import dataclasses
 import shutil
@@ -13,16 +13,10 @@ import numpy as np
 import pytest
 
 from maskjax.diffusion import (
-  clip,
-  component,
-  folding,
   guidance,
   model as model_lib,
-  tokenizer,
 )
 from tests.diffusion import tiny_model, torch_nets
-
-PARTS = ('unet', 'text_encoder', 'tokenizer', 'scheduler', 'model_index.json')
 
 
 @pytest.fixture(scope='module')
@@ -62,27 +56,6 @@ def save(folder, model, dtype='float32'):
 
 def pictures(*shape, seed=0):
   return np.random.default_rng(seed).standard_normal(shape, np.float32)
-
-
-@pytest.mark.parametrize('block', [1, 2, 4])
-def test_folding_is_that_of_pytorch(block):
-  torch = torch_nets.load('torch')
-  images = pictures(2, 8, 12, 3)
-  folded = folding.fold(images, block)
-  theirs = torch.nn.PixelUnshuffle(block)(torch_nets.to_torch(images))
-  np.testing.assert_array_equal(folded, torch_nets.from_torch(theirs))
-  theirs = torch.nn.PixelShuffle(block)(theirs)
-  np.testing.assert_array_equal(
-    folding.unfold(folded, block), torch_nets.from_torch(theirs)
-  )
-
-
-@pytest.mark.parametrize('block', [1, 2, 4])
-def test_unfolding_undoes_it(block):
-  images = pictures(2, 8, 12, 3)
-  folded = folding.fold(images, block)
-  assert folded.shape == (2, 8 // block, 12 // block, 3 * block**2)
-  np.testing.assert_array_equal(folding.unfold(folded, block), images)
 
 
 def test_images_are_encoded_and_decoded_with_clipping(model):
@@ -126,64 +99,6 @@ def test_computing_in_another_type_is_asked_for_when_loading(folder):
   assert {x.dtype for x in jax.tree.leaves(loaded.params)} == {
     jnp.dtype('float32')
   }
-
-
-def one_line(folder):
-  with pytest.raises(ValueError) as caught:
-    model_lib.load(folder)
-  message = str(caught.value)
-  assert str(folder) in message and '\n' not in message
-  return message
-
-
-@pytest.mark.parametrize('part', PARTS)
-def test_missing_parts_give_one_line(copy, part):
-  path = copy / part
-  path.unlink() if path.is_file() else shutil.rmtree(path)
-  assert part in one_line(copy)
-
-
-def test_no_controlnet_is_no_fault(copy):
-  shutil.rmtree(copy / 'controlnet')
-  loaded = model_lib.load(copy)
-  assert set(loaded.networks) == set(loaded.params) == {'unet', 'text_encoder'}
-
-
-@pytest.mark.parametrize(
-  'content, words',
-  [
-    ('{"sample_size": ', 'not JSON'),
-    ('[16]', 'no JSON object'),
-    ('{"pixel_unshuffle": "2"}', "pixel_unshuffle='2'"),
-    ('{"sample_size": 0}', 'sample_size=0'),
-    ('{"sample_size": 16, "pixel_unshuffle": 4}', 'have 48'),
-    ('{"sample_size": 16}', 'pixel_unshuffle=1 have 3'),
-  ],
-)
-def test_a_wrong_index_gives_one_line(copy, content, words):
-  (copy / 'model_index.json').write_text(content)
-  assert words in one_line(copy)
-
-
-def test_size_is_that_of_the_grid_where_the_index_is_silent(copy):
-  (copy / 'model_index.json').write_text('{"pixel_unshuffle": 2}')
-  assert model_lib.load(copy).sample_size == 16
-
-
-def test_parts_that_do_not_fit_together_give_one_line(copy, model):
-  words = copy / 'tokenizer'
-  tokenizer.train(tiny_model.CAPTIONS * 2, words, vocab_size=525, max_length=8)
-  assert 'has 525 tokens, the text encoder only 520' in one_line(copy)
-  tokenizer.train(tiny_model.CAPTIONS * 2, words, vocab_size=520, max_length=9)
-  assert 'makes 9 tokens, the text encoder takes 8' in one_line(copy)
-  config = dataclasses.replace(
-    model.networks['text_encoder'].config, hidden_size=8
-  )
-  params = jax.tree.map(
-    lambda x: np.zeros(x.shape, np.float32), clip.parameter_shapes(config)
-  )
-  component.save(copy / 'text_encoder', clip.CLIPTextModel(config), params)
-  assert 'cross_attention_dim=16' in one_line(copy)
 
 
 def test_condition_needs_a_controlnet(model):
