@@ -189,7 +189,7 @@ def tokenize(model: DiffusionModel, texts: list[str]) -> Int[np.ndarray, 'b t']:
 
 
 def encode_tokens(
-  model: DiffusionModel, tokens: Int[Array, 'b t']
+  model: DiffusionModel, tokens: Int[Array | np.ndarray, 'b t']
 ) -> Float[Array, 'b t d']:
   """Run the text encoder.
 
@@ -201,7 +201,7 @@ def encode_tokens(
     Features of every token, float32.
   """
   return model.networks['text_encoder'].apply(
-    {'params': model.params['text_encoder']}, tokens
+    {'params': model.params['text_encoder']}, jnp.asarray(tokens)
   )
 
 

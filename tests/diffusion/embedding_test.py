@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -80,7 +81,7 @@ def test_labels_that_do_not_fit_are_named():
   with pytest.raises(ValueError, match='class labels for a network that takes'):
     jax.eval_shape(
       lambda: Embedder(plain).init(
-        jax.random.key(0), np.zeros(2, int), labels=np.zeros(2)
+        jax.random.key(0), jnp.zeros(2, int), labels=jnp.zeros(2)
       )
     )
   table = unet.UNetConfig.from_dict(
@@ -88,5 +89,5 @@ def test_labels_that_do_not_fit_are_named():
   )
   with pytest.raises(ValueError, match=r'num_class_embeds=7.*shape \(2,\)'):
     jax.eval_shape(
-      lambda: Embedder(table).init(jax.random.key(0), np.zeros(2, int))
+      lambda: Embedder(table).init(jax.random.key(0), jnp.zeros(2, int))
     )

@@ -292,7 +292,7 @@ def test_a_unet_of_odd_channels_gives_one_line(folders, tmp_path):
       '1 scales for 2 ControlNets',
     ),
     ('inpainting', {}, 'made for inpainting'),
-    ('text', {'beside': np.zeros((1, 8, 8, 5))}, 'takes no mask'),
+    ('text', {'beside': jnp.zeros((1, 8, 8, 5))}, 'takes no mask'),
   ],
 )
 def test_what_the_networks_do_not_take_gives_one_line(
@@ -300,7 +300,7 @@ def test_what_the_networks_do_not_take_gives_one_line(
 ):
   _, model = folders(kind)
   if count := given.get('condition'):
-    shown = (np.zeros((1, 16, 16, 3), np.float32),) * count
+    shown = (jnp.zeros((1, 16, 16, 3)),) * count
     given = {**given, 'condition': shown}
   with pytest.raises(ValueError, match=words):
     jax.eval_shape(

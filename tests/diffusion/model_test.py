@@ -55,7 +55,8 @@ def save(folder, model, dtype='float32'):
 
 
 def pictures(*shape, seed=0):
-  return np.random.default_rng(seed).standard_normal(shape, np.float32)
+  rng = np.random.default_rng(seed)
+  return jnp.asarray(rng.standard_normal(shape, np.float32))
 
 
 def test_images_are_encoded_and_decoded_with_clipping(model):
@@ -139,7 +140,7 @@ def test_condition_counts_by_its_scale(model):
 def stub(model, x_t, t, text, *, condition, conditioning_scale, beside=None):
   """Stand in for `predict`; every argument counts."""
   del model, beside
-  at = t[:, None].astype(np.float32)
+  at = t[:, None].astype(jnp.float32)
   return x_t * text + at * condition * conditioning_scale
 
 
@@ -150,7 +151,7 @@ def test_guidance_runs_from_the_negative_to_the_prompt(
 ):
   monkeypatch.setattr(model_lib, 'predict', stub)
   x_t, text, negative, condition = (pictures(2, 4, seed=i) for i in range(4))
-  t = np.array([2, 5], np.int32)
+  t = jnp.array([2, 5])
   options = {'condition': condition, 'conditioning_scale': 0.3}
   guided = model_lib.predict_guided(
     model,

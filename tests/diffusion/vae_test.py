@@ -97,7 +97,7 @@ def test_recomputing_keeps_less_and_changes_no_gradient():
 
 def test_scaled_latents_come_back():
   config = vae.VaeConfig(scaling_factor=0.5, shift_factor=2.0)
-  latents = np.array([1.0, 4.0], np.float32)
+  latents = jnp.array([1.0, 4.0])
   scaled = vae.scale_latents(config, latents)
   np.testing.assert_allclose(scaled, [-0.5, 1.0])
   np.testing.assert_allclose(vae.unscale_latents(config, scaled), latents)
@@ -105,9 +105,7 @@ def test_scaled_latents_come_back():
 
 def test_samples_have_the_moments():
   shape = (1, 50, 50, 1)
-  moments = vae.Moments(
-    np.full(shape, 3.0, np.float32), np.full(shape, 0.5, np.float32)
-  )
+  moments = vae.Moments(jnp.full(shape, 3.0), jnp.full(shape, 0.5))
   draw = vae.sample_moments(jax.random.key(0), moments)
   # Standard errors of 2500 draws: 0.01 and 0.007.
   assert abs(float(draw.mean()) - 3.0) < 0.05

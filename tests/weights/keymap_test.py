@@ -71,5 +71,5 @@ def test_old_names_are_read_and_buffers_left_out():
 
 def test_two_names_of_one_parameter_are_refused():
   tensors = {'final.bias': np.ones(2), 'text_model.final.bias': np.ones(2)}
-  with pytest.raises(ValueError, match='text_model.final.bias .* two names'):
+  with pytest.raises(ValueError, match=r'text_model\.final\.bias .* two names'):
     keymap.from_torch(tensors)
