@@ -90,8 +90,8 @@ def test_ddim_equals_diffusers(kind, leads, eta, to_one, clip, zero_snr):
       use_clipped_model_output=clip,
     ).prev_sample  # fmt: skip
     x = solvers.ddim_step(
-      schedule, x, _model(x, t, jnp), t, t_prev, eta=eta, noise=jnp.asarray(noise),
-      use_clipped_output=clip,
+      schedule, x, _model(x, t, jnp), t, t_prev, eta=eta,
+      noise=jnp.asarray(noise), use_clipped_output=clip,
     )  # fmt: skip
   np.testing.assert_allclose(x, y.numpy(), atol=TOLERANCE)
 
