@@ -58,7 +58,7 @@ class Pass(NamedTuple):
 def apply_plain(x: Float[Array, '...'], step: Pass) -> Float[Array, '...']:
   """Return the formula of `apply`, a convolution between inserted zeros."""
   rows = jnp.moveaxis(x, step.axis, -1)
-  taps = jnp.asarray(step.taps, x.dtype)[None, None]
+  taps = np.asarray(step.taps, np.float32).astype(x.dtype)[None, None]
   low, high = step.pads
   out = jax.lax.conv_general_dilated(
     rows.reshape(-1, 1, rows.shape[-1]),

@@ -15,7 +15,7 @@ import numpy as np
 
 MOST = 5e-6
 _MARGIN = 4
-_SPACING = float(np.finfo(np.float32).eps)
+SPACING = float(np.finfo(np.float32).eps)
 
 
 def normal(*shapes, seed=0):
@@ -63,7 +63,7 @@ def assert_equal(kernel, plain, values, *, run=pull):
   for mine, plainly, expected in zip(found, simple, exact, strict=True):
     assert mine.dtype == plainly.dtype
     terms = max(largest / mine.size, 1)
-    noise = max(error(plainly, expected), terms**0.5 * _SPACING)
+    noise = max(error(plainly, expected), terms**0.5 * SPACING)
     assert error(mine, expected) < min(_MARGIN * noise, MOST)
 
 
