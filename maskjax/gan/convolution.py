@@ -28,7 +28,7 @@ def conv(
   """Correlate with a kernel, zeros around.
 
   Args:
-    x: maps.
+    x: maps of any values.
     kernel: of odd size.
 
   Returns:
@@ -48,10 +48,10 @@ def up_conv(
   """Double the size: convolve between inserted zeros, then smooth.
 
   Args:
-    x: maps.
+    x: maps of any values.
     kernel: 3x3 or 1x1. The 3x3 kernel convolves, that is, it acts turned by
       180 degrees with respect to `conv` and `down_conv`, as in the reference.
-    taps: smoothing filter.
+    taps: smoothing filter that `fir.setup_filter` made.
 
   Returns:
     Maps of 2 H by 2 W pixels.
@@ -73,9 +73,9 @@ def down_conv(
   """Halve the size: smooth, then correlate at every second pixel.
 
   Args:
-    x: maps.
+    x: maps of any values.
     kernel: 3x3 or 1x1.
-    taps: smoothing filter.
+    taps: smoothing filter that `fir.setup_filter` made.
 
   Returns:
     Maps of H / 2 by W / 2 pixels, rounded down.
@@ -100,11 +100,11 @@ def modulated_conv(
   """Convolve with a kernel whose input channels are scaled by styles.
 
   Args:
-    x: maps.
+    x: maps of any values.
     kernel: shared by the batch.
-    styles: factor of each input channel.
-    up: 1, or 2 for `up_conv`.
-    taps: smoothing filter, if `up` is 2.
+    styles: factor of each sample's input channels.
+    up: 1, or 2 to double the size.
+    taps: smoothing filter that `fir.setup_filter` made, if `up` is 2.
     demodulate: divide each output channel by the norm of its scaled kernel.
 
   Returns:

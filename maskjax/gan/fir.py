@@ -111,8 +111,8 @@ def upfirdn(
   """Insert zeros, pad, filter and keep every n-th sample.
 
   Args:
-    x: maps.
-    taps: filter, see `setup_filter`.
+    x: maps of any values.
+    taps: filter that `setup_filter` made.
     up: zeros plus one after each sample, for rows and columns.
     down: keep one of so many samples.
     padding: zeros around the enlarged map; negative numbers crop.
@@ -158,7 +158,18 @@ def filter2d(
   flip: bool = False,
   gain: float = 1.0,
 ) -> Float[Array, 'b i j c']:
-  """Filter at the same size, plus `padding` on each side."""
+  """Filter at the same size.
+
+  Args:
+    x: maps of any values.
+    taps: filter that `setup_filter` made.
+    padding: further zeros around the maps; negative numbers crop.
+    flip: correlate with the taps; convolve otherwise.
+    gain: factor on the whole.
+
+  Returns:
+    Maps of the size of `x` plus `padding` on each side.
+  """
   padding = _widened(padding, taps, 0, -1)
   return upfirdn(x, taps, padding=padding, flip=flip, gain=gain)
 
@@ -172,7 +183,19 @@ def upsample(
   flip: bool = False,
   gain: float = 1.0,
 ) -> Float[Array, 'b i j c']:
-  """Enlarge by a factor; a filter of sum 1 keeps the mean."""
+  """Enlarge; a filter of sum 1 keeps the mean.
+
+  Args:
+    x: maps of any values.
+    taps: filter that `setup_filter` made.
+    factor: of the size, on both axes.
+    padding: further zeros around the enlarged maps; negative numbers crop.
+    flip: correlate with the taps; convolve otherwise.
+    gain: factor on the whole.
+
+  Returns:
+    Maps of `factor` times the size, plus `padding` on each side.
+  """
   padding = _widened(padding, taps, factor - 1, -factor)
   gain = gain * factor**2
   return upfirdn(x, taps, up=factor, padding=padding, flip=flip, gain=gain)
@@ -187,6 +210,18 @@ def downsample(
   flip: bool = False,
   gain: float = 1.0,
 ) -> Float[Array, 'b i j c']:
-  """Filter, then keep one of `factor` pixels."""
+  """Filter, then keep one of `factor` pixels.
+
+  Args:
+    x: maps of any values.
+    taps: filter that `setup_filter` made.
+    factor: of the size, on both axes.
+    padding: further zeros around the maps; negative numbers crop.
+    flip: correlate with the taps; convolve otherwise.
+    gain: factor on the whole.
+
+  Returns:
+    Maps of (size + padding) / factor pixels.
+  """
   padding = _widened(padding, taps, 1 - factor, -factor)
   return upfirdn(x, taps, down=factor, padding=padding, flip=flip, gain=gain)

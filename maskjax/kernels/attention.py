@@ -65,8 +65,11 @@ def block_size(plan: Plan, queries: int, keys: int) -> int:
 
   Args:
     plan: of the processor.
-    queries: N.
-    keys: T.
+    queries: N, queries of a head.
+    keys: T, keys of a head.
+
+  Returns:
+    Queries of a block; the last block may have fewer.
   """
   if plan.block_scores is None:
     return min(_BLOCK, queries)

@@ -93,7 +93,7 @@ def add_to_pixels(
   """Add one vector for each sample to all of its pixels.
 
   Args:
-    x: maps.
+    x: maps of any values.
     vector: of each sample, e.g. its embedded timestep.
 
   Returns:
@@ -129,7 +129,7 @@ def scale(
   """Multiply each channel of each sample by a number.
 
   Args:
-    x: maps.
+    x: maps of any values.
     factors: of each sample's channels, e.g. the styles of a layer.
 
   Returns:

@@ -49,7 +49,7 @@ def correlate(
   """Correlate maps with a kernel, dT / dg; any number of derivatives.
 
   Args:
-    x: maps.
+    x: maps of any values.
     kernel: weights of each tap.
     stride: keep one of so many pixels on each axis.
     padding: zeros around the maps, in pixels.
@@ -145,7 +145,7 @@ def enlarge(
   x[q] k[1].
 
   Args:
-    x: maps.
+    x: maps of any values.
     kernel: acts turned by 180 degrees with respect to `correlate`.
 
   Returns:

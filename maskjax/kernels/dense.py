@@ -27,7 +27,7 @@ def matmul(
 
   Args:
     x: rows, channels last.
-    kernel: the matrix.
+    kernel: the matrix, rows of the inputs.
 
   Returns:
     The products; all axes but the last are those of `x`.

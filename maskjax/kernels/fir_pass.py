@@ -117,7 +117,7 @@ def apply(x: Float[Array, '...'], step: Pass) -> Float[Array, '...']:
 
   Args:
     x: maps, with `step.size` samples along `step.axis`.
-    step: the pass.
+    step: what is done along which axis.
 
   Returns:
     Maps of (size up + pads - taps) / down + 1 samples, rounded down.

@@ -21,7 +21,7 @@ def double(x: Float[Array, 'b h w c']) -> Float[Array, 'b i j c']:
   """Repeat each pixel twice on both axes.
 
   Args:
-    x: maps.
+    x: maps of any values.
 
   Returns:
     Maps of 2 H by 2 W pixels.

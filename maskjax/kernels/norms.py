@@ -82,7 +82,7 @@ def group_norm(
   """Normalise over pixels and the channels of each group.
 
   Args:
-    x: maps.
+    x: maps of any values.
     scale: factor of each channel after the normalisation.
     bias: added to each channel after that.
     groups: number of groups, a divisor of C.

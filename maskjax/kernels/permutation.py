@@ -30,7 +30,7 @@ def permute(
   """Bring the values of each row in an order.
 
   Args:
-    x: values.
+    x: values of each row.
     order: the place in `x` of each value of the result.
     rank: the inverse: the place in the result of each value of `x`.
 

@@ -31,7 +31,7 @@ def each(
   """Read each plane at its places, corner by corner.
 
   Args:
-    planes: features.
+    planes: features of each scene's planes.
     places: columns and rows in pixels.
     nearest: take the nearest pixel, rather than to interpolate between four.
 
@@ -142,7 +142,7 @@ def mean(
   """Read three planes at their places and average over them.
 
   Args:
-    planes: features.
+    planes: features of each scene's planes.
     places: columns and rows in pixels.
 
   Returns:

@@ -30,7 +30,7 @@ def project(
   """Project points onto the planes.
 
   Args:
-    points: any unit.
+    points: coordinates in any unit.
     plane_axes: 'eg3d', as in released models, or 'fixed'.
 
   Returns:
@@ -60,7 +60,7 @@ def positions(
     points: in the unit of `box`.
     side: R, in pixels.
     box: side of the cube that the planes span, centred at the origin.
-    plane_axes: see `project`.
+    plane_axes: 'eg3d', as in released models, or 'fixed'.
 
   Returns:
     Column and row on each plane, 0 at the centre of the first pixel.
@@ -78,10 +78,10 @@ def mean_features(
   """Read the planes at points and average over the three.
 
   Args:
-    planes: features.
+    planes: features of each scene's planes.
     points: in the unit of `box`.
     box: side of the cube that the planes span, centred at the origin.
-    plane_axes: see `project`.
+    plane_axes: 'eg3d', as in released models, or 'fixed'.
 
   Returns:
     The mean of the three features of each point, each interpolated between
