@@ -3,8 +3,8 @@
 On a CPU a border of zeros around the image, and one base index for the four
 corners of a cell, take a fifth of the time that a test of each corner takes.
 
-Shapes: B images, H W pixels, C channels, N places. A place is a column and a
-row in pixels, 0 at the centre of the first pixel.
+Shapes: B images, H W pixels, C channels, N positions. A position is a column
+and a row in pixels, 0 at the centre of the first pixel.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,7 @@ def _corner(rows, base, row, column, size):
 
 def read_plain(
   images: Float[Array, 'b h w c'],
-  places: Float[Array, 'b n 2'],
+  positions: Float[Array, 'b n 2'],
   *,
   nearest: bool = False,
 ) -> Float[Array, 'b n c']:
@@ -47,13 +47,13 @@ def read_plain(
 
   Args:
     images: any values.
-    places: columns and rows in pixels.
+    positions: columns and rows in pixels.
     nearest: take the nearest pixel, rather than to interpolate between four.
   """
   batch, height, width, channels = images.shape
   rows = images.reshape(-1, channels)
   base = (jnp.arange(batch) * (height * width))[:, None]
-  column, row = places[..., 0], places[..., 1]
+  column, row = positions[..., 0], positions[..., 1]
   size = (height, width)
   if nearest:
     values, inside = _corner(
@@ -76,7 +76,7 @@ def cells(
   row: Float[Array, '... n'],
   size: tuple[int, int],
 ) -> Cells:
-  """Find the cells that places fall on.
+  """Find the cells that positions fall on.
 
   Args:
     column: in pixels.
@@ -84,7 +84,7 @@ def cells(
     size: height and width of the image, without its border.
 
   Returns:
-    The cells; places beyond the border fall on the border, where all is zero.
+    The cells; positions beyond the border fall on it, where all is zero.
   """
   height, width = size
   left = jnp.clip(jnp.floor(column), -1, width - 1)
@@ -108,7 +108,7 @@ def blend(
     wide: pixels of a row, border included.
 
   Returns:
-    Values at the places.
+    Values at the positions.
   """
   get = lambda index: rows.at[index].get(mode='promise_in_bounds')
   k, right, down = at.corner, at.right[..., None], at.down[..., None]
@@ -118,13 +118,13 @@ def blend(
 
 
 def read(
-  images: Float[Array, 'b h w c'], places: Float[Array, 'b n 2']
+  images: Float[Array, 'b h w c'], positions: Float[Array, 'b n 2']
 ) -> Float[Array, 'b n c']:
-  """Read images at places.
+  """Read images at positions.
 
   Args:
     images: any values.
-    places: columns and rows in pixels.
+    positions: columns and rows in pixels.
 
   Returns:
     Values that fade to zero half a pixel outside of the images.
@@ -132,7 +132,7 @@ def read(
   batch, height, width, channels = images.shape
   border = ((0, 0), (1, 1), (1, 1), (0, 0))
   rows = jnp.pad(images, border).reshape(-1, channels)
-  at = cells(places[..., 0], places[..., 1], (height, width))
+  at = cells(positions[..., 0], positions[..., 1], (height, width))
   pixels = (height + 2) * (width + 2)
   first = jnp.arange(batch, dtype=jnp.int32)[:, None] * pixels
   return blend(rows, at._replace(corner=at.corner + first), width + 2)

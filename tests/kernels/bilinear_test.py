@@ -13,10 +13,10 @@ SIZE = (5, 7)
 
 def inputs():
   (images,) = checks.normal((2, *SIZE, 3))
-  # Some of the places lie on the fading border or far outside.
+  # Some of the positions lie on the fading border or far outside.
   rng = np.random.default_rng(1)
-  places = rng.uniform((-4, -4), (SIZE[1] + 3, SIZE[0] + 3), (2, 60, 2))
-  return images, jnp.asarray(places, jnp.float32)
+  positions = rng.uniform((-4, -4), (SIZE[1] + 3, SIZE[0] + 3), (2, 60, 2))
+  return images, jnp.asarray(positions, jnp.float32)
 
 
 def test_value_and_gradient_equal_the_formula():
@@ -35,17 +35,17 @@ def test_linear_values_are_read_exactly(read):
 @pytest.mark.parametrize('read', [bilinear.read, bilinear.read_plain])
 @pytest.mark.parametrize('place', [-1.0, 4.0, 100.0])
 def test_outside_is_zero_with_zero_gradient(read, place):
-  total = lambda places: read(jnp.ones((1, 4, 4, 2)), places).sum()
-  places = jnp.full((1, 1, 2), place)
-  value, slope = jax.jit(jax.value_and_grad(total))(places)
+  total = lambda positions: read(jnp.ones((1, 4, 4, 2)), positions).sum()
+  positions = jnp.full((1, 1, 2), place)
+  value, slope = jax.jit(jax.value_and_grad(total))(positions)
   assert float(value) == 0
   np.testing.assert_array_equal(slope, np.zeros((1, 1, 2)))
 
 
 def test_nearest_takes_one_pixel():
-  images, places = inputs()
+  images, positions = inputs()
   inside = jnp.clip(
-    places, 0, jnp.asarray([SIZE[1] - 1, SIZE[0] - 1])[None, None]
+    positions, 0, jnp.asarray([SIZE[1] - 1, SIZE[0] - 1])[None, None]
   )
   found = bilinear.read_plain(images, inside, nearest=True)
   column, row = np.round(np.asarray(inside)).astype(int).transpose(2, 0, 1)

@@ -47,7 +47,7 @@ def project(
   return jnp.stack([points[..., pair] for pair in map(jnp.array, axes)], 1)
 
 
-def positions(
+def plane_positions(
   points: Float[Array, 'b n 3'],
   side: int,
   *,
@@ -89,8 +89,8 @@ def mean_features(
     Differentiable once, by reverse mode.
   """
   side = planes.shape[2]
-  places = positions(points, side, box=box, plane_axes=plane_axes)
-  return plane_reads.mean(planes, places)
+  positions = plane_positions(points, side, box=box, plane_axes=plane_axes)
+  return plane_reads.mean(planes, positions)
 
 
 def sample_grid(
@@ -108,9 +108,9 @@ def sample_grid(
   batch, *sides, channels = grid.shape
   rows = grid.reshape(-1, channels)
   size = jnp.array(sides[::-1], points.dtype)[None, None]
-  places = ((points + 1) * size - 1) / 2
-  low = jnp.floor(places)
-  part = places - low
+  positions = ((points + 1) * size - 1) / 2
+  low = jnp.floor(positions)
+  part = positions - low
   base = (jnp.arange(batch) * (rows.shape[0] // batch))[:, None]
   total = 0.0
   for corner in itertools.product((0, 1), repeat=3):

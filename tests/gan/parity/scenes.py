@@ -90,14 +90,14 @@ def _project(golden: Golden, case: str, options: Options) -> Results:
 
 def _sample_planes(golden: Golden, case: str, options: Options) -> Results:
   planes = jnp.moveaxis(jnp.asarray(golden['planes/features']), 2, -1)
-  places = triplane.positions(
+  positions = triplane.plane_positions(
     jnp.asarray(golden['planes/coords']),
     planes.shape[2],
     box=options['box_warp'],
     plane_axes=_axes(case),
   )
   nearest = options.get('mode') == 'nearest'
-  y = plane_reads.each(planes, places, nearest=nearest)
+  y = plane_reads.each(planes, positions, nearest=nearest)
   return {'y': y}
 
 

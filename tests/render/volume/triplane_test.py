@@ -11,10 +11,10 @@ from maskjax.render.volume import triplane
 
 def sample(planes, points, *, box=1.0, plane_axes='eg3d'):
   """Read each plane by its own, corner by corner."""
-  places = triplane.positions(
+  positions = triplane.plane_positions(
     points, planes.shape[2], box=box, plane_axes=plane_axes
   )
-  return plane_reads.each(planes, places)
+  return plane_reads.each(planes, positions)
 
 
 def test_linear_features_are_read_exactly():
