@@ -98,7 +98,11 @@ def cells(
 
 
 def blend(
-  rows: Float[Array, 'm c'], at: Cells, wide: int
+  rows: Float[Array, 'm c'],
+  at: Cells,
+  wide: int,
+  *,
+  onto: Float[Array, '... n c'] | float | None = None,
 ) -> Float[Array, '... n c']:
   """Interpolate between the four pixels of cells.
 
@@ -106,6 +110,7 @@ def blend(
     rows: pixels of images with their borders, row by row.
     at: cells; their corners count from the first of `rows`.
     wide: pixels of a row, border included.
+    onto: values to add to, before the lower pixels are; None for none.
 
   Returns:
     Values at the positions.
@@ -114,7 +119,10 @@ def blend(
   k, right, down = at.corner, at.right[..., None], at.down[..., None]
   upper = get(k) * (1 - right) + get(k + 1) * right
   lower = get(k + wide) * (1 - right) + get(k + wide + 1) * right
-  return upper * (1 - down) + lower * down
+  above = upper * (1 - down)
+  if onto is not None:
+    above = onto + above
+  return above + lower * down
 
 
 def read(

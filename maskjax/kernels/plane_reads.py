@@ -72,10 +72,10 @@ def _read(
   at = _cells(positions, side)
   first = jnp.arange(batch, dtype=jnp.int32)[:, None, None] * 3 * wide**2
   at = at._replace(corner=at.corner + first)
-  total = 0.0
+  total: Array | float = 0.0
   for i in range(3):
     plane = bilinear.Cells(*(part[:, i] for part in at))
-    total = total + bilinear.blend(rows, plane, wide)
+    total = bilinear.blend(rows, plane, wide, onto=total)
   return total / 3
 
 
