@@ -165,7 +165,7 @@ def small_config(**values):
 
 @pytest.fixture(scope='module')
 def network():
-  """A small network, its parameters and a batch."""
+  """Return a small network, its parameters and a batch."""
   config = unet.UNetConfig.from_dict(torch_nets.TWO_BLOCKS)
   params = torch_nets.random_params(unet.parameter_shapes(config))
   return unet.UNet2DConditionModel(config), {'params': params}, inputs(config)
