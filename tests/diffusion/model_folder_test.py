@@ -26,7 +26,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def model(root):
-  """A model with a ControlNet, saved in `root`."""
+  """Return a model with a ControlNet, saved in `root`."""
   made = tiny_model.create(root)
   model_lib.save(
     root, made, scheduler_config=tiny_model.SCHEDULER, dtype='float32'
