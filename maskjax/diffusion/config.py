@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import dataclasses
 import types
 import typing
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
 # What an average of weights leaves in the config that it is saved with.
 _AVERAGE_RECORDS = (
@@ -25,13 +25,7 @@ _AVERAGE_RECORDS = (
 )
 
 
-class _Dataclass(Protocol):
-  """What every dataclass has."""
-
-  __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-ConfigT = TypeVar('ConfigT', bound=_Dataclass)
+ConfigT = TypeVar('ConfigT')
 
 
 def _freeze(value: Any) -> Any:
@@ -117,7 +111,7 @@ def parse(
   return cls(**kept)
 
 
-def dump(config: _Dataclass, class_name: str) -> dict[str, Any]:
+def dump(config: Any, class_name: str) -> dict[str, Any]:
   """Return the content of config.json for a config dataclass.
 
   Args:

@@ -195,7 +195,7 @@ class ControlNetModel(nn.Module):
   def __call__(
     self,
     sample: Float[Array, 'b h w c'],
-    timesteps: Num[Array, '*b'],
+    timesteps: Num[Array, '*b'] | float,
     text: Float[Array, 'b t d'],
     condition: Float[Array, 'b p q k'],
     conditioning_scale: float | Float[Array, ''] = 1.0,

@@ -193,7 +193,7 @@ def _embed_class(
 
 def embed(
   config: Config,
-  timesteps: Num[Array, '*b'],
+  timesteps: Num[Array, '*b'] | float,
   batch: int,
   dtype: Any,
   *,

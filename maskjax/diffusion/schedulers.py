@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from flax import struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 import numpy as np
 
 from maskjax.diffusion import scheduler_config
@@ -71,6 +71,10 @@ class Level(NamedTuple):
   alpha: Float[Array, '...']
   sigma: Float[Array, '...']
   log_alpha: Float[Array, '...']
+
+
+# Timesteps in [-1, T), one for all samples or one for each.
+Timesteps = Int[Array, '*b'] | int
 
 
 def from_config(config: dict[str, Any]) -> NoiseSchedule:
@@ -179,8 +183,8 @@ def level_of_ratio(ratio: Float[Array, '*n']) -> Level:
 
 def level(
   schedule: NoiseSchedule,
-  t: Int[Array, '*b'] | int | Level,
-  x: Float[Array, 'b ...'],
+  t: Timesteps | Level,
+  x: Num[Array, '...'],
   *,
   clean: bool = True,
 ) -> Level:
@@ -212,7 +216,7 @@ def divisor(at: Level) -> Float[Array, '...']:
   return jnp.where(at.alpha > 0, at.alpha, _ZERO_ALPHA)
 
 
-def snr(schedule: NoiseSchedule, t: Int[Array, '*b']) -> Float[Array, '*b']:
+def snr(schedule: NoiseSchedule, t: Timesteps) -> Float[Array, '*b']:
   """Return the signal-to-noise ratio alpha^2 / sigma^2.
 
   Args:
@@ -229,7 +233,7 @@ def add_noise(
   schedule: NoiseSchedule,
   x0: Float[Array, 'b ...'],
   eps: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
+  t: Timesteps,
 ) -> Float[Array, 'b ...']:
   """Return x_t = alpha[t] x0 + sigma[t] eps (2006.11239, eq. 4).
 
@@ -247,7 +251,7 @@ def to_x0(
   schedule: NoiseSchedule,
   output: Float[Array, 'b ...'],
   x_t: Float[Array, 'b ...'],
-  t: Int[Array, '*b'] | Level,
+  t: Timesteps | Level,
   *,
   prediction_type: str | None = None,
 ) -> Float[Array, 'b ...']:
@@ -281,7 +285,7 @@ def to_epsilon(
   schedule: NoiseSchedule,
   output: Float[Array, 'b ...'],
   x_t: Float[Array, 'b ...'],
-  t: Int[Array, '*b'] | Level,
+  t: Timesteps | Level,
   *,
   prediction_type: str | None = None,
 ) -> Float[Array, 'b ...']:
@@ -312,7 +316,7 @@ def to_v(
   schedule: NoiseSchedule,
   x0: Float[Array, 'b ...'],
   eps: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
+  t: Timesteps,
 ) -> Float[Array, 'b ...']:
   """Return v = alpha[t] eps - sigma[t] x0 (2202.00512, appendix D).
 
@@ -330,7 +334,7 @@ def target(
   schedule: NoiseSchedule,
   x0: Float[Array, 'b ...'],
   eps: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
+  t: Timesteps,
 ) -> Float[Array, 'b ...']:
   """Return what a network is trained to return, by the prediction type.
 

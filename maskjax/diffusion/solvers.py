@@ -9,12 +9,12 @@ Sources: DDPM 2006.11239; DDIM 2010.02502; Euler 2206.00364; DPM-Solver++
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from maskjax.diffusion import schedulers
 
 # A timestep, or the noise level that it stands for (see `spacing`).
-Timestep = Int[Array, '*b'] | int | schedulers.Level
+Timestep = schedulers.Timesteps | schedulers.Level
 
 
 def _clip(schedule: schedulers.NoiseSchedule, x0: Array) -> Array:

@@ -446,7 +446,7 @@ class UNet2DConditionModel(nn.Module):
   def __call__(
     self,
     sample: Float[Array, 'b h w c'],
-    timesteps: Num[Array, '*b'],
+    timesteps: Num[Array, '*b'] | float,
     text: Float[Array, 'b t d'],
     down_residuals: Skips | None = None,
     mid_residual: Float[Array, 'b i j f'] | None = None,
