@@ -151,7 +151,9 @@ def _our_calls(sizes: Sizes, dtype: Any) -> dict[str, Callable[[], Any]]:
 
   def encode(params, images):
     variables = {'params': params}
-    mean = autoencoder.apply(variables, images, method='encode').mean
+    mean = autoencoder.apply(
+      variables, images, method=vae.AutoencoderKL.encode
+    ).mean
     return vae.scale_latents(vae_config, mean)
 
   def distillation(unet_params, vae_params, images):

@@ -27,7 +27,7 @@ FLOORS = (
     'parity',
   ),
   ('diffusion', 'gan', 'render', 'render.mesh', 'render.volume', 'studio'),
-  ('geometry', 'weights', 'training'),
+  ('geometry', 'weights', 'training', 'kernels'),
 )
 # Arrows within a floor; each says what it is for.
 PEERS = {
@@ -61,16 +61,11 @@ TESTED_ELSEWHERE = {
   'data.styles.pixar': 'data/styles/drawn_people_test.py',
   'data.styles.sheets': 'data/styles/styles_test.py',
   'data.styles.style': 'data/styles/styles_test.py',
-  'diffusion.folding': '',
-  'diffusion.layers': '',
-  'diffusion.model_folder': '',
   'geometry.gltf': '',
   'geometry.shell': '',
   'mask.color_field': 'mask/appearances_test.py',
   'mask.geometries': 'mask/surface_test.py',
   'mask.vertex_colors': 'mask/appearances_test.py',
-  'parity.samplers': '',
-  'parity.torch_peer': '',
   'render.mesh.clipping': '',
   'render.mesh.fragment_gradients': '',
   'render.mesh.fragments': '',
@@ -81,7 +76,6 @@ TESTED_ELSEWHERE = {
   'render.mesh.tiles': '',
   'render.mesh.visibility': '',
   'render.mesh.windows': '',
-  'weights.keymap': '',
 }
 
 

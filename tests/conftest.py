@@ -28,13 +28,17 @@ from tests import typed
 # theirs, shapes and all. Modules are instrumented while they are imported, so
 # nothing of maskjax may be imported before.
 _TYPED = (
+  'maskjax.diffusion',
   'maskjax.fitting',
   'maskjax.geometry',
+  'maskjax.kernels',
   'maskjax.mask',
   'maskjax.matcher',
+  'maskjax.parity',
   'maskjax.prior',
   'maskjax.studio',
   'maskjax.training',
+  'maskjax.weights',
 )  # fmt: skip
 jaxtyping.install_import_hook(
   _TYPED, f'{typed.check.__module__}.{typed.check.__name__}'

@@ -218,9 +218,12 @@ def pool(
   """Return the state of each caption's first end-of-text token.
 
   Args:
-    input_ids: tokens.
-    hidden: states.
+    input_ids: ids of each caption's tokens.
+    hidden: the tokens' states.
     eos_token_id: the end token; 2 or None take the token of the highest id.
+
+  Returns:
+    One state for each caption.
   """
   if eos_token_id in (2, None):
     where = jnp.argmax(input_ids, axis=-1)

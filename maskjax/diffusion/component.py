@@ -1,6 +1,6 @@
-"""Loads and saves one network of a model folder, whatever network it is."""
+"""Loading and saving one network of a model folder, whatever network it is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import os
 from typing import Any, NamedTuple
 
@@ -12,11 +12,17 @@ from maskjax.weights import diffusers_folder
 
 
 class _Kind(NamedTuple):
-  """What a class name in config.json stands for."""
+  """What a class name in config.json stands for.
+
+  Attributes:
+    config: class of the network's config.
+    module: class of the network, made of a config and a type to compute in.
+    shapes: returns the parameters' shapes of a config.
+  """
 
   config: Any
-  module: Any
-  shapes: Any
+  module: Callable[..., nn.Module]
+  shapes: Callable[..., dict[str, Any]]
 
 
 _KINDS = {
@@ -73,6 +79,9 @@ def _to_device(tree: dict[str, Any]) -> dict[str, Any]:
 def read_config(folder: str | os.PathLike) -> Any:
   """Read a network's config.json.
 
+  Args:
+    folder: of the network, e.g. model/unet.
+
   Returns:
     A UNetConfig, ControlNetConfig, VaeConfig or ClipTextConfig.
 
@@ -104,6 +113,9 @@ def load(
     variant: of the weights, e.g. 'fp16'; None takes those in full precision,
       or where there are none those in half precision.
 
+  Returns:
+    The network, and its parameters on the device.
+
   Raises:
     ValueError: the folder is missing or broken, or the network is not one of
       this package's.
@@ -132,7 +144,7 @@ def save(
   Args:
     folder: made where it is missing.
     module: one of this package's networks.
-    params: its parameters.
+    params: the network's parameters, a tree of arrays.
     dtype: 'float32', 'float16' or 'bfloat16'.
     max_shard_size: bytes, or e.g. '5GB'; larger weights are split.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import dataclasses
 import types
 import typing
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
 # What an average of weights leaves in the config that it is saved with.
 _AVERAGE_RECORDS = (
@@ -25,13 +25,7 @@ _AVERAGE_RECORDS = (
 )
 
 
-class _Dataclass(Protocol):
-  """What every dataclass has."""
-
-  __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-ConfigT = TypeVar('ConfigT', bound=_Dataclass)
+ConfigT = TypeVar('ConfigT')
 
 
 def _freeze(value: Any) -> Any:
@@ -124,6 +118,9 @@ def dump(config: Any, class_name: str) -> dict[str, Any]:
     config: a config dataclass of this package.
     class_name: PyTorch class that opens the folder, e.g.
       'UNet2DConditionModel'.
+
+  Returns:
+    The fields with lists in place of tuples, as JSON has them.
   """
   fields = {
     field.name: _thaw(getattr(config, field.name))
@@ -133,7 +130,15 @@ def dump(config: Any, class_name: str) -> dict[str, Any]:
 
 
 def per_block(value: Any, blocks: int, name: str) -> tuple[Any, ...]:
-  """Repeat a single value for each block, or checks a value per block.
+  """Repeat a single value for each block, or check a value per block.
+
+  Args:
+    value: of a field: one value, or a tuple with one for each block.
+    blocks: how many blocks there are.
+    name: of the field, for the error.
+
+  Returns:
+    One value for each block.
 
   Raises:
     ValueError: a tuple whose length is not the number of blocks.
@@ -149,13 +154,30 @@ def per_block(value: Any, blocks: int, name: str) -> tuple[Any, ...]:
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-  """Raise ValueError, naming the key, unless the value is among choices."""
+  """Check that a value is supported.
+
+  Args:
+    name: key of the config, for the error.
+    value: what it says.
+    choices: what is supported.
+
+  Raises:
+    ValueError: another value.
+  """
   if value not in choices:
     raise ValueError(f'{name}={value!r} is not supported, only {choices} are')
 
 
 def check_groups(groups: int, channels: tuple[int, ...]) -> None:
-  """Raise ValueError unless every channel count splits into the groups."""
+  """Check that every block's channels split into groups.
+
+  Args:
+    groups: of every group normalisation.
+    channels: of each block.
+
+  Raises:
+    ValueError: a number of channels that is no multiple of the groups.
+  """
   for count in channels:
     if count % groups:
       raise ValueError(

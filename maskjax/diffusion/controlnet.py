@@ -94,6 +94,16 @@ class ControlNetConfig:
         'condition of the size of the sample, one more for each halving'
       )
 
+  @property
+  def time_embedding_dim(self) -> None:
+    """None: a ControlNet's embedding is 4 times as wide as its first block."""
+    return None
+
+  @property
+  def time_cond_proj_dim(self) -> None:
+    """None: a ControlNet takes no embedded guidance scale."""
+    return None
+
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> 'ControlNetConfig':
     """Read the content of controlnet/config.json.
@@ -161,7 +171,7 @@ class ControlNetModel(nn.Module):
   def _embed_condition(
     self, condition: Float[Array, 'b p q k'], shape: tuple[int, ...]
   ) -> Float[Array, 'b h w c']:
-    """Embed the condition and checks its size."""
+    """Embed the condition and check its size."""
     config = self.config
     if condition.shape[-1] != config.conditioning_channels:
       raise ValueError(
@@ -185,7 +195,7 @@ class ControlNetModel(nn.Module):
   def __call__(
     self,
     sample: Float[Array, 'b h w c'],
-    timesteps: Num[Array, '...'],
+    timesteps: Num[Array, '*b'] | float,
     text: Float[Array, 'b t d'],
     condition: Float[Array, 'b p q k'],
     conditioning_scale: float | Float[Array, ''] = 1.0,

@@ -1,6 +1,7 @@
 """Pixels folded into channels, which makes pixel-space networks cheap.
 
-Shapes: `b` pictures, `s` pixels a side, `h w d` the folded grid.
+Shapes: B pictures, S S pixels, C channels, H W the folded grid and D its
+channels.
 """
 
 from jaxtyping import Array, Float
@@ -11,7 +12,13 @@ def fold(
 ) -> Float[Array, 'b h w d']:
   """Fold each block x block square of pixels into channels.
 
-  The order is PyTorch's `PixelUnshuffle`: channel, row, column.
+  Args:
+    images: pictures, of any range.
+    block: side of a square in pixels, a divisor of S.
+
+  Returns:
+    The grid of squares. The order of its channels is that of PyTorch's
+    `PixelUnshuffle`: channel, row, column.
   """
   count, height, width, channels = images.shape
   grid = images.reshape(
@@ -25,7 +32,15 @@ def fold(
 def unfold(
   folded: Float[Array, 'b h w d'], block: int
 ) -> Float[Array, 'b s s c']:
-  """Undo `fold`."""
+  """Undo `fold`.
+
+  Args:
+    folded: the grid of squares.
+    block: side of a square in pixels; its square divides D.
+
+  Returns:
+    The pictures.
+  """
   count, height, width, channels = folded.shape
   grid = folded.reshape(
     count, height, width, channels // block**2, block, block

@@ -5,15 +5,17 @@ and v predictions alike. Shapes: B samples, N negative prompts, any trailing
 axes; norms and deviations are per sample, over all trailing axes.
 """
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 # Below this a squared length or a deviation counts as zero.
 _TINY = 1e-12
 
 
 def _sample_axes(x: Array) -> tuple[int, ...]:
-  """All axes but the batch axis."""
+  """Return all axes but the batch axis."""
   return tuple(range(1, x.ndim))
 
 
@@ -65,9 +67,14 @@ def rescale(
 def perpendicular(
   vector: Float[Array, '...'], direction: Float[Array, 'b ...']
 ) -> Float[Array, '...']:
-  """Part of vector at right angles to direction, per sample.
+  """Return the part of a vector at right angles to a direction, per sample.
 
-  A direction of length zero takes nothing away.
+  Args:
+    vector: of each sample; may have an axis of prompts in front.
+    direction: of each sample; one of length zero takes nothing away.
+
+  Returns:
+    The part, in the shape of `vector`.
   """
   axes = _sample_axes(direction)
   if vector.ndim > direction.ndim:
@@ -82,7 +89,7 @@ def perp_neg(
   uncond: Float[Array, 'b ...'],
   text: Float[Array, 'b ...'],
   negatives: Float[Array, 'n b ...'],
-  weights: Float[Array, 'n *b'],
+  weights: Num[Array, 'n *b'] | Sequence[float],
   scale: Float[Array, ''] | float,
 ) -> Float[Array, 'b ...']:
   """Guidance away from negative prompts, without hurting the prompt.
@@ -100,7 +107,7 @@ def perp_neg(
     negatives: predictions for the N negative prompts, one or several.
     weights: how much of each is subtracted, 0 or more; [N], or [N, B] where
       it depends on the sample's view.
-    scale: guidance scale.
+    scale: 0 ignores the prompt, 1 follows the model, more exaggerates.
 
   Returns:
     The guided prediction.

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 import numpy as np
 
-from maskjax.diffusion import attention, kernels
+from maskjax.kernels import attention, channelwise, dense, geglu, nearest, norms
 
 # What torch.nn.Linear and Conv2d start from: uniform in +-1/sqrt(fan_in).
 _kernel_init = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
@@ -29,7 +29,13 @@ _kernel_init = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
 def recomputed(module: Any, remat: bool) -> Any:
   """Return a module class that is computed anew in the backward pass if asked.
 
-  Only its inputs are kept for the gradient, not what it computes in between.
+  Args:
+    module: a class of linen modules.
+    remat: keep only its inputs for the gradient, not what it computes in
+      between.
+
+  Returns:
+    A class of the same fields and parameters.
   """
   return nn.remat(module) if remat else module
 
@@ -45,7 +51,7 @@ def timestep_embedding(
 
   Args:
     timesteps: in [0, number of training timesteps), whole or not.
-    channels: size of the embedding; an odd size ends in a zero.
+    channels: C, size of the embedding; an odd size ends in a zero.
     flip_sin_to_cos: cosines before sines (Stable Diffusion) or after.
     freq_shift: the last frequency is 1e-4 ** ((half - 1) / (half - shift)).
 
@@ -79,7 +85,7 @@ class GroupNorm(nn.Module):
     channels = x.shape[-1]
     scale = self.param('scale', nn.initializers.ones, (channels,))
     bias = self.param('bias', nn.initializers.zeros, (channels,))
-    return kernels.group_norm(x, scale, bias, self.groups, self.eps, self.silu)
+    return norms.group_norm(x, scale, bias, self.groups, self.eps, self.silu)
 
 
 class LayerNorm(nn.Module):
@@ -95,7 +101,7 @@ class LayerNorm(nn.Module):
     scale = self.param('scale', nn.initializers.ones, shape)
     bias = self.param('bias', nn.initializers.zeros, shape)
     x = x.astype(self.dtype)
-    return kernels.layer_norm(x, scale, bias, self.eps)
+    return norms.layer_norm(x, scale, bias, self.eps)
 
 
 class Dense(nn.Module):
@@ -110,10 +116,10 @@ class Dense(nn.Module):
     """Return x @ kernel + bias."""
     shape = (x.shape[-1], self.features)
     kernel = self.param('kernel', _kernel_init, shape)
-    out = kernels.matmul(x.astype(self.dtype), kernel.astype(self.dtype))
+    out = dense.matmul(x.astype(self.dtype), kernel.astype(self.dtype))
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
-      out = kernels.add_bias(out, bias.astype(self.dtype))
+      out = channelwise.add_bias(out, bias.astype(self.dtype))
     return out
 
 
@@ -143,14 +149,19 @@ class Conv(nn.Module):
     x: Float[Array, 'b h w c'],
     shift: Float[Array, 'b f'] | None = None,
   ) -> Float[Array, 'b i j f']:
-    """Return the convolved map, plus a vector for each sample."""
+    """Return the convolved map, plus a vector for each sample.
+
+    Args:
+      x: map.
+      shift: added to all pixels of a sample, e.g. its embedded timestep.
+    """
     shape = (self.size, self.size, x.shape[-1], self.features)
     init = nn.initializers.zeros if self.zero else _kernel_init
     kernel = self.param('kernel', init, shape).astype(self.dtype)
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
     x = x.astype(self.dtype)
     if self.size == 1 and self.stride == 1:
-      out = kernels.matmul(x, kernel[0, 0])
+      out = dense.matmul(x, kernel[0, 0])
     else:
       half = self.size // 2
       padding = (half, half) if self.padding is None else self.padding
@@ -163,8 +174,8 @@ class Conv(nn.Module):
       )
     bias = bias.astype(self.dtype)
     if shift is None:
-      return kernels.add_bias(out, bias)
-    return kernels.add_to_pixels(out, kernels.add_bias(shift, bias))
+      return channelwise.add_bias(out, bias)
+    return channelwise.add_to_pixels(out, channelwise.add_bias(shift, bias))
 
 
 class ResnetBlock(nn.Module):
@@ -214,10 +225,19 @@ class Downsample(nn.Module):
 def resize_nearest(
   x: Float[Array, 'b h w c'], height: int, width: int
 ) -> Float[Array, 'b i j c']:
-  """Repeat pixels to a size up to twice that of the map."""
+  """Repeat pixels to a size up to twice that of the map.
+
+  Args:
+    x: map.
+    height: rows of the result.
+    width: columns of the result.
+
+  Returns:
+    Each pixel is the nearest one of `x`, up or left of its place.
+  """
   old_height, old_width = x.shape[1:3]
   if (height, width) == (2 * old_height, 2 * old_width):
-    return kernels.upsample(x)
+    return nearest.double(x)
   rows = np.arange(height) * old_height // height
   columns = np.arange(width) * old_width // width
   return x[:, rows][:, :, columns]
@@ -249,17 +269,20 @@ def attend(
   """Scaled dot-product attention; the softmax is computed in float32.
 
   Args:
-    query: queries of all heads side by side.
-    key: keys of all heads.
-    value: values of all heads.
-    heads: number of heads, a divisor of c.
+    query: queries of all heads side by side in the channels.
+    key: keys of all heads, in the same way.
+    value: values of all heads, in the same way.
+    heads: number of heads, a divisor of C.
     causal: let token i see the tokens up to i only.
+
+  Returns:
+    What the queries of each head gather, side by side again.
   """
   batch, _, channels = query.shape
   query, key, value = (
     x.reshape(batch, -1, heads, channels // heads) for x in (query, key, value)
   )
-  out = attention.attend(query, key, value, causal)
+  out = attention.attend(query, key, value, causal=causal)
   return out.reshape(batch, -1, channels)
 
 
@@ -303,7 +326,7 @@ class TwoDense(nn.Module):
     # Two products: the halves of one would have to be copied apart.
     halves = (slice(self.features), slice(self.features, None))
     return tuple(
-      kernels.add_bias(kernels.matmul(x, kernel[:, half]), bias[half])
+      channelwise.add_bias(dense.matmul(x, kernel[:, half]), bias[half])
       for half in halves
     )
 
@@ -318,7 +341,7 @@ class GegluProjection(nn.Module):
   def __call__(self, x: Float[Array, 'b n c']) -> Float[Array, 'b n f']:
     """Return hidden * gelu(gate)."""
     hidden, gate = TwoDense(self.features, self.dtype, name='proj')(x)
-    return kernels.geglu(hidden, gate)
+    return geglu.geglu(hidden, gate)
 
 
 class FeedForward(nn.Module):

@@ -6,8 +6,9 @@ have ControlNets, whose contributions are added, and UNets for inpainting,
 which see a mask and a masked picture beside the sample. `model_folder` reads
 and writes them.
 
-Shapes: `b` samples, `s` pixels a side, `h w c` the UNet's grid, `t d`
-text tokens and their features, `k` channels of a condition.
+Shapes: B samples, S S pixels, H W C the UNet's grid and its channels, T D
+text tokens and their features, K channels of a condition, E further channels
+of a UNet for inpainting.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ from maskjax.diffusion import (
 )
 
 
-@flax.struct.dataclass
+@flax.struct.dataclass(kw_only=True)
 class DiffusionModel:
   """Networks with their parameters; a pytree whose leaves are arrays.
 
@@ -84,7 +85,7 @@ def controlnet_configs(model: DiffusionModel) -> list[Any]:
 
 
 def is_inpainting(model: DiffusionModel) -> bool:
-  """Whether the UNet takes a mask and a masked picture beside the sample."""
+  """Tell if the UNet takes a mask and a masked picture beside the sample."""
   config = model.networks['unet'].config
   return config.in_channels != config.out_channels
 
@@ -98,7 +99,9 @@ def grid_shape(model: DiffusionModel) -> tuple[int, int, int]:
   return side, side, channels
 
 
-def _apply_vae(model: DiffusionModel, x: Array, method: str) -> Any:
+def _apply_vae(
+  model: DiffusionModel, x: Array, method: Callable[..., Any]
+) -> Any:
   return model.networks['vae'].apply(
     {'params': model.params['vae']}, x, method=method
   )
@@ -112,24 +115,28 @@ def encode_images(
   """Turn sRGB pictures in [-1, 1] into what the UNet denoises.
 
   Args:
-    model: the model.
+    model: its autoencoder encodes, or where it has none pixels are folded.
     images: sRGB in [-1, 1]; gradients reach them.
     rng: draws from the latents' distribution; None takes its mean. A model of
       pixels has no use for it.
+
+  Returns:
+    Clean samples, of about unit variance where they are latents.
   """
   if 'vae' not in model.networks:
     return folding.fold(images, model.pixel_unshuffle)
   vae = model.networks['vae']
+  encode = vae_lib.AutoencoderKL.encode
   if vae.remat:
     # One picture after the other: memory is that of one.
     one = jax.checkpoint(
       lambda image: jax.tree.map(
-        lambda x: x[0], _apply_vae(model, image[None], 'encode')
+        lambda x: x[0], _apply_vae(model, image[None], encode)
       )
     )
     moments = jax.lax.map(one, images)
   else:
-    moments = _apply_vae(model, images, 'encode')
+    moments = _apply_vae(model, images, encode)
   latents = moments.mean
   if rng is not None:
     latents = vae_lib.sample_moments(rng, moments)
@@ -139,17 +146,33 @@ def encode_images(
 def decode_images(
   model: DiffusionModel, z: Float[Array, 'b h w c']
 ) -> Float[Array, 'b s s 3']:
-  """Turn clean samples into sRGB pictures, clipped to [-1, 1]."""
+  """Turn clean samples into pictures.
+
+  Args:
+    model: its autoencoder decodes, or where it has none pixels are unfolded.
+    z: clean samples, as `encode_images` makes them.
+
+  Returns:
+    sRGB, clipped to [-1, 1].
+  """
   if 'vae' not in model.networks:
     images = folding.unfold(z, model.pixel_unshuffle)
   else:
     latents = vae_lib.unscale_latents(model.networks['vae'].config, z)
-    images = _apply_vae(model, latents, 'decode')
+    images = _apply_vae(model, latents, vae_lib.AutoencoderKL.decode)
   return jnp.clip(images, -1.0, 1.0)
 
 
 def tokenize(model: DiffusionModel, texts: list[str]) -> Int[np.ndarray, 'b t']:
-  """Return the token ids of texts; warns of words that have no room."""
+  """Return the token ids of texts; warns of words that have no room.
+
+  Args:
+    model: its tokenizer is used.
+    texts: prompts, '' for none.
+
+  Returns:
+    int32, one row for each text.
+  """
   ids, cut = tokenizer_lib.tokenize(model.tokenizer, texts)
   lost = list(dict.fromkeys(words for words in cut if words))
   if lost:
@@ -166,11 +189,19 @@ def tokenize(model: DiffusionModel, texts: list[str]) -> Int[np.ndarray, 'b t']:
 
 
 def encode_tokens(
-  model: DiffusionModel, tokens: Int[Array, 'b t']
+  model: DiffusionModel, tokens: Int[Array | np.ndarray, 'b t']
 ) -> Float[Array, 'b t d']:
-  """Run the text encoder."""
+  """Run the text encoder.
+
+  Args:
+    model: its text encoder is run.
+    tokens: ids, as `tokenize` returns them.
+
+  Returns:
+    Features of every token, float32.
+  """
   return model.networks['text_encoder'].apply(
-    {'params': model.params['text_encoder']}, tokens
+    {'params': model.params['text_encoder']}, jnp.asarray(tokens)
   )
 
 
@@ -213,9 +244,12 @@ def inpainting_channels(
   """Return the mask on the UNet's grid, then the masked picture, encoded.
 
   Args:
-    model: the model.
+    model: its autoencoder encodes the picture.
     inpainting: picture and mask; more than half counts as to be painted.
-    rng: see `encode_images`.
+    rng: draws from the latents' distribution; None takes its mean.
+
+  Returns:
+    The mask, 0 or 1, then the picture with what is to be painted in grey.
   """
   block = model.sample_size // grid_shape(model)[0]
   mask = (inpainting.mask >= 0.5).astype(jnp.float32)
@@ -236,16 +270,16 @@ def predict(
   """Predict the noise (or v) in x_t, with ControlNets if there are any.
 
   Args:
-    model: the model.
-    x_t: noised samples.
+    model: its UNet and ControlNets are run.
+    x_t: noised samples, of about unit variance.
     t: timesteps in [0, num_train_timesteps), whole or not.
-    text: encoded prompts.
+    text: features of the prompts' tokens, see `encode_tokens`.
     condition: picture-sized condition of each ControlNet; None leaves the
       ControlNets out.
     conditioning_scale: strength of the condition, 0 to 1; a tuple has one
       for each ControlNet.
-    beside: further channels of a UNet for inpainting, see
-      `inpainting_channels`.
+    beside: further channels of a UNet for inpainting, made by
+      `inpainting_channels`; None for other UNets.
 
   Returns:
     The network's output, in the schedule's prediction type.
@@ -287,18 +321,23 @@ def predict_guided(
   """Predict with classifier-free guidance, in one batch of 2 b (or 3 b).
 
   Args:
-    model: the model.
-    x_t: noised samples.
-    t: timesteps.
-    text: encoded prompts.
-    negative: encoded empty or negative prompts.
+    model: its UNet and ControlNets are run.
+    x_t: noised samples, of about unit variance.
+    t: timesteps in [0, num_train_timesteps), whole or not.
+    text: features of the prompts' tokens, see `encode_tokens`.
+    negative: features of empty or negative prompts.
     guidance_scale: 1 follows the prompt, more exaggerates it.
-    guidance_rescale: see `guidance.rescale`; 0 for none.
-    away: encoded prompts of what each sample is not, see `guidance.perp_neg`.
-    away_weight: how much of them is subtracted.
-    condition: see `predict`; all parts of the batch get it.
-    conditioning_scale: see `predict`.
-    beside: see `predict`; all parts of the batch get it.
+    guidance_rescale: share of the contrast added by guidance that is taken
+      back, 0 to 1 (`guidance.rescale`).
+    away: features of prompts of what each sample is not; their part at right
+      angles to the prompt is subtracted (`guidance.perp_neg`).
+    away_weight: how much of it is subtracted.
+    condition: picture-sized condition of each ControlNet, for all parts of
+      the batch; None leaves the ControlNets out.
+    conditioning_scale: strength of the condition, 0 to 1; a tuple has one
+      for each ControlNet.
+    beside: further channels of a UNet for inpainting, for all parts of the
+      batch.
 
   Returns:
     The guided output, in the schedule's prediction type.
@@ -347,16 +386,20 @@ def sample_images(
   """Sample a picture of each prompt.
 
   Args:
-    model: the model.
-    rng: typed key, of the first noise and of noisy samplers.
-    text: encoded prompts.
-    negative: encoded empty or negative prompts.
+    model: all of it is run but the text encoder.
+    rng: key of the first noise and of samplers that add some.
+    text: features of the prompts' tokens, see `encode_tokens`.
+    negative: features of empty or negative prompts.
     steps: evaluations of the network.
-    sampler: a name of `sampling.METHODS`, or 'auto'; see `sampling.sample`.
-    guidance_scale: see `predict_guided`, as the following ones.
-    guidance_rescale: see there.
-    condition: see there.
-    conditioning_scale: see there.
+    sampler: a name of `sampling.METHODS`, or 'auto' for that of the model's
+      schedule.
+    guidance_scale: 1 follows the prompt, more exaggerates it.
+    guidance_rescale: share of the contrast added by guidance that is taken
+      back, 0 to 1.
+    condition: picture-sized condition of each ControlNet; None leaves the
+      ControlNets out.
+    conditioning_scale: strength of the condition, 0 to 1; a tuple has one
+      for each ControlNet.
     inpainting: paint the masked part of a picture only. A UNet that is not
       made for it has the rest of its samples replaced after every step.
     report: called on the host with the number of finished steps.
@@ -424,6 +467,9 @@ def load(
     remat: compute the blocks of UNet, ControlNets and VAE anew in backward
       passes, which saves memory.
 
+  Returns:
+    The model, its parameters on the device.
+
   Raises:
     ValueError: a part is missing, broken, not supported, or does not fit the
       others; one line.
@@ -458,7 +504,12 @@ def save(
 ) -> None:
   """Write a model; PyTorch diffusers opens it, or its parts if it has no VAE.
 
-  The tokenizer's files are expected in `folder/tokenizer` already.
+  Args:
+    folder: made where it is missing; the tokenizer's files are expected in
+      `folder/tokenizer` already.
+    model: what is written.
+    scheduler_config: fields of diffusers' scheduler_config.json.
+    dtype: type of the weights: 'float32', 'float16' or 'bfloat16'.
   """
   model_folder.write(
     folder,

@@ -25,7 +25,7 @@ from maskjax.diffusion import (
   vae,
 )
 from maskjax.training import files
-from maskjax.weights import hub, shards
+from maskjax.weights import hub, tensor_files
 
 _INDEX = 'model_index.json'
 _KINDS = {
@@ -40,7 +40,16 @@ _DIFFUSERS_VERSION = '0.36.0'
 
 
 class Parts(NamedTuple):
-  """What a folder holds; see `model.DiffusionModel`."""
+  """What a folder holds.
+
+  Attributes:
+    networks: modules and their parameters by name, see
+      `model.DiffusionModel`.
+    schedule: the noise schedule.
+    tokenizer: turns texts into tokens.
+    sample_size: side of the pictures in pixels.
+    pixel_unshuffle: r, block of pixels folded into channels; 1 for none.
+  """
 
   networks: dict[str, component.Component]
   schedule: schedulers.NoiseSchedule
@@ -50,7 +59,11 @@ class Parts(NamedTuple):
 
 
 def controlnet_names(names: Sequence[str] | Mapping[str, Any]) -> list[str]:
-  """Return those of some networks' names that are ControlNets', in order."""
+  """Return those of some networks' names that are ControlNets', in order.
+
+  Args:
+    names: of all networks.
+  """
   found = [name for name in names if name.startswith('controlnet')]
   return sorted(found, key=lambda name: (len(name), name))
 
@@ -131,7 +144,7 @@ def _with_variant(
   have = {
     name
     for name, place in places.items()
-    if place.is_dir() and shards.has(place, variant)
+    if place.is_dir() and tensor_files.has(place, variant)
   }
   if not have:
     raise ValueError(
@@ -141,7 +154,9 @@ def _with_variant(
   return have
 
 
-def _check_controlnet(unet: Any, config: Any, block: int) -> str | None:
+def _check_controlnet(
+  unet: unet_lib.UNetConfig, config: controlnet.ControlNetConfig, block: int
+) -> str | None:
   """Say what keeps a ControlNet from steering a UNet, or nothing."""
   channels = (unet.out_channels, unet.block_out_channels)
   own = (config.in_channels, config.block_out_channels)
@@ -163,9 +178,11 @@ def _check_controlnet(unet: Any, config: Any, block: int) -> str | None:
 
 def _check_fit(folder: pathlib.Path, parts: Parts) -> None:
   """Raise ValueError where parts of a folder are not made for each other."""
-  networks = {name: part.module for name, part in parts.networks.items()}
-  unet: Any = networks['unet'].config
-  text: Any = networks['text_encoder'].config
+  networks: dict[str, Any] = {
+    name: part.module for name, part in parts.networks.items()
+  }
+  unet: unet_lib.UNetConfig = networks['unet'].config
+  text: clip.ClipTextConfig = networks['text_encoder'].config
   words = parts.tokenizer
   block, channels = downscaling(networks, parts.pixel_unshuffle)
   problem = None
@@ -213,7 +230,10 @@ def _check_fit(folder: pathlib.Path, parts: Parts) -> None:
 
 
 def _sample_size(
-  folder: pathlib.Path, index: Any, grid: Any, block: int
+  folder: pathlib.Path,
+  index: dict[str, Any],
+  grid: int | tuple[int, int] | None,
+  block: int,
 ) -> int:
   """Return the side of the pictures in pixels."""
   if isinstance(grid, tuple):
@@ -236,7 +256,25 @@ def read(
   variant: str | None,
   remat: bool,
 ) -> Parts:
-  """Read a model folder; see `model.load`."""
+  """Read a model folder.
+
+  Args:
+    path: a folder with model_index.json and a folder for each part, or the
+      id of such a one on the Hugging Face Hub.
+    controlnets: folders (or ids) of ControlNets, in place of the model's own.
+    dtype: type to compute in.
+    param_dtype: type to keep parameters in; None for that of the files.
+    variant: of the weights, e.g. 'fp16', of the networks that have it.
+    remat: compute the blocks of UNet, ControlNets and VAE anew in backward
+      passes.
+
+  Returns:
+    The parts, which fit each other.
+
+  Raises:
+    ValueError: a part is missing, broken, not supported, or does not fit the
+      others; one line.
+  """
   folder, *apart = (hub.resolve(name) for name in (path, *controlnets))
   index = _read_index(folder)
   places = _network_folders(folder, apart)
@@ -309,7 +347,17 @@ def write(
   pixel_unshuffle: int,
   dtype: str,
 ) -> None:
-  """Write a model folder, all but its tokenizer; see `model.save`."""
+  """Write a model folder, all but its tokenizer.
+
+  Args:
+    folder: made where it is missing.
+    networks: linen modules by name.
+    params: their parameters by the same names.
+    scheduler_config: fields of diffusers' scheduler_config.json.
+    sample_size: side of the pictures in pixels.
+    pixel_unshuffle: r, block of pixels folded into channels; 1 for none.
+    dtype: type of the weights: 'float32', 'float16' or 'bfloat16'.
+  """
   folder = pathlib.Path(folder)
   for name, module in networks.items():
     component.save(folder / name, module, params[name], dtype=dtype)

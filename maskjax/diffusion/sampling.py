@@ -1,4 +1,4 @@
-"""Draw samples from a diffusion model by one `lax.scan` over its timesteps.
+"""Drawing samples from a diffusion model, by one `lax.scan` over timesteps.
 
 Shapes: B samples, any trailing axes. See `solvers` for the steps.
 """
@@ -50,7 +50,14 @@ class Known(NamedTuple):
 
 
 def method_of(schedule: schedulers.NoiseSchedule) -> str:
-  """Return the sampler of a schedule's class, or the nearest, and say so."""
+  """Return the sampler of a schedule's class, or the nearest one.
+
+  Args:
+    schedule: the noise schedule.
+
+  Returns:
+    One of `METHODS`; a warning says so where it is not the class's own.
+  """
   name = schedule.class_name
   if name in _CLASSES:
     return _CLASSES[name]
@@ -64,7 +71,7 @@ def _initial_noise(
   shape: tuple[int, ...] | None,
   noise: Float[Array, 'b ...'] | None,
 ) -> Float[Array, 'b ...']:
-  """Return the given noise, or noise of the given shape drawn from the key."""
+  """Return the given noise, or noise of a shape drawn from the key."""
   if noise is not None:
     if shape is not None and tuple(shape) != noise.shape:
       raise ValueError(f'noise is {noise.shape}, but shape says {shape}')

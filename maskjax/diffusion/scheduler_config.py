@@ -113,6 +113,11 @@ IDLE = frozenset(
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:
   """Return the value if it is one of the choices.
 
+  Args:
+    name: of the field, for the error.
+    value: what the field says.
+    choices: what it may say.
+
   Raises:
     ValueError: it is not.
   """

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from flax import struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 import numpy as np
 
 from maskjax.diffusion import scheduler_config
@@ -31,7 +31,7 @@ PREDICTION_TYPES = scheduler_config.PREDICTION_TYPES
 _ZERO_ALPHA = 2.0**-12
 
 
-@struct.dataclass
+@struct.dataclass(kw_only=True)
 class NoiseSchedule:
   """Tables of the forward process and how a sampler walks along it.
 
@@ -73,6 +73,10 @@ class Level(NamedTuple):
   log_alpha: Float[Array, '...']
 
 
+# Timesteps in [-1, T), one for all samples or one for each.
+Timesteps = Int[Array, '*b'] | int
+
+
 def from_config(config: dict[str, Any]) -> NoiseSchedule:
   """Build a schedule from the fields of diffusers' scheduler_config.json.
 
@@ -111,6 +115,12 @@ def from_config(config: dict[str, Any]) -> NoiseSchedule:
 def load(folder: str | pathlib.Path) -> NoiseSchedule:
   """Read `scheduler_config.json` of a checkpoint's scheduler folder.
 
+  Args:
+    folder: that holds the file.
+
+  Returns:
+    The schedule; its tables are rounded as PyTorch's are.
+
   Raises:
     ValueError: no such file, not JSON, or a field that is not supported.
   """
@@ -127,6 +137,10 @@ def load(folder: str | pathlib.Path) -> NoiseSchedule:
 def save(folder: str | pathlib.Path, config: dict[str, Any]) -> None:
   """Check a config and write it as scheduler_config.json.
 
+  Args:
+    folder: made where it is missing.
+    config: fields of diffusers' scheduler_config.json.
+
   Raises:
     ValueError: as `from_config`.
   """
@@ -139,14 +153,29 @@ def save(folder: str | pathlib.Path, config: dict[str, Any]) -> None:
 
 
 def like(value: Array, x: Array) -> Array:
-  """Give a per-sample [B] value trailing axes 1 to fit x; scalars stay."""
+  """Give a value for each sample trailing axes of 1.
+
+  Args:
+    value: a scalar, or [B].
+    x: samples that it shall multiply.
+
+  Returns:
+    The scalar as it is, or [B, 1, ...].
+  """
   if value.ndim == 0:
     return value
   return value.reshape(value.shape + (1,) * (x.ndim - value.ndim))
 
 
 def level_of_ratio(ratio: Float[Array, '*n']) -> Level:
-  """Return the noise level at which sigma / alpha has a value."""
+  """Return the noise level at which sigma / alpha has a value.
+
+  Args:
+    ratio: sigma / alpha, 0 (clean) or more.
+
+  Returns:
+    alpha, sigma and log alpha, in the shape of `ratio`.
+  """
   log_alpha = -0.5 * jnp.log1p(ratio * ratio)
   alpha = jax.lax.rsqrt(1 + ratio * ratio)
   return Level(alpha, ratio * alpha, log_alpha)
@@ -154,8 +183,8 @@ def level_of_ratio(ratio: Float[Array, '*n']) -> Level:
 
 def level(
   schedule: NoiseSchedule,
-  t: Int[Array, '*b'] | int | Level,
-  x: Float[Array, 'b ...'],
+  t: Timesteps | Level,
+  x: Num[Array, '...'],
   *,
   clean: bool = True,
 ) -> Level:
@@ -164,7 +193,7 @@ def level(
   Args:
     schedule: the noise schedule.
     t: timesteps in [-1, T), a scalar or [B]; or their level, known already.
-    x: samples.
+    x: samples that the level shall multiply.
     clean: whether t = -1 is free of noise, or repeats t = 0.
 
   Returns:
@@ -187,8 +216,16 @@ def divisor(at: Level) -> Float[Array, '...']:
   return jnp.where(at.alpha > 0, at.alpha, _ZERO_ALPHA)
 
 
-def snr(schedule: NoiseSchedule, t: Int[Array, '*b']) -> Float[Array, '*b']:
-  """Signal-to-noise ratio alpha^2 / sigma^2 at timesteps t."""
+def snr(schedule: NoiseSchedule, t: Timesteps) -> Float[Array, '*b']:
+  """Return the signal-to-noise ratio alpha^2 / sigma^2.
+
+  Args:
+    schedule: the noise schedule.
+    t: timesteps in [0, T), a scalar or [B].
+
+  Returns:
+    The ratios, in the shape of `t`.
+  """
   return (schedule.alpha[t] / schedule.sigma[t]) ** 2
 
 
@@ -196,9 +233,16 @@ def add_noise(
   schedule: NoiseSchedule,
   x0: Float[Array, 'b ...'],
   eps: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
+  t: Timesteps,
 ) -> Float[Array, 'b ...']:
-  """Return x_t = alpha[t] x0 + sigma[t] eps (2006.11239, eq. 4)."""
+  """Return x_t = alpha[t] x0 + sigma[t] eps (2006.11239, eq. 4).
+
+  Args:
+    schedule: the noise schedule.
+    x0: clean samples.
+    eps: standard normal noise.
+    t: timesteps in [0, T), one for all samples or one for each.
+  """
   at = level(schedule, t, x0)
   return at.alpha * x0 + at.sigma * eps
 
@@ -207,18 +251,19 @@ def to_x0(
   schedule: NoiseSchedule,
   output: Float[Array, 'b ...'],
   x_t: Float[Array, 'b ...'],
-  t: Int[Array, '*b'] | Level,
+  t: Timesteps | Level,
   *,
   prediction_type: str | None = None,
 ) -> Float[Array, 'b ...']:
-  """Clean sample that a network's output stands for.
+  """Return the clean sample that a network's output stands for.
 
   Args:
     schedule: the noise schedule.
     output: what the network returned for x_t.
     x_t: the noised sample.
-    t: timesteps, or their level.
-    prediction_type: of the output; None for the schedule's.
+    t: timesteps in [-1, T), or their level.
+    prediction_type: what the output is, one of `PREDICTION_TYPES`; None for
+      the schedule's.
 
   Returns:
     x_0, not clipped. Source: 2202.00512, section 4 and appendix D.
@@ -240,11 +285,20 @@ def to_epsilon(
   schedule: NoiseSchedule,
   output: Float[Array, 'b ...'],
   x_t: Float[Array, 'b ...'],
-  t: Int[Array, '*b'] | Level,
+  t: Timesteps | Level,
   *,
   prediction_type: str | None = None,
 ) -> Float[Array, 'b ...']:
-  """Noise that a network's output stands for; arguments as `to_x0`."""
+  """Return the noise that a network's output stands for.
+
+  Args:
+    schedule: the noise schedule.
+    output: what the network returned for x_t.
+    x_t: the noised sample.
+    t: timesteps in [-1, T), or their level.
+    prediction_type: what the output is, one of `PREDICTION_TYPES`; None for
+      the schedule's.
+  """
   kind = scheduler_config.choice(
     'prediction_type',
     prediction_type or schedule.prediction_type,
@@ -262,9 +316,16 @@ def to_v(
   schedule: NoiseSchedule,
   x0: Float[Array, 'b ...'],
   eps: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
+  t: Timesteps,
 ) -> Float[Array, 'b ...']:
-  """Return v = alpha[t] eps - sigma[t] x0 (2202.00512, appendix D)."""
+  """Return v = alpha[t] eps - sigma[t] x0 (2202.00512, appendix D).
+
+  Args:
+    schedule: the noise schedule.
+    x0: clean samples.
+    eps: their noise.
+    t: timesteps in [0, T), one for all samples or one for each.
+  """
   at = level(schedule, t, x0)
   return at.alpha * eps - at.sigma * x0
 
@@ -273,9 +334,16 @@ def target(
   schedule: NoiseSchedule,
   x0: Float[Array, 'b ...'],
   eps: Float[Array, 'b ...'],
-  t: Int[Array, '*b'],
+  t: Timesteps,
 ) -> Float[Array, 'b ...']:
-  """Return what the network is trained to return, by the prediction type."""
+  """Return what a network is trained to return, by the prediction type.
+
+  Args:
+    schedule: the noise schedule; its prediction type decides.
+    x0: clean samples.
+    eps: their noise.
+    t: timesteps in [0, T), one for all samples or one for each.
+  """
   if schedule.prediction_type == 'epsilon':
     return eps
   if schedule.prediction_type == 'sample':

@@ -9,12 +9,12 @@ Sources: DDPM 2006.11239; DDIM 2010.02502; Euler 2206.00364; DPM-Solver++
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from maskjax.diffusion import schedulers
 
 # A timestep, or the noise level that it stands for (see `spacing`).
-Timestep = Int[Array, '*b'] | int | schedulers.Level
+Timestep = schedulers.Timesteps | schedulers.Level
 
 
 def _clip(schedule: schedulers.NoiseSchedule, x0: Array) -> Array:
@@ -25,7 +25,7 @@ def _clip(schedule: schedulers.NoiseSchedule, x0: Array) -> Array:
 
 
 def _ratio_gap(now: schedulers.Level, prev: schedulers.Level) -> Array:
-  """1 - alpha_t^2 / alpha_prev^2, without cancellation."""
+  """Return 1 - alpha_t^2 / alpha_prev^2, without cancellation."""
   return -jnp.expm1(2 * (now.log_alpha - prev.log_alpha))
 
 
@@ -40,13 +40,13 @@ def ddim_step(
   noise: Float[Array, 'b ...'] | None = None,
   use_clipped_output: bool = False,
 ) -> Float[Array, 'b ...']:
-  """Step from t down to t_prev (2010.02502, eq. 12 and 16).
+  """Return the sample at t_prev, by DDIM (2010.02502, eq. 12 and 16).
 
   Args:
     schedule: the noise schedule.
     x_t: sample at t.
     output: the network's output for it.
-    t: timestep.
+    t: timestep in [0, T), or its noise level.
     t_prev: next lower timestep of the chain, -1 at its end.
     eta: 0 is deterministic, 1 as noisy as DDPM.
     noise: standard normal, as x_t; needed where eta > 0.
@@ -89,8 +89,18 @@ def ddpm_step(
 ) -> Float[Array, 'b ...']:
   """Draw from the posterior at t_prev (2006.11239, eq. 6 and 7).
 
-  Arguments as `ddim_step`; the variance is the smaller one ('fixed_small'),
-  and no noise is added at t_prev = -1.
+  The variance is the smaller one ('fixed_small').
+
+  Args:
+    schedule: the noise schedule.
+    x_t: sample at t.
+    output: the network's output for it.
+    t: timestep in [0, T), or its noise level.
+    t_prev: next lower timestep of the chain, -1 at its end.
+    noise: standard normal, as x_t; not added at t_prev = -1.
+
+  Returns:
+    The sample at t_prev.
   """
   now = schedulers.level(schedule, t, x_t)
   prev = schedulers.level(schedule, t_prev, x_t)
@@ -110,12 +120,22 @@ def euler_step(
   t: Timestep,
   t_prev: Timestep,
 ) -> Float[Array, 'b ...']:
-  """Euler step of the probability flow in s = sigma / alpha.
+  """Take an Euler step of the probability flow in s = sigma / alpha.
 
   d(x/alpha)/ds = (x/alpha - x_0)/s (2206.00364, algorithm 1 without churn).
   Samples stay in the variance-preserving frame, x_t, not x_t / alpha. Where
   nothing is clipped this is DDIM with eta 0; with clipping the direction
   follows the clipped x_0.
+
+  Args:
+    schedule: the noise schedule.
+    x_t: sample at t.
+    output: the network's output for it.
+    t: timestep in [0, T), or its noise level.
+    t_prev: next lower timestep of the chain, -1 at its end.
+
+  Returns:
+    The sample at t_prev.
   """
   now = schedulers.level(schedule, t, x_t)
   prev = schedulers.level(schedule, t_prev, x_t)
@@ -137,13 +157,13 @@ def dpmpp_2m_step(
   x0_last: Float[Array, 'b ...'],
   t_last: Timestep,
 ) -> tuple[Float[Array, 'b ...'], Float[Array, 'b ...']]:
-  """Second-order multistep step of DPM-Solver++ (2211.01095, algorithm 2).
+  """Take a second-order step of DPM-Solver++ (2211.01095, algorithm 2).
 
   Args:
     schedule: the noise schedule.
     x_t: sample at t.
     output: the network's output for it.
-    t: timestep.
+    t: timestep in [0, T), or its noise level.
     t_prev: next lower timestep, -1 at the end of the chain.
     x0_last: clean sample that the step before this one predicted.
     t_last: timestep of that step; -1 if there was none. The first step and

@@ -1,6 +1,6 @@
 """Where samplers stop on their way from noise to a clean sample.
 
-Shapes: N steps.
+Shapes: N steps of a sampler, T training timesteps.
 Sources: spacings 2305.08891, table 2; Karras' spacing 2206.00364, eq. 5.
 """
 
@@ -105,8 +105,9 @@ def ratio_chain(
   Args:
     schedule: the noise schedule.
     steps: how many, 1..T.
-    endpoint: see `timesteps`; with Karras' spacing False goes through all
-      noise levels, and not only those between the ends.
+    endpoint: False leaves room for the step to the clean end, as
+      DPM-Solver does; with Karras' spacing False goes through all noise
+      levels, and not only those between the ends.
     whole: whether the network is shown whole timesteps; levels lie between
       them nevertheless where Karras' spacing leads there.
 

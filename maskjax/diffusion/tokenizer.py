@@ -46,9 +46,17 @@ _SPECIAL = {
 Pair = tuple[str, str]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Tokenizer:
-  """A loaded vocabulary: library object, special token ids, text length T."""
+  """A loaded vocabulary.
+
+  Attributes:
+    backend: the library's tokenizer.
+    start_id: id of the token before a text.
+    end_id: id of the token after a text.
+    pad_id: id of the token that fills texts up.
+    max_length: T, tokens of a text, start and end included.
+  """
 
   backend: tokenizers.Tokenizer
   start_id: int
@@ -63,7 +71,12 @@ class Tokenizer:
 
 
 class Tokens(NamedTuple):
-  """Token ids [B, T] and, per text, what had no room; '' for nothing."""
+  """Tokens of texts.
+
+  Attributes:
+    ids: of the tokens, int32.
+    cut: what of each text had no room, '' for nothing.
+  """
 
   ids: Int[np.ndarray, 'b t']
   cut: tuple[str, ...]
@@ -146,7 +159,7 @@ def _special_token(token: str | dict[str, Any]) -> tokenizers.AddedToken:
 
 
 def _normalizer() -> normalizers.Normalizer:
-  """NFC, white space collapsed to one blank, lower case."""
+  """Return: NFC, white space collapsed to one blank, lower case."""
   return normalizers.Sequence(
     [
       normalizers.NFC(),
@@ -157,7 +170,7 @@ def _normalizer() -> normalizers.Normalizer:
 
 
 def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
-  """Words by CLIP's pattern, their bytes as printable characters."""
+  """Return: words by CLIP's pattern, their bytes as printable characters."""
   return pre_tokenizers.Sequence(
     [
       pre_tokenizers.Split(
@@ -260,7 +273,7 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
   """Turn texts into padded token ids and say what was cut.
 
   Args:
-    tokenizer: from `load` or `train`.
+    tokenizer: what `load` or `train` returned.
     texts: B strings; an empty string gives the unconditional row.
 
   Returns:
@@ -294,7 +307,18 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
 def encode(
   tokenizer: Tokenizer, texts: Sequence[str]
 ) -> Int[np.ndarray, 'b t']:
-  """Turn texts into token ids int32 [B, T]; see `tokenize`."""
+  """Turn texts into padded token ids; what has no room is cut silently.
+
+  Args:
+    tokenizer: what `load` or `train` returned.
+    texts: B strings; an empty string gives the unconditional row.
+
+  Returns:
+    int32: start, words, end, padding.
+
+  Raises:
+    ValueError: texts is one string or holds something else than strings.
+  """
   return tokenize(tokenizer, texts).ids
 
 
@@ -389,7 +413,7 @@ def train(
   both forms. The same captions, in any order, give the same files.
 
   Args:
-    captions: texts.
+    captions: texts to learn from.
     folder: where to write; made if missing.
     vocab_size: ids at most, 514 or more; fewer when no pair is left that
       occurs twice.

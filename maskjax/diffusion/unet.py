@@ -11,7 +11,7 @@ Latent Diffusion Models", CVPR 2022, section 3.3.
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
@@ -151,8 +151,56 @@ class UNetConfig:
     return config_lib.dump(self, 'UNet2DConditionModel')
 
 
-def check_blocks(config: Any) -> None:
+@runtime_checkable
+class BlocksConfig(embedding_lib.Config, Protocol):
+  """What a UNetConfig and a ControlNetConfig have in common; see the former."""
+
+  @property
+  def down_block_types(self) -> tuple[str, ...]:
+    """Kinds of the down blocks, fine to coarse."""
+
+  @property
+  def mid_block_type(self) -> str | None:
+    """Kind of the middle block, None for no such block."""
+
+  @property
+  def layers_per_block(self) -> int | tuple[int, ...]:
+    """Residual blocks of each down block."""
+
+  @property
+  def transformer_layers_per_block(self) -> int | tuple[int, ...]:
+    """Transformer blocks after each residual block."""
+
+  @property
+  def attention_head_dim(self) -> int | tuple[int, ...]:
+    """Number of attention heads."""
+
+  @property
+  def norm_num_groups(self) -> int:
+    """Groups of every group normalisation."""
+
+  @property
+  def norm_eps(self) -> float:
+    """Epsilon of the residual blocks' normalisations."""
+
+  @property
+  def use_linear_projection(self) -> bool:
+    """Whether the transformers' projections are stored as matrices."""
+
+  @property
+  def act_fn(self) -> str:
+    """Name of the activation."""
+
+  @property
+  def only_cross_attention(self) -> bool | tuple[bool, ...]:
+    """Whether the first attention is to text too."""
+
+
+def check_blocks(config: BlocksConfig) -> None:
   """Check the fields that the UNet and the ControlNet have in common.
+
+  Args:
+    config: of the network.
 
   Raises:
     ValueError: an unsupported value, or lists that do not fit together.
@@ -185,7 +233,7 @@ def check_blocks(config: Any) -> None:
       )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class _Block:
   """What one resolution of the network is built from."""
 
@@ -200,21 +248,21 @@ class _Block:
   only_text: bool
 
 
-def _blocks(config: Any, remat: bool) -> tuple[_Block, ...]:
+def _blocks(config: BlocksConfig, remat: bool) -> tuple[_Block, ...]:
   """Return a description of each resolution, fine to coarse."""
   count = len(config.block_out_channels)
   each = lambda name: config_lib.per_block(getattr(config, name), count, name)
   return tuple(
     _Block(
-      features,
-      layers_,
-      heads,
-      depth,
-      config.norm_num_groups,
-      config.norm_eps,
-      config.use_linear_projection,
-      remat,
-      only_text,
+      features=features,
+      layers=layers_,
+      heads=heads,
+      transformer_layers=depth,
+      groups=config.norm_num_groups,
+      eps=config.norm_eps,
+      linear_projection=config.use_linear_projection,
+      remat=remat,
+      only_text=only_text,
     )
     for features, layers_, heads, depth, only_text in zip(
       config.block_out_channels,
@@ -228,18 +276,22 @@ def _blocks(config: Any, remat: bool) -> tuple[_Block, ...]:
 
 def _resnet(block: _Block, index: int, dtype: Any) -> nn.Module:
   return layers.recomputed(layers.ResnetBlock, block.remat)(
-    block.features, block.groups, block.eps, dtype, name=f'resnets_{index}'
+    features=block.features,
+    groups=block.groups,
+    eps=block.eps,
+    dtype=dtype,
+    name=f'resnets_{index}',
   )
 
 
 def _transformer(block: _Block, index: int, dtype: Any) -> nn.Module:
   return layers.recomputed(layers.SpatialTransformer, block.remat)(
-    block.heads,
-    block.transformer_layers,
-    block.groups,
-    block.linear_projection,
-    dtype,
-    block.only_text,
+    heads=block.heads,
+    layers=block.transformer_layers,
+    groups=block.groups,
+    linear_projection=block.linear_projection,
+    dtype=dtype,
+    only_text=block.only_text,
     name=f'attentions_{index}',
   )
 
@@ -323,7 +375,7 @@ class UpBlock(nn.Module):
 
 
 def encode(
-  config: Any,
+  config: BlocksConfig,
   x: Float[Array, 'b h w c'],
   embedding: Float[Array, 'b e'],
   text: Float[Array, 'b t d'],
@@ -334,12 +386,13 @@ def encode(
   """Run the down and middle blocks; to be called inside their module.
 
   Args:
-    config: a UNetConfig or a ControlNetConfig.
+    config: of the network.
     x: output of conv_in.
-    embedding: embedded timesteps.
-    text: text tokens.
+    embedding: embedded timesteps, which enter every residual block.
+    text: text tokens, which the transformers attend to.
     dtype: type to compute in.
-    remat: see `UNet2DConditionModel`.
+    remat: compute every residual block and transformer anew in the backward
+      pass.
 
   Returns:
     The map after the middle block, and the skips, fine to coarse.
@@ -348,10 +401,10 @@ def encode(
   blocks = _blocks(config, remat)
   for i, (block, kind) in enumerate(zip(blocks, config.down_block_types)):
     x, more = DownBlock(
-      block,
-      kind == 'CrossAttnDownBlock2D',
-      i < len(blocks) - 1,
-      dtype,
+      block=block,
+      attention=kind == 'CrossAttnDownBlock2D',
+      downsample=i < len(blocks) - 1,
+      dtype=dtype,
       name=f'down_blocks_{i}',
     )(x, embedding, text)
     skips.extend(more)
@@ -382,18 +435,18 @@ class UNet2DConditionModel(nn.Module):
     kinds = self.config.up_block_types
     for i, (block, kind) in enumerate(zip(blocks, kinds)):
       count = block.layers + 1
-      own, skips = skips[-count:], skips[:-count]
+      received, skips = skips[-count:], skips[:-count]
       size = skips[-1].shape[1:3] if skips else None
       x = UpBlock(
         block, kind == 'CrossAttnUpBlock2D', self.dtype, name=f'up_blocks_{i}'
-      )(x, tuple(own), embedding, text, size)
+      )(x, tuple(received), embedding, text, size)
     return x
 
   @nn.compact
   def __call__(
     self,
     sample: Float[Array, 'b h w c'],
-    timesteps: Num[Array, '...'],
+    timesteps: Num[Array, '*b'] | float,
     text: Float[Array, 'b t d'],
     down_residuals: Skips | None = None,
     mid_residual: Float[Array, 'b i j f'] | None = None,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from maskjax.diffusion import config as config_lib, layers
 
@@ -105,8 +105,18 @@ class Moments(NamedTuple):
   std: Float[Array, 'b h w l']
 
 
-def sample_moments(rng: jax.Array, moments: Moments) -> Float[Array, 'b h w l']:
-  """Draw a latent from what the encoder returned."""
+def sample_moments(
+  rng: Key[Array, ''], moments: Moments
+) -> Float[Array, 'b h w l']:
+  """Draw a latent from what the encoder returned.
+
+  Args:
+    rng: key of the draw.
+    moments: mean and standard deviation of each latent pixel.
+
+  Returns:
+    Unscaled latents.
+  """
   noise = jax.random.normal(rng, moments.mean.shape, moments.mean.dtype)
   return moments.mean + moments.std * noise
 
@@ -114,14 +124,30 @@ def sample_moments(rng: jax.Array, moments: Moments) -> Float[Array, 'b h w l']:
 def scale_latents(
   config: VaeConfig, latents: Float[Array, '...']
 ) -> Float[Array, '...']:
-  """Bring the encoder's latents to the unit variance that UNets take."""
+  """Bring the encoder's latents to the unit variance that UNets take.
+
+  Args:
+    config: of the autoencoder.
+    latents: as the encoder makes them.
+
+  Returns:
+    (latents - shift_factor) scaling_factor.
+  """
   return (latents - (config.shift_factor or 0.0)) * config.scaling_factor
 
 
 def unscale_latents(
   config: VaeConfig, latents: Float[Array, '...']
 ) -> Float[Array, '...']:
-  """Bring a UNet's latents to what the decoder takes."""
+  """Bring a UNet's latents to what the decoder takes.
+
+  Args:
+    config: of the autoencoder.
+    latents: as the UNet makes them.
+
+  Returns:
+    latents / scaling_factor + shift_factor.
+  """
   return latents / config.scaling_factor + (config.shift_factor or 0.0)
 
 
@@ -174,7 +200,7 @@ class Block(nn.Module):
   Attributes:
     features: channels.
     layers: residual blocks.
-    groups: of the normalisations.
+    groups: of every group normalisation.
     resize: 'down', 'up' or ''.
     dtype: type it computes in.
     remat: see `AutoencoderKL`.
@@ -210,7 +236,7 @@ class Block(nn.Module):
 def _head(
   config: VaeConfig, x: Float[Array, 'b h w c'], features: int, dtype: Any
 ) -> Float[Array, 'b h w f']:
-  """Normalise and convolves to the output; called inside its module."""
+  """Normalise and convolve to the output; called inside its module."""
   x = layers.GroupNorm(
     config.norm_num_groups, _EPS, True, name='conv_norm_out'
   )(x)
@@ -232,12 +258,12 @@ class Encoder(nn.Module):
     x = layers.Conv(widths[0], dtype=self.dtype, name='conv_in')(x)
     for i, features in enumerate(widths):
       x = Block(
-        features,
-        config.layers_per_block,
-        config.norm_num_groups,
-        'down' if i < len(widths) - 1 else '',
-        self.dtype,
-        self.remat,
+        features=features,
+        layers=config.layers_per_block,
+        groups=config.norm_num_groups,
+        resize='down' if i < len(widths) - 1 else '',
+        dtype=self.dtype,
+        remat=self.remat,
         name=f'down_blocks_{i}',
       )(x)
     x = MidBlock(config, self.dtype, self.remat, name='mid_block')(x)
@@ -260,12 +286,12 @@ class Decoder(nn.Module):
     x = MidBlock(config, self.dtype, self.remat, name='mid_block')(x)
     for i, features in enumerate(widths):
       x = Block(
-        features,
-        config.layers_per_block + 1,
-        config.norm_num_groups,
-        'up' if i < len(widths) - 1 else '',
-        self.dtype,
-        self.remat,
+        features=features,
+        layers=config.layers_per_block + 1,
+        groups=config.norm_num_groups,
+        resize='up' if i < len(widths) - 1 else '',
+        dtype=self.dtype,
+        remat=self.remat,
         name=f'up_blocks_{i}',
       )(x)
     return _head(config, x, config.out_channels, self.dtype)
@@ -274,7 +300,7 @@ class Decoder(nn.Module):
 class AutoencoderKL(nn.Module):
   """Encodes images to latents and decodes them.
 
-  Apply with `method='encode'` or `method='decode'`.
+  Apply with `method=AutoencoderKL.encode` or `method=AutoencoderKL.decode`.
 
   Attributes:
     config: of the network.

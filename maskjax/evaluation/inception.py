@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 import numpy as np
 
-from maskjax.weights import diffusers_folder, keymap, persistence, shards
+from maskjax.weights import diffusers_folder, keymap, persistence, tensor_files
 
 SIZE = 299
 FEATURES = 2048
@@ -305,7 +305,7 @@ def preprocess(
 def _tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
   """Read the arrays of a file of weights."""
   if path.suffix == '.safetensors':
-    return dict(shards.read(path))
+    return dict(tensor_files.read(path))
   content = persistence.read(path)
   found = {k: v for k, v in content.items() if isinstance(v, np.ndarray)}
   if not found:

@@ -3,10 +3,8 @@
 Filters are constants of the program (NumPy arrays), so a two-dimensional one
 is split into one-dimensional passes once, when the program is traced: a
 singular value decomposition gives one pair of passes for an outer product
-(every filter StyleGAN2 has) and a few for any other. A pass is a weighted sum
-of shifted slices, and a pass that enlarges computes each phase of the output
-from the taps that meet samples, never from inserted zeros. On a CPU this beats
-a depthwise convolution, which XLA runs channel by channel.
+(every filter StyleGAN2 has) and a few for any other. The passes themselves are
+`kernels.fir_pass`.
 
 Shapes: B batch, H W pixels, C channels, K L taps. Follows Karras et al.,
 "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, appendix B,
@@ -14,14 +12,13 @@ and the code of StyleGAN2-ADA for paddings and gains.
 """
 
 from collections.abc import Sequence
-import functools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
+
+from maskjax.kernels import fir_pass
 
 # The filter of every StyleGAN2, before normalisation.
 BINOMIAL = (1.0, 3.0, 3.0, 1.0)
@@ -89,101 +86,6 @@ def _passes(taps: Filter) -> list[tuple[np.ndarray, np.ndarray]]:
   ]
 
 
-def _pad(x: Array, axis: int, low: int, high: int, inner: int = 0) -> Array:
-  """Pad (or, where negative, crop) one axis."""
-  config = [(0, 0, 0)] * x.ndim
-  config[axis] = (low, high, inner)
-  return jax.lax.pad(x, jnp.zeros((), x.dtype), config)
-
-
-def _weighted(x: Array, axis: int, parts: list[tuple[float, int]], count, step):
-  """Sum slices of `count` samples, `step` apart, by weight and start."""
-  total = 0.0
-  for weight, start in parts:
-    stop = start + (count - 1) * step + 1
-    part = jax.lax.slice_in_dim(x, start, stop, step, axis)
-    total = total + np.float32(weight) * part
-  return total
-
-
-def _enlarge(x: Array, taps: Any, axis: int, up: int, low: int, high: int):
-  """Insert zeros and correlate along one axis, phase by phase."""
-  size = x.shape[axis] * up + low + high - len(taps) + 1
-  count = -(-size // up)
-  phases = []
-  for phase in range(up):
-    shifts = [phase + k - low for k in range(len(taps))]
-    phases.append([(w, s // up) for w, s in zip(taps, shifts) if s % up == 0])
-  first = min(s for parts in phases for _, s in parts)
-  last = max(s for parts in phases for _, s in parts) + count
-  x = _pad(x, axis, -first, last - x.shape[axis])
-  sums = [
-    _weighted(x, axis, [(w, s - first) for w, s in parts], count, 1)
-    for parts in phases
-  ]
-  joined = jnp.stack(sums, axis + 1)
-  shape = (*x.shape[:axis], count * up, *x.shape[axis + 1 :])
-  return jax.lax.slice_in_dim(joined.reshape(shape), 0, size, 1, axis)
-
-
-def _run(x: Array, taps: Any, axis: int, up: int, down: int, pads) -> Array:
-  """Apply one one-dimensional pass."""
-  low, high = pads
-  if up > 1 and down == 1 and len(taps) >= up:
-    return _enlarge(x, taps, axis, up, low, high)
-  if up > 1:  # Zeros after the last sample too.
-    x = _pad(x, axis, 0, up - 1, up - 1)
-  x = _pad(x, axis, low, high)
-  count = (x.shape[axis] - len(taps)) // down + 1
-  parts = [(weight, k) for k, weight in enumerate(taps)]
-  return _weighted(x, axis, parts, count, down)
-
-
-class _Pass(NamedTuple):
-  """A one-dimensional pass over maps of a known size, a linear function.
-
-  Attributes:
-    taps: weights.
-    axis: that is filtered.
-    up: zeros plus one after each sample.
-    down: keep one of so many samples.
-    pads: zeros before and after.
-    size: samples of the input.
-  """
-
-  taps: tuple[float, ...]
-  axis: int
-  up: int
-  down: int
-  pads: tuple[int, int]
-  size: int
-
-  @property
-  def transposed(self) -> '_Pass':
-    """The pass that takes gradients back."""
-    count = len(self.taps)
-    made = (self.size * self.up + sum(self.pads) - count) // self.down + 1
-    low = count - 1 - self.pads[0]
-    high = (self.size - 1) * self.up + count - made * self.down - low
-    return _Pass(
-      self.taps[::-1], self.axis, self.down, self.up, (low, high), made
-    )
-
-
-# Left to jax, the gradient of a sum of slices is a sum of padded maps, with a
-# test at every pixel; as a pass of its own it costs what the pass costs.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _pass(x: Array, own: _Pass) -> Array:
-  """Apply a one-dimensional pass; differentiable any number of times."""
-  return _run(x, own.taps, own.axis, own.up, own.down, own.pads)
-
-
-_pass.defvjp(
-  lambda x, own: (_pass(x, own), None),
-  lambda own, _, g: (_pass(g, own.transposed),),
-)
-
-
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
   """Return a value for rows and one for columns."""
   return (value, value) if isinstance(value, int) else (value[0], value[1])
@@ -209,8 +111,8 @@ def upfirdn(
   """Insert zeros, pad, filter and keep every n-th sample.
 
   Args:
-    x: maps.
-    taps: filter, see `setup_filter`.
+    x: maps of any values.
+    taps: filter that `setup_filter` made.
     up: zeros plus one after each sample, for rows and columns.
     down: keep one of so many samples.
     padding: zeros around the enlarged map; negative numbers crop.
@@ -225,10 +127,15 @@ def upfirdn(
   for vertical, horizontal in _passes(taps):
     y = x
     for axis, part in ((1, vertical * gain), (2, horizontal)):
-      weights = tuple((part if flip else part[::-1]).tolist())
-      i = axis - 1
-      own = _Pass(weights, axis, up[i], down[i], sides[i], y.shape[axis])
-      y = _pass(y, own)
+      step = fir_pass.Pass(
+        taps=tuple((part if flip else part[::-1]).tolist()),
+        axis=axis,
+        up=up[axis - 1],
+        down=down[axis - 1],
+        pads=sides[axis - 1],
+        size=y.shape[axis],
+      )
+      y = fir_pass.apply(y, step)
     total = total + y
   return total
 
@@ -251,7 +158,18 @@ def filter2d(
   flip: bool = False,
   gain: float = 1.0,
 ) -> Float[Array, 'b i j c']:
-  """Filter at the same size, plus `padding` on each side."""
+  """Filter at the same size.
+
+  Args:
+    x: maps of any values.
+    taps: filter that `setup_filter` made.
+    padding: further zeros around the maps; negative numbers crop.
+    flip: correlate with the taps; convolve otherwise.
+    gain: factor on the whole.
+
+  Returns:
+    Maps of the size of `x` plus `padding` on each side.
+  """
   padding = _widened(padding, taps, 0, -1)
   return upfirdn(x, taps, padding=padding, flip=flip, gain=gain)
 
@@ -265,7 +183,19 @@ def upsample(
   flip: bool = False,
   gain: float = 1.0,
 ) -> Float[Array, 'b i j c']:
-  """Enlarge by a factor; a filter of sum 1 keeps the mean."""
+  """Enlarge; a filter of sum 1 keeps the mean.
+
+  Args:
+    x: maps of any values.
+    taps: filter that `setup_filter` made.
+    factor: of the size, on both axes.
+    padding: further zeros around the enlarged maps; negative numbers crop.
+    flip: correlate with the taps; convolve otherwise.
+    gain: factor on the whole.
+
+  Returns:
+    Maps of `factor` times the size, plus `padding` on each side.
+  """
   padding = _widened(padding, taps, factor - 1, -factor)
   gain = gain * factor**2
   return upfirdn(x, taps, up=factor, padding=padding, flip=flip, gain=gain)
@@ -280,6 +210,18 @@ def downsample(
   flip: bool = False,
   gain: float = 1.0,
 ) -> Float[Array, 'b i j c']:
-  """Filter, then keep one of `factor` pixels."""
+  """Filter, then keep one of `factor` pixels.
+
+  Args:
+    x: maps of any values.
+    taps: filter that `setup_filter` made.
+    factor: of the size, on both axes.
+    padding: further zeros around the maps; negative numbers crop.
+    flip: correlate with the taps; convolve otherwise.
+    gain: factor on the whole.
+
+  Returns:
+    Maps of (size + padding) / factor pixels.
+  """
   padding = _widened(padding, taps, 1 - factor, -factor)
   return upfirdn(x, taps, down=factor, padding=padding, flip=flip, gain=gain)

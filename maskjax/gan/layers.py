@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.gan import channels, convolution, fir
+from maskjax.gan import convolution, fir
+from maskjax.kernels import channelwise
 
 _ROOT2 = math.sqrt(2)
 
@@ -66,7 +67,7 @@ def bias_act(
     )
   function, own_gain = _ACTIVATIONS[activation]
   if bias is not None:
-    x = channels.add(x, bias)
+    x = channelwise.add(x, bias)
   x = function(x, slope) * (own_gain if gain is None else gain)
   return x if clamp is None else jnp.clip(x, -clamp, clamp)
 

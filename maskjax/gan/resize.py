@@ -18,7 +18,7 @@ def resize(
   """Resize bilinearly.
 
   Args:
-    x: images.
+    x: images of any values.
     size: height and width, one number for both.
     antialias: average over all pixels that fall on a pixel of a smaller
       image, rather than to interpolate between two.
@@ -39,8 +39,8 @@ def resize_filtered(
   """Resize in one of EG3D's ways.
 
   Args:
-    x: images.
-    size: side of the result.
+    x: images of any values.
+    size: side of the result in pixels.
     method: 'antialiased', 'none' (plain interpolation), 'classic' (twice as
       large, interpolated, then smoothed and halved), or a number in (0, 1):
       the part of 'antialiased' in a mix with 'none'.

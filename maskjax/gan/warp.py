@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 import numpy as np
 
 from maskjax.gan import fir
+from maskjax.kernels import bilinear
 
 _EXACT = lax.Precision.HIGHEST
 # The low-pass filter of the Symlet-6 wavelet (Daubechies, "Ten Lectures on
@@ -101,28 +102,6 @@ def sampling_matrix(
   return multiply(to_unit, matrix, from_unit)
 
 
-def _read(
-  image: Float[Array, 'b h w k'], x: Float[Array, 'b n'], y: Float[Array, 'b n']
-) -> Float[Array, 'b n k']:
-  """Read pixels bilinearly; zeros outside."""
-  batch, height, width, channels = image.shape
-  border = ((0, 0), (1, 1), (1, 1), (0, 0))
-  rows = jnp.pad(image, border).reshape(-1, channels)
-  left = jnp.clip(jnp.floor(x), -1, width - 1)
-  top = jnp.clip(jnp.floor(y), -1, height - 1)
-  right, down = (
-    jnp.clip(part, 0, 1)[..., None] for part in (x - left, y - top)
-  )
-  wide = width + 2
-  first = jnp.arange(batch, dtype=jnp.int32)[:, None] * (height + 2) * wide
-  corner = (top.astype(jnp.int32) + 1) * wide + left.astype(jnp.int32) + 1
-  corner = corner + first
-  get = lambda k: rows.at[k].get(mode='promise_in_bounds')
-  upper = get(corner) * (1 - right) + get(corner + 1) * right
-  lower = get(corner + wide) * (1 - right) + get(corner + wide + 1) * right
-  return upper * (1 - down) + lower * down
-
-
 def warp(
   images: Float[Array, 'b h w k'], inverse: Float[Array, 'b 3 3']
 ) -> Float[Array, 'b h w k']:
@@ -152,5 +131,6 @@ def warp(
   )
   x = ((positions[:, 0] + 1) * images.shape[2] - 1) / 2
   y = ((positions[:, 1] + 1) * images.shape[1] - 1) / 2
-  images = _read(images, x, y).reshape(batch, rows, columns, -1)
+  images = bilinear.read(images, jnp.stack([x, y], -1))
+  images = images.reshape(batch, rows, columns, -1)
   return fir.downsample(images, FILTER, padding=-2 * _REACH, flip=True)

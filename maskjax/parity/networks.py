@@ -1,4 +1,4 @@
-"""Compares every part of a diffusers folder with PyTorch, on random inputs.
+"""Comparing every part of a diffusers folder with PyTorch, on random inputs.
 
 A row of the result is one output: its relative L2 error |ours - theirs| /
 |theirs|, in float32. A right port reaches 1e-6 to 3e-6; the known mistakes of
@@ -62,7 +62,7 @@ _CONFIG_PARTS = {
 
 
 class Row(NamedTuple):
-  """One comparison.
+  """The outcome of one comparison.
 
   Attributes:
     part: one of `PARTS`.
@@ -80,7 +80,7 @@ class Row(NamedTuple):
 
   @property
   def passed(self) -> bool:
-    """Whether the error is within the tolerance; NaN is not."""
+    """True if the error is within the tolerance; NaN is not."""
     return self.error <= self.tolerance
 
   def __str__(self) -> str:
@@ -92,7 +92,15 @@ class Row(NamedTuple):
 
 
 class _Options(NamedTuple):
-  """What every check is given."""
+  """What every check is given.
+
+  Attributes:
+    tolerance: largest relative L2 error of networks that passes.
+    variant: of the weights; None for full precision.
+    seed: of the inputs.
+    parts: folders by part.
+    peers: folders that PyTorch opens in place of ours.
+  """
 
   tolerance: float
   variant: str | None
@@ -102,14 +110,19 @@ class _Options(NamedTuple):
 
 
 class _Peer(NamedTuple):
-  """PyTorch's network, and the weights that it was given in place of zeros."""
+  """PyTorch's network.
+
+  Attributes:
+    network: the module.
+    filled: weights that it was given in place of zeros, by their keys.
+  """
 
   network: Any
   filled: dict[str, np.ndarray]
 
   @property
   def note(self) -> str:
-    """What is to be said of them."""
+    """What is to be said of the weights that were filled in."""
     count = len(self.filled)
     return f'{count} weights of zeros made random in both' if count else ''
 
@@ -245,12 +258,13 @@ def _check_vae(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
       peer.decode(torch_peer.to_torch(latents)).sample
     )
     del peer
-  ours = _ours(folder, options, filled, method='encode')(images)
+  network = vae.AutoencoderKL
+  ours = _ours(folder, options, filled, method=network.encode)(images)
   for case, mine, theirs in zip(('encode, mean', 'encode, std'), ours, encoded):
     yield Row(
       'vae', case, torch_peer.relative_l2(mine, theirs), options.tolerance
     )
-  mine = _ours(folder, options, filled, method='decode')(latents)
+  mine = _ours(folder, options, filled, method=network.decode)(latents)
   yield Row(
     'vae', 'decode', torch_peer.relative_l2(mine, decoded), options.tolerance
   )
@@ -484,7 +498,13 @@ def check(
     raise ValueError(
       f'{folder} has no {", ".join(missing)}, only {", ".join(found)}'
     )
-  options = _Options(tolerance, variant, seed, found, peers)
+  options = _Options(
+    tolerance=tolerance,
+    variant=variant,
+    seed=seed,
+    parts=found,
+    peers=peers,
+  )
   for part in [part for part in PARTS if part in (parts or found)]:
     for path in found.get(part, ()):
       try:

@@ -1,4 +1,4 @@
-"""Compares our samplers with PyTorch's, on a made-up network.
+"""Comparing our samplers with PyTorch's, on a made-up network.
 
 Both are built from one scheduler_config.json, whatever class it names. Shapes
 and layouts do not matter here: every number is sampled by itself.
@@ -143,10 +143,13 @@ def compare(
   """Sample from random noise here and in PyTorch.
 
   Args:
-    folder: with scheduler_config.json.
+    folder: that holds scheduler_config.json.
     method: one of `METHODS`.
     peer: folder that PyTorch opens; None for the same.
     seed: of the noise.
+
+  Returns:
+    How far apart the samples are, and what is to be known of that.
 
   Raises:
     ValueError: the config is missing or not supported.

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 
 from maskjax.diffusion import component
-from maskjax.weights import shards
+from maskjax.weights import tensor_files
 
 
 def libraries() -> tuple[Any, Any, Any]:
@@ -39,6 +39,10 @@ def libraries() -> tuple[Any, Any, Any]:
 def relative_l2(ours: Any, theirs: Any) -> float:
   """Return |ours - theirs| / |theirs|, or |ours| where theirs are all zero.
 
+  Args:
+    ours: an array.
+    theirs: an array or a tensor of the same shape.
+
   Raises:
     ValueError: the shapes differ.
   """
@@ -64,7 +68,10 @@ def open_network(folder: pathlib.Path, variant: str | None) -> Any:
 
   Args:
     folder: with config.json and safetensors files.
-    variant: of the weights; see `shards.locate`.
+    variant: of the weights, e.g. 'fp16'; None for full precision.
+
+  Returns:
+    The module, in evaluation mode.
 
   Raises:
     ValueError: PyTorch does not open it, or finds parameters missing.
@@ -78,7 +85,7 @@ def open_network(folder: pathlib.Path, variant: str | None) -> Any:
       warnings.simplefilter('ignore')
       network, report = getattr(library, name).from_pretrained(
         folder,
-        variant=shards.locate(folder, variant).variant,
+        variant=tensor_files.locate(folder, variant).variant,
         local_files_only=True,
         output_loading_info=True,
       )

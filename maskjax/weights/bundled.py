@@ -37,7 +37,7 @@ def third_party_path(*parts: str) -> pathlib.Path:
   """Find a file or folder among other people's data.
 
   Args:
-    *parts: path inside `third_party`, e.g. 'canonical_face', 'face.obj'.
+    *parts: path inside `third_party`, e.g. 'mediapipe', 'canonical_face.npz'.
 
   Returns:
     The path.

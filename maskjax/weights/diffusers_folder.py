@@ -1,7 +1,7 @@
-"""Reads and writes one component folder of a diffusers model.
+"""Reading and writing one component folder of a diffusers model.
 
 A component is a folder with config.json and weights in safetensors files, as
-PyTorch diffusers and transformers write and open it (see `shards`).
+PyTorch diffusers and transformers write and open it (see `tensor_files`).
 """
 
 from collections.abc import Callable, Mapping
@@ -10,11 +10,17 @@ import os
 import pathlib
 from typing import Any
 
-from maskjax.weights import keymap, shards
+from maskjax.weights import keymap, tensor_files
 
 
 def read_config(folder: str | os.PathLike) -> dict[str, Any]:
   """Read the config.json of a component folder.
+
+  Args:
+    folder: of the component.
+
+  Returns:
+    The file's content.
 
   Raises:
     ValueError: no such folder or file, or not a JSON object.
@@ -88,7 +94,8 @@ def read_component(
       it the parameters are not checked.
     dtype: 'float32', 'float16' or 'bfloat16', the type of the returned
       floats; None keeps the file's.
-    variant: of the weights, e.g. 'fp16'; see `shards.locate`.
+    variant: of the weights, e.g. 'fp16'; None takes those in full precision,
+      and where there are none those in half precision.
 
   Returns:
     The content of config.json, and the parameters as NumPy arrays under this
@@ -99,12 +106,12 @@ def read_component(
       the config, or a number is not finite in the type.
   """
   config = read_config(folder)
-  weights = shards.locate(folder, variant)
+  weights = tensor_files.locate(folder, variant)
 
   tensors = (
-    (key, shards.cast(key, value, dtype))
+    (key, tensor_files.cast(key, value, dtype))
     for path in weights.paths
-    for key, value in shards.read(path)
+    for key, value in tensor_files.read(path)
   )
   try:
     params = keymap.from_torch(tensors)
@@ -139,9 +146,9 @@ def write_component(
       folder is left as it was.
   """
   text = json.dumps(dict(config), indent=2, sort_keys=True) + '\n'
-  shards.write(
+  tensor_files.write(
     folder,
-    shards.STEMS['_class_name' not in config],
+    tensor_files.STEMS['_class_name' not in config],
     keymap.to_torch(params),
     texts={'config.json': text},
     dtype=dtype,

@@ -15,7 +15,7 @@
 Follows the names of stylegan2-ada-pytorch, which EG3D shares.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import re
 from typing import Any
 
@@ -116,7 +116,9 @@ def _from_leaf(name: str, value: np.ndarray) -> np.ndarray:
   return value
 
 
-def _filter_keys(params: Mapping[str, Any], path: tuple[str, ...] = ()):
+def _filter_keys(
+  params: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[str]:
   """Yield the keys of the filters that the reference stores."""
   for name, node in params.items():
     if not isinstance(node, Mapping):

@@ -1,4 +1,4 @@
-"""Finds a model folder: on this machine, or on the Hugging Face Hub.
+"""Finding a model folder: on this machine, or on the Hugging Face Hub.
 
 A repository is first asked what it holds, through the config handling of
 diffusers (which needs no PyTorch), so that what cannot be read here is refused

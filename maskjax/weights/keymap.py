@@ -49,7 +49,7 @@ def _current_key(key: str) -> str | None:
 
 
 def _is_embedding(module: str) -> bool:
-  """Tell apart token, position and class tables, by their name."""
+  """Tell token, position and class tables by their name."""
   return module.endswith('_embedding')
 
 
@@ -109,7 +109,12 @@ def from_torch(
 def walk(
   tree: Mapping[str, Any], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-  """Yield the path and the value of every leaf, in the tree's order."""
+  """Yield the path and the value of every leaf, in the tree's order.
+
+  Args:
+    tree: nested mappings.
+    path: of the tree itself; leaves' paths begin with it.
+  """
   for name, value in tree.items():
     if isinstance(value, Mapping):
       yield from walk(value, (*path, name))

@@ -1,4 +1,4 @@
-"""Reads weights of which some are kept as bytes.
+"""Reading weights of which some are kept as bytes.
 
 A safetensors file whose metadata entry `quantization` gives [scale, minimum]
 of each array of bytes: its numbers are minimum + scale * byte.

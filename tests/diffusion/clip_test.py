@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from maskjax.diffusion import clip
-from tests.diffusion import torch_peer
+from tests.diffusion import torch_nets
 
 SMALL = {
   'vocab_size': 100,
@@ -34,13 +34,13 @@ def tokens():
 
 @pytest.mark.parametrize('name', VARIANTS)
 def test_equals_pytorch(name):
-  torch = torch_peer.load('torch')
-  transformers = torch_peer.load('transformers')
+  torch = torch_nets.load('torch')
+  transformers = torch_nets.load('transformers')
   peer_config = transformers.CLIPTextConfig(**{**SMALL, **VARIANTS[name]})
-  peer = torch_peer.build(lambda: transformers.CLIPTextModel(peer_config))
+  peer = torch_nets.build(lambda: transformers.CLIPTextModel(peer_config))
   config = clip.ClipTextConfig.from_dict(peer_config.to_dict())
-  params = torch_peer.params(peer)
-  assert torch_peer.shapes(params) == torch_peer.shapes(
+  params = torch_nets.params(peer)
+  assert torch_nets.shapes(params) == torch_nets.shapes(
     clip.parameter_shapes(config)
   )
   with torch.no_grad():
@@ -51,9 +51,9 @@ def test_equals_pytorch(name):
     (hidden, theirs.last_hidden_state),
     (pooled, theirs.pooler_output),
   ):
-    error = torch_peer.relative_l2(ours, peers.numpy())
+    error = torch_nets.relative_l2(ours, peers.numpy())
     print(f'clip {name}: {error:.2e}')
-    assert error <= torch_peer.RELATIVE_L2
+    assert error <= torch_nets.RELATIVE_L2
 
 
 def test_later_tokens_do_not_reach_earlier_ones():
@@ -61,7 +61,7 @@ def test_later_tokens_do_not_reach_earlier_ones():
   module = clip.CLIPTextModel(config)
   ids = tokens()
   shapes = clip.parameter_shapes(config)
-  variables = {'params': torch_peer.random_params(shapes)}
+  variables = {'params': torch_nets.random_params(shapes)}
   changed = ids.copy()
   changed[:, 8:] = 5
   apply = jax.jit(module.apply)

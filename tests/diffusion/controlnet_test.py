@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from maskjax.diffusion import controlnet, unet
-from tests.diffusion import torch_peer
+from tests.diffusion import torch_nets
 
 
 def shared(values):
@@ -14,7 +14,7 @@ def shared(values):
   return {key: value for key, value in values.items() if key not in own}
 
 
-SHARED = shared(torch_peer.TWO_BLOCKS)
+SHARED = shared(torch_nets.TWO_BLOCKS)
 VARIANTS = {
   'latent': {'conditioning_embedding_out_channels': [8, 16, 24, 32]},
   'unshuffled': {
@@ -24,7 +24,7 @@ VARIANTS = {
     'use_linear_projection': True,
   },
   'same_size': {
-    **shared(torch_peer.ONE_BLOCK),
+    **shared(torch_nets.ONE_BLOCK),
     'mid_block_type': 'UNetMidBlock2DCrossAttn',
     'conditioning_embedding_out_channels': [8],
     'controlnet_conditioning_channel_order': 'bgr',
@@ -49,22 +49,25 @@ def inputs(config, seed=0):
 
 @pytest.mark.parametrize('name', VARIANTS)
 def test_equals_pytorch(name):
-  torch, diffusers = torch_peer.load('torch'), torch_peer.load('diffusers')
-  peer = torch_peer.build(
+  torch, diffusers = (
+    torch_nets.load('torch'),
+    torch_nets.load('diffusers'),
+  )
+  peer = torch_nets.build(
     lambda: diffusers.ControlNetModel(**{**SHARED, **VARIANTS[name]})
   )
   config = controlnet.ControlNetConfig.from_dict(dict(peer.config))
-  params = torch_peer.params(peer)
-  assert torch_peer.shapes(params) == torch_peer.shapes(
+  params = torch_nets.params(peer)
+  assert torch_nets.shapes(params) == torch_nets.shapes(
     controlnet.parameter_shapes(config)
   )
   sample, timesteps, text, condition = inputs(config)
   with torch.no_grad():
     theirs = peer(
-      torch_peer.to_torch(sample),
+      torch_nets.to_torch(sample),
       torch.tensor(timesteps),
       torch.tensor(text),
-      controlnet_cond=torch_peer.to_torch(condition),
+      controlnet_cond=torch_nets.to_torch(condition),
       conditioning_scale=0.7,
     )
   down, middle = jax.jit(controlnet.ControlNetModel(config).apply)(
@@ -72,23 +75,23 @@ def test_equals_pytorch(name):
   )
   pairs = [*zip(down, theirs.down_block_res_samples, strict=True)]
   for ours, peers in [*pairs, (middle, theirs.mid_block_res_sample)]:
-    error = torch_peer.relative_l2(ours, torch_peer.from_torch(peers))
+    error = torch_nets.relative_l2(ours, torch_nets.from_torch(peers))
     print(f'controlnet {name}: {error:.2e}')
-    assert error <= torch_peer.RELATIVE_L2
+    assert error <= torch_nets.RELATIVE_L2
 
 
 def test_new_controlnet_leaves_its_unet_alone():
-  unet_config = unet.UNetConfig.from_dict(torch_peer.ONE_BLOCK)
+  unet_config = unet.UNetConfig.from_dict(torch_nets.ONE_BLOCK)
   config = controlnet.ControlNetConfig.from_unet(
     unet_config, conditioning_embedding_out_channels=(8, 16)
   )
   arguments = inputs(config)
   module = controlnet.ControlNetModel(config)
-  base = torch_peer.random_params(unet.parameter_shapes(unet_config))
-  params = jax.jit(module.init)(torch_peer.quick_key(), *arguments)['params']
+  base = torch_nets.random_params(unet.parameter_shapes(unet_config))
+  params = jax.jit(module.init)(torch_nets.quick_key(), *arguments)['params']
   params = controlnet.copy_unet(params, base)
   assert params['down_blocks_0'] is base['down_blocks_0']
-  assert torch_peer.shapes(params) == torch_peer.shapes(
+  assert torch_nets.shapes(params) == torch_nets.shapes(
     controlnet.parameter_shapes(config)
   )
   down, middle = jax.jit(module.apply)({'params': params}, *arguments)

@@ -2,11 +2,12 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from maskjax.diffusion import embedding, unet
-from tests.diffusion import torch_peer
+from tests.diffusion import torch_nets
 
 KINDS = {
   'none': {},
@@ -47,10 +48,13 @@ def _labels(config):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_equals_pytorch(kind):
-  torch, diffusers = torch_peer.load('torch'), torch_peer.load('diffusers')
-  peer = torch_peer.build(
+  torch, diffusers = (
+    torch_nets.load('torch'),
+    torch_nets.load('diffusers'),
+  )
+  peer = torch_nets.build(
     lambda: diffusers.UNet2DConditionModel(
-      **{**torch_peer.ONE_BLOCK, **KINDS[kind]}
+      **{**torch_nets.ONE_BLOCK, **KINDS[kind]}
     )
   )
   config = unet.UNetConfig.from_dict(dict(peer.config))
@@ -66,24 +70,24 @@ def test_equals_pytorch(kind):
       sample = torch.zeros(2, 4, 8, 8)
       theirs = theirs + peer.get_class_embed(sample, tensors['labels'])
   ours = Embedder(config).apply(
-    {'params': torch_peer.params(peer)}, t, **labels
+    {'params': torch_nets.params(peer)}, t, **labels
   )
   assert ours.shape == (2, embedding.size(config))
-  assert torch_peer.relative_l2(ours, theirs) <= torch_peer.RELATIVE_L2
+  assert torch_nets.relative_l2(ours, theirs) <= torch_nets.RELATIVE_L2
 
 
 def test_labels_that_do_not_fit_are_named():
-  plain = unet.UNetConfig.from_dict(torch_peer.ONE_BLOCK)
+  plain = unet.UNetConfig.from_dict(torch_nets.ONE_BLOCK)
   with pytest.raises(ValueError, match='class labels for a network that takes'):
     jax.eval_shape(
       lambda: Embedder(plain).init(
-        jax.random.key(0), np.zeros(2, int), labels=np.zeros(2)
+        jax.random.key(0), jnp.zeros(2, int), labels=jnp.zeros(2)
       )
     )
   table = unet.UNetConfig.from_dict(
-    {**torch_peer.ONE_BLOCK, 'num_class_embeds': 7}
+    {**torch_nets.ONE_BLOCK, 'num_class_embeds': 7}
   )
   with pytest.raises(ValueError, match=r'num_class_embeds=7.*shape \(2,\)'):
     jax.eval_shape(
-      lambda: Embedder(table).init(jax.random.key(0), np.zeros(2, int))
+      lambda: Embedder(table).init(jax.random.key(0), jnp.zeros(2, int))
     )

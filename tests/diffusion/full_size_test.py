@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from maskjax.diffusion import clip, controlnet, unet, vae
-from tests.diffusion import torch_peer
+from tests.diffusion import torch_nets
 
 pytestmark = pytest.mark.slow
 
@@ -105,33 +105,33 @@ def normal(*shape):
 
 def build(case):
   """Return PyTorch's network and the content of its config.json."""
-  library = torch_peer.load(case.library)
+  library = torch_nets.load(case.library)
   make = getattr(library, case.peer)
   if case.library == 'transformers':
     config = library.CLIPTextConfig(**case.arguments)
-    return torch_peer.build(lambda: make(config)), config.to_dict()
-  peer = torch_peer.build(lambda: make(**case.arguments))
+    return torch_nets.build(lambda: make(config)), config.to_dict()
+  peer = torch_nets.build(lambda: make(**case.arguments))
   return peer, dict(peer.config)
 
 
 def unet_pairs(peer, apply, config):
-  torch = torch_peer.load('torch')
+  torch = torch_nets.load('torch')
   sample, text = normal(1, 32, 32, 4), normal(1, 77, config.cross_attention_dim)
   theirs = peer(
-    torch_peer.to_torch(sample), torch.tensor([501]), torch.tensor(text)
+    torch_nets.to_torch(sample), torch.tensor([501]), torch.tensor(text)
   ).sample
   yield lambda: apply(sample, np.array([501]), text), [theirs]
 
 
 def controlnet_pairs(peer, apply, config):
-  torch = torch_peer.load('torch')
+  torch = torch_nets.load('torch')
   sample, text = normal(1, 32, 32, 4), normal(1, 77, config.cross_attention_dim)
   shown = np.abs(normal(1, 256, 256, 3))
   down, middle = peer(
-    torch_peer.to_torch(sample),
+    torch_nets.to_torch(sample),
     torch.tensor([501]),
     torch.tensor(text),
-    controlnet_cond=torch_peer.to_torch(shown),
+    controlnet_cond=torch_nets.to_torch(shown),
     return_dict=False,
   )
 
@@ -145,14 +145,17 @@ def controlnet_pairs(peer, apply, config):
 def vae_pairs(peer, apply, config):
   del config
   image, latent = normal(1, 128, 128, 3), normal(1, 16, 16, 4)
-  found = peer.encode(torch_peer.to_torch(image)).latent_dist
-  yield lambda: list(apply(image, method='encode')), [found.mean, found.std]
-  decoded = peer.decode(torch_peer.to_torch(latent)).sample
-  yield lambda: apply(latent, method='decode'), [decoded]
+  found = peer.encode(torch_nets.to_torch(image)).latent_dist
+  yield (
+    lambda: list(apply(image, method=vae.AutoencoderKL.encode)),
+    [found.mean, found.std],
+  )
+  decoded = peer.decode(torch_nets.to_torch(latent)).sample
+  yield lambda: apply(latent, method=network.decode), [decoded]
 
 
 def clip_pairs(peer, apply, config):
-  torch = torch_peer.load('torch')
+  torch = torch_nets.load('torch')
   ids = np.random.default_rng(0).integers(3, config.vocab_size - 1, (2, 77))
   theirs = peer(torch.tensor(ids)).last_hidden_state
   yield lambda: apply(ids), [theirs]
@@ -168,7 +171,7 @@ PAIRS = {
 
 @pytest.mark.parametrize('name', CASES)
 def test_equals_pytorch(name):
-  torch = torch_peer.load('torch')
+  torch = torch_nets.load('torch')
   case = CASES[name]
   peer, values = build(case)
   config = case.config.from_dict(values)
@@ -181,7 +184,7 @@ def test_equals_pytorch(name):
 
   with torch.no_grad():
     pairs = list(PAIRS[name.split()[0]](peer, apply, config))
-  params = jax.tree.map(jax.numpy.array, torch_peer.params(peer))
+  params = jax.tree.map(jax.numpy.array, torch_nets.params(peer))
   del peer
   gc.collect()
   for call, theirs in pairs:
@@ -189,7 +192,7 @@ def test_equals_pytorch(name):
     ours = ours if isinstance(ours, list) else [ours]
     for mine, other in zip(ours, theirs, strict=True):
       if other.ndim == 4:
-        other = torch_peer.from_torch(other)
-      error = torch_peer.relative_l2(mine, np.asarray(other))
+        other = torch_nets.from_torch(other)
+      error = torch_nets.relative_l2(mine, np.asarray(other))
       print(f'{name}: {error:.2e}')
-      assert error <= torch_peer.RELATIVE_L2
+      assert error <= torch_nets.RELATIVE_L2

@@ -9,7 +9,8 @@ from maskjax.diffusion import guidance
 
 
 def _numbers(seed, *shape):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+  numbers = np.random.default_rng(seed).normal(size=shape)
+  return jnp.asarray(numbers, jnp.float32)
 
 
 UNCOND, TEXT = _numbers(0, 2, 4, 4, 3), _numbers(1, 2, 4, 4, 3)
@@ -35,7 +36,9 @@ def test_rescale_equals_diffusers():
 
   guided = guidance.classifier_free(UNCOND, TEXT, 7.5)
   expected = pipeline_stable_diffusion.rescale_noise_cfg(
-    torch.tensor(np.array(guided)), torch.tensor(TEXT), guidance_rescale=0.7
+    torch.tensor(np.array(guided)),
+    torch.tensor(np.array(TEXT)),
+    guidance_rescale=0.7,
   )
   np.testing.assert_allclose(
     guidance.rescale(guided, TEXT, 0.7), expected.numpy(), atol=1e-5
@@ -54,7 +57,10 @@ def test_rescale_restores_the_deviation():
 
 
 def _perp_neg(uncond, text, negatives, weights, scale):
-  """Return the formula, sample by sample, in float64."""
+  """Return the formula's value, sample by sample, in float64."""
+  uncond, text, negatives, weights = (
+    np.asarray(x) for x in (uncond, text, negatives, weights)
+  )
   result = np.empty(text.shape)
   for b in range(len(text)):
     d = (text[b] - uncond[b]).astype(np.float64).ravel()

@@ -11,8 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from maskjax.diffusion import component, controlnet, model as model_lib, unet
-from tests.diffusion import tiny_model, torch_peer
+from maskjax.diffusion import (
+  component,
+  controlnet,
+  model as model_lib,
+  unet,
+  vae,
+)
+from tests.diffusion import tiny_model, torch_nets
 
 KINDS = {
   'text': {},
@@ -41,8 +47,8 @@ def pictures(*shape, seed=0):
 
 def pipeline(folder, kind):
   """Open a saved folder with PyTorch diffusers."""
-  diffusers = torch_peer.load('diffusers')
-  torch_peer.load('torch')
+  diffusers = torch_nets.load('diffusers')
+  torch_nets.load('torch')
   name = {
     'text': 'StableDiffusionPipeline',
     'controlnets': 'StableDiffusionControlNetPipeline',
@@ -62,7 +68,7 @@ def pipeline(folder, kind):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_pictures_equal_those_of_pytorch(folders, kind):
-  torch = torch_peer.load('torch')
+  torch = torch_nets.load('torch')
   folder, model = folders(kind)
   shape = (2, *model_lib.grid_shape(model))
   # What `sampling.sample` draws first.
@@ -76,7 +82,7 @@ def test_pictures_equal_those_of_pytorch(folders, kind):
       'conditioning_scale': SCALES,
     }
     theirs = {
-      'image': [torch_peer.to_torch(x) for x in shown],
+      'image': [torch_nets.to_torch(x) for x in shown],
       'controlnet_conditioning_scale': list(SCALES),
     }
   elif kind == 'inpainting':
@@ -85,8 +91,8 @@ def test_pictures_equal_those_of_pytorch(folders, kind):
       jnp.asarray(2 * image - 1), jnp.asarray(mask)
     )
     theirs = {
-      'image': torch_peer.to_torch(2 * image - 1),
-      'mask_image': torch_peer.to_torch(mask),
+      'image': torch_nets.to_torch(2 * image - 1),
+      'mask_image': torch_nets.to_torch(mask),
       'strength': 1.0,
     }
   with warnings.catch_warnings(), torch.no_grad():
@@ -94,7 +100,7 @@ def test_pictures_equal_those_of_pytorch(folders, kind):
     expected = pipeline(folder, kind)(
       PROMPTS,
       negative_prompt=['', ''],
-      latents=torch_peer.to_torch(start),
+      latents=torch_nets.to_torch(start),
       num_inference_steps=2,
       guidance_scale=5.0,
       height=size,
@@ -123,7 +129,9 @@ def test_latents_are_scaled_and_pass_gradients(folders):
   saving = model_lib.load(folder, remat=True)
 
   def expected(images):
-    mean = module.apply({'params': params}, images, method='encode').mean
+    mean = module.apply(
+      {'params': params}, images, method=vae.AutoencoderKL.encode
+    ).mean
     return mean * 0.18215
 
   def pull(function):
@@ -284,7 +292,7 @@ def test_a_unet_of_odd_channels_gives_one_line(folders, tmp_path):
       '1 scales for 2 ControlNets',
     ),
     ('inpainting', {}, 'made for inpainting'),
-    ('text', {'beside': np.zeros((1, 8, 8, 5))}, 'takes no mask'),
+    ('text', {'beside': jnp.zeros((1, 8, 8, 5))}, 'takes no mask'),
   ],
 )
 def test_what_the_networks_do_not_take_gives_one_line(
@@ -292,7 +300,7 @@ def test_what_the_networks_do_not_take_gives_one_line(
 ):
   _, model = folders(kind)
   if count := given.get('condition'):
-    shown = (np.zeros((1, 16, 16, 3), np.float32),) * count
+    shown = (jnp.zeros((1, 16, 16, 3)),) * count
     given = {**given, 'condition': shown}
   with pytest.raises(ValueError, match=words):
     jax.eval_shape(

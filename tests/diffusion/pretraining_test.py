@@ -25,7 +25,7 @@ from maskjax.diffusion import (
   unet,
 )
 from maskjax.training import parallel, state as state_lib
-from tests.diffusion import tiny_model, torch_peer
+from tests.diffusion import tiny_model, torch_nets
 
 SIZE, TOKENS, FEATURES, VOCABULARY = 8, 4, 6, 10
 BATCH = 16
@@ -102,7 +102,7 @@ def model(prediction_type='v_prediction'):
       {**tiny_model.SCHEDULER, 'prediction_type': prediction_type}
     ),
     networks=flax.core.freeze(networks),
-    tokenizer=None,
+    tokenizer=tiny_model.wordless(TOKENS),
     sample_size=SIZE,
     pixel_unshuffle=1,
   )
@@ -167,7 +167,7 @@ def test_a_new_model_has_what_its_configs_say(made):
     ('text_encoder', clip.parameter_shapes),
   ):
     expected = shapes(made.networks[name].config)
-    assert torch_peer.shapes(made.params[name]) == torch_peer.shapes(expected)
+    assert torch_nets.shapes(made.params[name]) == torch_nets.shapes(expected)
   kernel = np.asarray(made.params['unet']['conv_in']['kernel'])
   assert 0.5 < kernel.std() * kernel[..., 0].size ** 0.5 < 2
 

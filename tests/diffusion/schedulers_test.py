@@ -32,17 +32,18 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def _numbers(*shape, seed=0):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+  numbers = np.random.default_rng(seed).normal(size=shape)
+  return jnp.asarray(numbers, jnp.float32)
 
 
 def test_add_noise_and_velocity_equal_diffusers():
   diffusers = pytest.importorskip('diffusers')
   torch = pytest.importorskip('torch')
   x0, eps = _numbers(3, 4, 4, 2), _numbers(3, 4, 4, 2, seed=1)
-  t = np.array([0, 500, 999])
+  t = jnp.array([0, 500, 999])
   theirs = diffusers.DDPMScheduler(beta_schedule='scaled_linear')
   ours = schedulers.from_config({'beta_schedule': 'scaled_linear'})
-  arguments = torch.tensor(x0), torch.tensor(eps), torch.tensor(t)
+  arguments = [torch.tensor(np.array(x)) for x in (x0, eps, t)]
   np.testing.assert_allclose(
     schedulers.add_noise(ours, x0, eps, t),
     theirs.add_noise(*arguments),

@@ -36,7 +36,7 @@ def _model(x, t, module):
 
 def _start():
   noise = np.random.default_rng(0).normal(size=(2, 4, 4, 3))
-  return noise.astype(np.float32)
+  return jnp.asarray(noise, jnp.float32)
 
 
 def _chain(schedule):
@@ -81,7 +81,7 @@ def test_ddim_equals_diffusers(kind, leads, eta, to_one, clip, zero_snr):
   theirs = diffusers.DDIMScheduler(**config)
   theirs.set_timesteps(STEPS)
   schedule = schedulers.from_config(config)
-  x, y = jnp.asarray(_start()), torch.tensor(_start())
+  x, y = _start(), torch.tensor(np.array(_start()))
   generator = np.random.default_rng(1)
   for t, t_prev in _chain(schedule):
     noise = generator.normal(size=x.shape).astype(np.float32)
@@ -90,8 +90,8 @@ def test_ddim_equals_diffusers(kind, leads, eta, to_one, clip, zero_snr):
       use_clipped_model_output=clip,
     ).prev_sample  # fmt: skip
     x = solvers.ddim_step(
-      schedule, x, _model(x, t, jnp), t, t_prev, eta=eta, noise=noise,
-      use_clipped_output=clip,
+      schedule, x, _model(x, t, jnp), t, t_prev, eta=eta,
+      noise=jnp.asarray(noise), use_clipped_output=clip,
     )  # fmt: skip
   np.testing.assert_allclose(x, y.numpy(), atol=TOLERANCE)
 
@@ -107,14 +107,19 @@ def test_ddpm_equals_diffusers(kind, leads):
   theirs = diffusers.DDPMScheduler(**config)
   theirs.set_timesteps(STEPS)
   schedule = schedulers.from_config({'_class_name': 'DDPMScheduler', **config})
-  x, y = jnp.asarray(_start()), torch.tensor(_start())
+  x, y = _start(), torch.tensor(np.array(_start()))
   for t, t_prev in _chain(schedule):
     noise = torch.randn(x.shape, generator=torch.manual_seed(t))
     y = theirs.step(
       _model(y, t, torch), t, y, generator=torch.manual_seed(t)
     ).prev_sample
     x = solvers.ddpm_step(
-      schedule, x, _model(x, t, jnp), t, t_prev, noise=noise.numpy()
+      schedule,
+      x,
+      _model(x, t, jnp),
+      t,
+      t_prev,
+      noise=jnp.asarray(noise.numpy()),
     )
   np.testing.assert_allclose(x, y.numpy(), atol=TOLERANCE)
 
@@ -144,9 +149,9 @@ def test_euler_equals_diffusers(kind, leads, fields):
     {'_class_name': 'EulerDiscreteScheduler', **config}
   )
   chain = _walk(spacing.ratio_chain(schedule, STEPS, whole=False))
-  x = jnp.asarray(_start())
+  x = _start()
   # diffusers' samples are x_t / alpha.
-  y = torch.tensor(_start()) / float(chain[0][2].alpha)
+  y = torch.tensor(np.array(_start())) / float(chain[0][2].alpha)
   for (t, _, now, after), their_t in zip(chain, theirs.timesteps):
     scaled = theirs.scale_model_input(y, their_t)
     y = theirs.step(_model(scaled, t, torch), their_t, y).prev_sample
@@ -196,7 +201,7 @@ def test_dpmpp_2m_equals_diffusers(kind, leads, steps, karras):
   schedule = schedulers.from_config(
     {'_class_name': 'DPMSolverMultistepScheduler', **config}
   )
-  x, y = jnp.asarray(_start()), torch.tensor(_start())
+  x, y = _start(), torch.tensor(np.array(_start()))
   _follow_dpmpp(theirs, schedule, x, y, steps)
 
 
@@ -212,7 +217,7 @@ def test_dpmpp_2m_with_zero_snr_equals_diffusers():
   theirs = diffusers.DPMSolverMultistepScheduler(**config)
   theirs.set_timesteps(STEPS)
   schedule = schedulers.from_config({**config, 'clip_sample': False})
-  x, y = jnp.asarray(_start()), torch.tensor(_start())
+  x, y = _start(), torch.tensor(np.array(_start()))
   _follow_dpmpp(theirs, schedule, x, y, STEPS)
 
 

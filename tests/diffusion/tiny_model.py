@@ -6,6 +6,7 @@ import functools
 import flax
 import jax
 import numpy as np
+import tokenizers
 
 from maskjax.diffusion import (
   clip,
@@ -180,12 +181,30 @@ def inputs(model, *, count=2, seed=3):
   )
 
 
+def wordless(length):
+  """Return a tokenizer that knows no words, where none are read."""
+  return tokenizer.Tokenizer(
+    backend=tokenizers.Tokenizer(tokenizers.models.BPE()),
+    start_id=0,
+    end_id=1,
+    pad_id=1,
+    max_length=length,
+  )
+
+
 @functools.cache
 def _evaluator(networks):
   """Compile everything at once: the parts in common are compiled once."""
 
   def evaluate(params, x_t, t, tokens, condition, scale):
-    model = model_lib.DiffusionModel(params, None, networks, None, SIZE, BLOCK)
+    model = model_lib.DiffusionModel(
+      params=params,
+      schedule=schedulers.from_config(SCHEDULER),
+      networks=networks,
+      tokenizer=wordless(8),
+      sample_size=SIZE,
+      pixel_unshuffle=BLOCK,
+    )
     text = model_lib.encode_tokens(model, tokens)
     down, middle = networks['controlnet'].apply(
       {'params': params['controlnet']}, x_t, t, text, condition, scale

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskjax.diffusion import vae
-from tests.diffusion import torch_peer
+from tests.diffusion import torch_nets
 
 SMALL = {
   'down_block_types': ['DownEncoderBlock2D'] * 2,
@@ -30,24 +30,31 @@ VARIANTS = {
 
 @pytest.mark.parametrize('name', VARIANTS)
 def test_equals_pytorch(name):
-  torch, diffusers = torch_peer.load('torch'), torch_peer.load('diffusers')
-  peer = torch_peer.build(
+  torch, diffusers = (
+    torch_nets.load('torch'),
+    torch_nets.load('diffusers'),
+  )
+  peer = torch_nets.build(
     lambda: diffusers.AutoencoderKL(**SMALL, **VARIANTS[name])
   )
   config = vae.VaeConfig.from_dict(dict(peer.config))
-  params = torch_peer.params(peer)
-  assert torch_peer.shapes(params) == torch_peer.shapes(
+  params = torch_nets.params(peer)
+  assert torch_nets.shapes(params) == torch_nets.shapes(
     vae.parameter_shapes(config)
   )
   images = np.random.default_rng(0).uniform(-1, 1, (2, 16, 24, 3))
   images = images.astype(np.float32)
   with torch.no_grad():
-    theirs = peer.encode(torch_peer.to_torch(images)).latent_dist
+    theirs = peer.encode(torch_nets.to_torch(images)).latent_dist
     decoded = peer.decode(theirs.mean).sample
   module = vae.AutoencoderKL(config)
   variables = {'params': params}
-  encode = jax.jit(functools.partial(module.apply, method='encode'))
-  decode = jax.jit(functools.partial(module.apply, method='decode'))
+  encode = jax.jit(
+    functools.partial(module.apply, method=vae.AutoencoderKL.encode)
+  )
+  decode = jax.jit(
+    functools.partial(module.apply, method=vae.AutoencoderKL.decode)
+  )
   ours = encode(variables, images)
   assert ours.mean.shape == (2, 8, 12, config.latent_channels)
   pairs = (
@@ -56,19 +63,19 @@ def test_equals_pytorch(name):
     (decode(variables, ours.mean), decoded),
   )
   for mine, peers in pairs:
-    error = torch_peer.relative_l2(mine, torch_peer.from_torch(peers))
+    error = torch_nets.relative_l2(mine, torch_nets.from_torch(peers))
     print(f'vae {name}: {error:.2e}')
-    assert error <= torch_peer.RELATIVE_L2
+    assert error <= torch_nets.RELATIVE_L2
 
 
 def test_recomputing_keeps_less_and_changes_no_gradient():
   config = vae.VaeConfig.from_dict(SMALL)
-  params = torch_peer.random_params(vae.parameter_shapes(config))
-  images = jax.random.uniform(torch_peer.quick_key(), (1, 16, 16, 3))
+  params = torch_nets.random_params(vae.parameter_shapes(config))
+  images = jax.random.uniform(torch_nets.quick_key(), (1, 16, 16, 3))
 
   def loss(images, remat):
     found = vae.AutoencoderKL(config, remat=remat).apply(
-      {'params': params}, images, method='encode'
+      {'params': params}, images, method=vae.AutoencoderKL.encode
     )
     return jnp.sum(found.mean**2)
 
@@ -90,7 +97,7 @@ def test_recomputing_keeps_less_and_changes_no_gradient():
 
 def test_scaled_latents_come_back():
   config = vae.VaeConfig(scaling_factor=0.5, shift_factor=2.0)
-  latents = np.array([1.0, 4.0], np.float32)
+  latents = jnp.array([1.0, 4.0])
   scaled = vae.scale_latents(config, latents)
   np.testing.assert_allclose(scaled, [-0.5, 1.0])
   np.testing.assert_allclose(vae.unscale_latents(config, scaled), latents)
@@ -98,9 +105,7 @@ def test_scaled_latents_come_back():
 
 def test_samples_have_the_moments():
   shape = (1, 50, 50, 1)
-  moments = vae.Moments(
-    np.full(shape, 3.0, np.float32), np.full(shape, 0.5, np.float32)
-  )
+  moments = vae.Moments(jnp.full(shape, 3.0), jnp.full(shape, 0.5))
   draw = vae.sample_moments(jax.random.key(0), moments)
   # Standard errors of 2500 draws: 0.01 and 0.007.
   assert abs(float(draw.mean()) - 3.0) < 0.05

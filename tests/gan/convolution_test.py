@@ -1,91 +1,56 @@
+"""Convolutions of StyleGAN2, against the formulas they stand for."""
+
 import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from maskjax.gan import convolution, fir
-
-
-def normal(seed, *shape):
-  rng = np.random.default_rng(seed)
-  return jnp.asarray(rng.standard_normal(shape), jnp.float32)
-
-
-def convolve(x, kernel, **options):
-  return jax.lax.conv_general_dilated(
-    x, kernel, dimension_numbers=('NHWC', 'HWIO', 'NHWC'), **options
-  )
+from maskjax.kernels import correlation
+from tests.kernels import checks
 
 
 def test_up_conv_is_a_dilated_convolution():
-  x, kernel = normal(0, 2, 5, 4, 3), normal(1, 3, 3, 3, 6)
+  x, kernel = checks.normal((2, 5, 4, 3), (3, 3, 3, 6))
   taps = fir.setup_filter(fir.BINOMIAL)
 
   def dilated(x):
-    wide = convolve(
-      x,
-      kernel[::-1, ::-1],
-      window_strides=(1, 1),
-      padding=((2, 2), (2, 2)),
-      lhs_dilation=(2, 2),
-    )
+    wide = correlation.enlarge_plain(x, kernel.astype(x.dtype))
     return fir.upfirdn(wide, taps, padding=1, gain=4)
 
-  ours = jax.jit(lambda x: convolution.up_conv(x, kernel, taps))(x)
-  assert ours.shape == (2, 10, 8, 6)
-  np.testing.assert_allclose(ours, jax.jit(dilated)(x), atol=1e-5)
+  up_conv = lambda x: convolution.up_conv(x, kernel, taps)
+  assert jax.eval_shape(up_conv, x).shape == (2, 10, 8, 6)
+  checks.assert_equal(up_conv, dilated, [x])
 
 
 @pytest.mark.parametrize('demodulate', [True, False])
 def test_modulated_conv_scales_the_weights_of_each_sample(demodulate):
-  x, kernel, styles = (
-    normal(0, 2, 4, 4, 3),
-    normal(1, 3, 3, 3, 5),
-    normal(2, 2, 3),
-  )
-
-  def by_sample(x, style):
-    own = kernel * style[None, None, :, None]
+  def by_sample(x, kernel, style):
+    """Return equations 1 and 3 of the paper, of one sample."""
+    scaled = kernel * style[None, None, :, None]
     if demodulate:
-      own = (
-        own / jnp.sqrt(jnp.square(own).sum((0, 1, 2)) + 1e-8)[None, None, None]
-      )
-    return convolve(x[None], own, window_strides=(1, 1), padding='SAME')[0]
+      power = jnp.square(scaled).sum((0, 1, 2)) + 1e-8
+      scaled = scaled / jnp.sqrt(power)[None, None, None]
+    return correlation.correlate_plain(x[None], scaled, 1, 1)[0]
 
-  ours = jax.jit(
-    lambda x: convolution.modulated_conv(
-      x, kernel, styles, demodulate=demodulate
-    )
-  )(x)
-  np.testing.assert_allclose(
-    ours, jax.jit(jax.vmap(by_sample))(x, styles), atol=1e-5
-  )
+  ours = functools.partial(convolution.modulated_conv, demodulate=demodulate)
+  values = checks.normal((2, 4, 4, 3), (3, 3, 3, 5), (2, 3))
+  plain = jax.vmap(by_sample, (0, None, 0))
+  checks.assert_equal(ours, plain, values)
 
 
-@pytest.mark.parametrize(('stride', 'padding'), [(1, 1), (1, 0), (2, 0)])
-def test_second_derivatives_are_those_of_a_convolution(stride, padding):
-  x, kernel = normal(0, 2, 7, 7, 3), normal(1, 3, 3, 3, 4)
-  options = {
-    'window_strides': (stride,) * 2,
-    'padding': ((padding,) * 2,) * 2,
-    'dimension_numbers': ('NHWC', 'HWIO', 'NHWC'),
-  }
+@pytest.mark.parametrize('size', [1, 3])
+def test_down_conv_smooths_and_keeps_every_second_pixel(size):
+  x, kernel = checks.normal((2, 8, 6, 3), (size, size, 3, 5))
+  taps = fir.setup_filter(fir.BINOMIAL)
 
   def plain(x, kernel):
-    return jax.lax.conv_general_dilated(x, kernel, **options)
+    # At the size of the maps, then every second pixel.
+    side = 1 + size // 2
+    smooth = fir.upfirdn(x, taps, padding=((side, side), (side, side)))
+    return correlation.correlate_plain(smooth, kernel, 1, 0)[:, ::2, ::2]
 
-  def own(x, kernel):
-    return convolution._convolve(x, kernel, stride, padding)
-
-  def penalty(function, x, kernel):
-    slopes = jax.grad(lambda *a: jnp.sin(function(*a)).sum(), (0, 1))(x, kernel)
-    return sum(jnp.square(slope).sum() for slope in slopes)
-
-  expected, found = (
-    jax.jit(jax.grad(functools.partial(penalty, f), (0, 1)))(x, kernel)
-    for f in (plain, own)
-  )
-  for a, b in zip(expected, found):
-    np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-3)
+  ours = lambda x, kernel: convolution.down_conv(x, kernel, taps)
+  assert jax.eval_shape(ours, x, kernel).shape == (2, 4, 3, 5)
+  checks.assert_equal(ours, plain, [x, kernel])

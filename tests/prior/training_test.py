@@ -3,13 +3,14 @@
 import subprocess
 import sys
 
+import flax
 import jax
 import numpy as np
 import pytest
 
 from configs import prior
 from maskjax.data.creatures import creatures, head_images
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import model as model_lib, schedulers
 from maskjax.prior import settings as prior_settings, training as prior_training
 from maskjax.studio import condition as condition_lib, views as studio_views
 from maskjax.training import checkpoint, metrics, settings, workdir
@@ -226,7 +227,14 @@ def stub_model(rng, *, unet_config, text_config, tokenizer, **others):
   """Stand in for a new model where training does not come so far."""
   del rng, unet_config, text_config, others
   names = {'unet': None, 'text_encoder': None}
-  return model_lib.DiffusionModel(names, None, names, tokenizer, SIZE, 2)
+  return model_lib.DiffusionModel(
+    params=names,
+    schedule=schedulers.from_config({}),
+    networks=flax.core.freeze(names),
+    tokenizer=tokenizer,
+    sample_size=SIZE,
+    pixel_unshuffle=2,
+  )
 
 
 def test_emoji_of_another_size_are_refused(data, tmp_path):

@@ -22,6 +22,7 @@ from jax import lax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from maskjax.kernels import permutation
 from maskjax.render.volume import rays as rays_lib
 
 # From points [B, N, 3] to raw densities [B, N] and features [B, N, C].
@@ -246,38 +247,6 @@ def _ranks(
   return jnp.where(here, numbers[None, None, None], 0).sum(-1), rank
 
 
-@jax.custom_vjp
-def _permute(
-  x: Float[Array, 'b r s'],
-  order: Int[Array, 'b r s'],
-  rank: Int[Array, 'b r s'],
-) -> Float[Array, 'b r s']:
-  """Bring values in an order; `rank` is its inverse."""
-  del rank
-  return jnp.take_along_axis(x, order, -1)
-
-
-def _permute_forward(
-  x: Float[Array, 'b r s'],
-  order: Int[Array, 'b r s'],
-  rank: Int[Array, 'b r s'],
-) -> tuple[Float[Array, 'b r s'], tuple[Array, Array]]:
-  """Run the forward pass; the order and its inverse are kept."""
-  return _permute(x, order, rank), (order, rank)
-
-
-def _permute_back(
-  inputs: tuple[Array, Array], g: Float[Array, 'b r s']
-) -> tuple[Float[Array, 'b r s'], None, None]:
-  """Run the backward pass."""
-  # Each value goes to one place: back is a permutation too, not a scatter.
-  order, rank = inputs
-  return _permute(g, rank, order), None, None
-
-
-_permute.defvjp(_permute_forward, _permute_back)
-
-
 def merge(first: Samples, second: Samples) -> Samples:
   """Bring the samples of two passes into one order.
 
@@ -295,8 +264,8 @@ def merge(first: Samples, second: Samples) -> Samples:
   )
   order, rank = _ranks(joined.depths)
   return Samples(
-    _permute(joined.depths, order, rank),
-    _permute(joined.densities, order, rank),
+    permutation.permute(joined.depths, order, rank),
+    permutation.permute(joined.densities, order, rank),
     jnp.take_along_axis(joined.features, order[..., None], -2),
   )
 
@@ -317,9 +286,11 @@ def _integrate_both(
   depths = jnp.concatenate([first.depths, second.depths], -1)
   densities = jnp.concatenate([first.densities, second.densities], -1)
   order, rank = _ranks(depths)
-  depths = _permute(depths, order, rank)
-  weights = march(depths, _permute(densities, order, rank), mode=mode)
-  own = _permute(_of_samples(weights), rank, order)
+  depths = permutation.permute(depths, order, rank)
+  weights = march(
+    depths, permutation.permute(densities, order, rank), mode=mode
+  )
+  own = permutation.permute(_of_samples(weights), rank, order)
   count = first.depths.shape[-1]
   features = composite(own[..., :count], first.features)
   features = features + composite(own[..., count:], second.features)

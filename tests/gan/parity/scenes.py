@@ -13,6 +13,7 @@ from maskjax.gan import (
   state_configs,
 )
 from maskjax.geometry import camera
+from maskjax.kernels import plane_reads
 from maskjax.render.volume import rays, triplane, volume
 from maskjax.weights import eg3d_keys
 from tests.gan.parity import rows
@@ -89,13 +90,14 @@ def _project(golden: Golden, case: str, options: Options) -> Results:
 
 def _sample_planes(golden: Golden, case: str, options: Options) -> Results:
   planes = jnp.moveaxis(jnp.asarray(golden['planes/features']), 2, -1)
-  y = triplane.sample(
-    planes,
+  positions = triplane.plane_positions(
     jnp.asarray(golden['planes/coords']),
+    planes.shape[2],
     box=options['box_warp'],
     plane_axes=_axes(case),
-    nearest=options.get('mode') == 'nearest',
   )
+  nearest = options.get('mode') == 'nearest'
+  y = plane_reads.each(planes, positions, nearest=nearest)
   return {'y': y}
 
 

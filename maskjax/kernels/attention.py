@@ -5,27 +5,92 @@ backward pass. Others (64 x 64 latents: 16.8 million scores a head) go through
 blocks of queries, one head after the other on a CPU, and compute the weights
 anew in the backward pass: exact, and memory grows with N, not N^2. Products of
 transposed matrices are several times slower on a CPU, so always the small
-operand is transposed.
+operand is transposed. The functions take reverse-mode derivatives only, under
+`jit` and `vmap`.
 
 Shapes: B batch, N queries, T keys, H heads, D channels of a head, G = B H.
+Source: Vaswani et al., "Attention Is All You Need", 1706.03762, equation 1;
+blocks after Rabe and Staats, "Self-attention Does Not Need O(n^2) Memory",
+2112.05682.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 
-# Scores of a block: on a CPU as many as its cache has room for (2 MiB). And the
-# scores of one head up to which all are kept: blocks of 1,024 x 1,024 take half
-# the time of all heads together there, and as long at 256 x 256.
+# Queries of a block where memory is the only limit.
 _BLOCK = 1024
-_CPU_BLOCK_SCORES = 2**19
-_MOST_SCORES = 2**21
-_CPU_MOST_SCORES = 2**16
 # Widths of products that a CPU's vectors divide.
 _VECTOR = 16
+
+
+class Plan(NamedTuple):
+  """How the scores are spread over memory, by the kind of processor.
+
+  Attributes:
+    most_scores: scores N T of one head up to which all are held at once.
+    block_scores: about the scores of one block; None for `_BLOCK` queries,
+      whatever T is.
+    one_by_one: whether to take one head after the other, or all together.
+  """
+
+  most_scores: int
+  block_scores: int | None
+  one_by_one: bool
+
+
+# On a CPU a block has as many scores as its cache has room for (2 MiB). And
+# blocks of 1,024 x 1,024 scores take half the time of all heads together
+# there, and as long at 256 x 256.
+CPU = Plan(most_scores=2**16, block_scores=2**19, one_by_one=True)
+ACCELERATOR = Plan(most_scores=2**21, block_scores=None, one_by_one=False)
+
+
+def default_plan() -> Plan:
+  """Return the plan for the default backend, when a program is traced.
+
+  Not `lax.platform_dependent`: whole and blocked attention keep different
+  arrays for the gradient, and a differentiated choice between them would keep
+  both.
+  """
+  return CPU if jax.default_backend() == 'cpu' else ACCELERATOR
+
+
+def block_size(plan: Plan, queries: int, keys: int) -> int:
+  """Return how many queries make a block, all blocks about as large.
+
+  Args:
+    plan: of the processor.
+    queries: N, queries of a head.
+    keys: T, keys of a head.
+
+  Returns:
+    Queries of a block; the last block may have fewer.
+  """
+  if plan.block_scores is None:
+    return min(_BLOCK, queries)
+  most = max(plan.block_scores // keys, _VECTOR)
+  size = -(-queries // -(-queries // most))
+  return -(-size // _VECTOR) * _VECTOR
+
+
+def attend_plain(
+  query: Float[Array, 'b n h d'],
+  key: Float[Array, 'b t h d'],
+  value: Float[Array, 'b t h d'],
+  causal: bool = False,
+) -> Float[Array, 'b n h d']:
+  """Return the formula of `attend`: softmax(Q K^T / sqrt D) V of each head."""
+  scores = jnp.einsum('bnhd,bthd->bhnt', query, key) / query.shape[-1] ** 0.5
+  if causal:
+    rows, columns = scores.shape[-2:]
+    seen = jnp.arange(rows)[:, None] >= jnp.arange(columns)[None]
+    scores = jnp.where(seen[None, None], scores, -jnp.inf)
+  return jnp.einsum('bhnt,bthd->bnhd', jax.nn.softmax(scores, axis=-1), value)
 
 
 def _row_max(x: Float[Array, '... t']) -> Float[Array, '... 1']:
@@ -77,7 +142,7 @@ def attend_whole(
   value: Float[Array, 'b t h d'],
   causal: bool = False,
 ) -> Float[Array, 'b n h d']:
-  """Attention with all scores in memory; arguments as `attend`."""
+  """Attend with all scores in memory; arguments as `attend`."""
   return _attend(query, key, value, causal)[0]
 
 
@@ -108,9 +173,9 @@ def _attend_backward(causal, saved, gradient):
 attend_whole.defvjp(_attend_forward, _attend_backward)
 
 
-def _for_each_head(function, *arrays):
-  """Map over heads [G, ...]: one by one on a CPU, else all together."""
-  if jax.default_backend() == 'cpu':
+def _for_each_head(one_by_one, function, *arrays):
+  """Map over heads [G, ...], one by one or all together."""
+  if one_by_one:
     return jax.lax.map(lambda rows: function(*rows), arrays)
   return jax.vmap(function)(*arrays)
 
@@ -189,31 +254,43 @@ def _scaled(query):
   return _split_heads(query * query.shape[-1] ** -0.5)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def attend_in_blocks(
   query: Float[Array, 'b n h d'],
   key: Float[Array, 'b t h d'],
   value: Float[Array, 'b t h d'],
-  block: int = _BLOCK,
+  block: int,
+  one_by_one: bool,
 ) -> Float[Array, 'b n h d']:
-  """Attention to all keys from `block` queries at a time; see `attend`."""
-  return _in_blocks_forward(query, key, value, block)[0]
+  """Attend to all keys from some queries at a time.
+
+  Args:
+    query: queries of each head.
+    key: keys of each head.
+    value: values of each head.
+    block: how many queries at a time.
+    one_by_one: take one head after the other, or all together.
+
+  Returns:
+    What `attend_plain` returns.
+  """
+  return _in_blocks_forward(query, key, value, block, one_by_one)[0]
 
 
-def _in_blocks_forward(query, key, value, block):
+def _in_blocks_forward(query, key, value, block, one_by_one):
   run = functools.partial(_head_forward, block=block)
   out, largest, sums = _for_each_head(
-    run, _scaled(query), _split_heads(key), _split_heads(value)
+    one_by_one, run, _scaled(query), _split_heads(key), _split_heads(value)
   )
   out = _join_heads(out, query.shape[0]).astype(value.dtype)
   return out, (query, key, value, largest, sums, out)
 
 
-def _in_blocks_backward(block, saved, gradient):
+def _in_blocks_backward(block, one_by_one, saved, gradient):
   query, key, value, largest, sums, out = saved
-  run = functools.partial(_head_backward, block=block)
   gradients = _for_each_head(
-    run,
+    one_by_one,
+    functools.partial(_head_backward, block=block),
     _scaled(query),
     _split_heads(key),
     _split_heads(value),
@@ -231,35 +308,29 @@ def _in_blocks_backward(block, saved, gradient):
 attend_in_blocks.defvjp(_in_blocks_forward, _in_blocks_backward)
 
 
-def _block_size(queries: int, keys: int) -> int:
-  """Return how many queries make a block, all blocks about as large."""
-  if jax.default_backend() != 'cpu':
-    return min(_BLOCK, queries)
-  most = max(_CPU_BLOCK_SCORES // keys, _VECTOR)
-  size = -(-queries // -(-queries // most))
-  return -(-size // _VECTOR) * _VECTOR
-
-
 def attend(
   query: Float[Array, 'b n h d'],
   key: Float[Array, 'b t h d'],
   value: Float[Array, 'b t h d'],
+  *,
   causal: bool = False,
+  plan: Plan | None = None,
 ) -> Float[Array, 'b n h d']:
-  """Scaled dot-product attention; the softmax is computed in float32.
-
-  Takes reverse-mode derivatives only, under `jit` and `vmap`.
+  """Return scaled dot-product attention; the softmax is float32.
 
   Args:
     query: queries of each head.
     key: keys of each head.
     value: values of each head.
     causal: let token i see the tokens up to i only.
+    plan: how scores are spread over memory; None for `default_plan`.
+
+  Returns:
+    What the queries gather from the values, in their type.
   """
+  plan = plan or default_plan()
   queries, keys = query.shape[1], key.shape[1]
-  on_cpu = jax.default_backend() == 'cpu'
-  most = _CPU_MOST_SCORES if on_cpu else _MOST_SCORES
-  if not causal and queries * keys > most:
-    block = _block_size(queries, keys)
-    return attend_in_blocks(query, key, value, block)
+  if not causal and queries * keys > plan.most_scores:
+    block = block_size(plan, queries, keys)
+    return attend_in_blocks(query, key, value, block, plan.one_by_one)
   return attend_whole(query, key, value, causal)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from maskjax.parity import torch_peer
 from maskjax.weights import keymap
 
 # A right port in float32 is within 2e-6; each known mistake (tanh GELU, the
@@ -107,18 +108,15 @@ def quick_key(seed=0):
 
 def to_torch(x):
   """Return a channels-last array as a channels-first tensor."""
-  torch = load('torch')
-  return torch.tensor(np.moveaxis(np.asarray(x), -1, 1).copy())
+  load('torch')
+  return torch_peer.to_torch(np.asarray(x))
 
 
-def from_torch(x):
-  """Return a channels-first tensor as a channels-last array."""
-  return np.moveaxis(x.detach().numpy(), 1, -1)
+from_torch = torch_peer.from_torch
 
 
 def relative_l2(ours, theirs):
-  """Return |ours - theirs| / |theirs|."""
-  ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-  assert ours.shape == theirs.shape
-  assert np.linalg.norm(theirs) > 1e-3 * theirs.size**0.5  # Not zeros.
-  return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+  """Return |ours - theirs| / |theirs|, of arrays that are not zeros."""
+  theirs = np.asarray(theirs, np.float64)
+  assert np.linalg.norm(theirs) > 1e-3 * theirs.size**0.5
+  return torch_peer.relative_l2(ours, theirs)

@@ -93,7 +93,12 @@ def locate(folder: str | os.PathLike, variant: str | None = None) -> Weights:
 
 
 def has(folder: str | os.PathLike, variant: str) -> bool:
-  """Whether a folder has weights of a variant; see `locate`."""
+  """Tell if a folder has weights of a variant.
+
+  Args:
+    folder: of the component.
+    variant: e.g. 'fp16' or 'non_ema'.
+  """
   names = (
     name
     for stem in STEMS
@@ -107,6 +112,9 @@ def has(folder: str | os.PathLike, variant: str) -> bool:
 
 def read(path: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
   """Yield every tensor of a safetensors file under its name.
+
+  Args:
+    path: of the file.
 
   Raises:
     ValueError: it is not a whole safetensors file.
@@ -126,7 +134,7 @@ def cast(key: str, value: np.ndarray, dtype: str | None) -> np.ndarray:
 
   Args:
     key: the tensor's name, for the error.
-    value: the tensor.
+    value: the tensor's numbers.
     dtype: 'float32', 'float16' or 'bfloat16'; None for the one it has.
 
   Raises:

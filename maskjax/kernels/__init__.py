@@ -1,0 +1,1 @@
+"""Formulations tuned for a processor, each beside its plain formula."""

@@ -1,0 +1,21 @@
+"""The gate, against the formula."""
+
+import jax.numpy as jnp
+
+from maskjax.kernels import geglu
+from tests.kernels import checks
+
+SHAPES = (
+  (2, 5, 7),
+  (2, 5, 7),
+)
+
+
+def test_value_and_gradient_equal_the_formula():
+  values = checks.normal(*SHAPES)
+  checks.assert_equal(geglu.geglu, geglu.geglu_plain, values)
+
+
+def test_bfloat16_stays_bfloat16():
+  values = [value.astype(jnp.bfloat16) for value in checks.normal(*SHAPES)]
+  checks.assert_types_stay(geglu.geglu, values)
