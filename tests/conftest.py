@@ -34,7 +34,7 @@ _TYPED = (
   'maskjax.prior',
   'maskjax.studio',
   'maskjax.training',
-)  # fmt: skip
+)
 jaxtyping.install_import_hook(
   _TYPED, f'{typed.check.__module__}.{typed.check.__name__}'
 )
