@@ -61,21 +61,9 @@ TESTED_ELSEWHERE = {
   'data.styles.pixar': 'data/styles/drawn_people_test.py',
   'data.styles.sheets': 'data/styles/styles_test.py',
   'data.styles.style': 'data/styles/styles_test.py',
-  'geometry.gltf': '',
-  'geometry.shell': '',
   'mask.color_field': 'mask/appearances_test.py',
   'mask.geometries': 'mask/surface_test.py',
   'mask.vertex_colors': 'mask/appearances_test.py',
-  'render.mesh.clipping': '',
-  'render.mesh.fragment_gradients': '',
-  'render.mesh.fragments': '',
-  'render.mesh.interpolation': '',
-  'render.mesh.outline': '',
-  'render.mesh.silhouettes': '',
-  'render.mesh.soft': '',
-  'render.mesh.tiles': '',
-  'render.mesh.visibility': '',
-  'render.mesh.windows': '',
 }
 
 

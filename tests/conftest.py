@@ -39,6 +39,7 @@ _TYPED = (
   'maskjax.studio',
   'maskjax.training',
   'maskjax.weights',
+)
 )  # fmt: skip
 jaxtyping.install_import_hook(
   _TYPED, f'{typed.check.__module__}.{typed.check.__name__}'

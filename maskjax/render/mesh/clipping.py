@@ -46,7 +46,7 @@ def clip(
 
   Returns:
     Vertices, faces and attributes of twice as many faces that share no
-    vertices. Where nothing is left of a face, its three corners are one
+    vertices. Where there is no second part, its three corners are one
     point.
   """
   table = jnp.concatenate([vertices, attributes], -1)[:, faces]
