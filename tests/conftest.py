@@ -40,7 +40,6 @@ _TYPED = (
   'maskjax.training',
   'maskjax.weights',
 )
-)  # fmt: skip
 jaxtyping.install_import_hook(
   _TYPED, f'{typed.check.__module__}.{typed.check.__name__}'
 )
