@@ -16,11 +16,11 @@ from typing import NamedTuple
 import flax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 import numpy as np
-import optax
 
 from maskjax.render import textures
+from maskjax.training import minimize
 
 _PRIMES = (1, 2654435761, 805459861)
 _CHANNELS = 3
@@ -248,25 +248,19 @@ def fit(
   Returns:
     The fitted field.
   """
-  tx = optax.adam(optax.cosine_decay_schedule(rate, steps), b2=0.99, eps=1e-12)
 
   def loss(
     field: Field, points: Float[Array, 'n 3'], target: Float[Array, 'n 3']
   ) -> Float[Array, '']:
     return jnp.mean((colors(field, points, box, sizes) - target) ** 2)
 
-  @jax.jit
-  def run(
-    field: Field, points: Float[Array, 'n 3'], target: Float[Array, 'n 3']
-  ) -> Field:
-    def step(
-      _: Int[Array, ''], state: tuple[Field, optax.OptState]
-    ) -> tuple[Field, optax.OptState]:
-      field, opt_state = state
-      gradient = jax.grad(loss)(field, points, target)
-      updates, opt_state = tx.update(gradient, opt_state)
-      return optax.apply_updates(field, updates), opt_state
-
-    return jax.lax.fori_loop(0, steps, step, (field, tx.init(field)))[0]
-
-  return run(field, jnp.asarray(points), jnp.asarray(target))
+  fitted, _ = minimize.adam(
+    loss,
+    field,
+    jnp.asarray(points),
+    jnp.asarray(target),
+    rates=rate,
+    steps=steps,
+    eps=1e-12,
+  )
+  return fitted
