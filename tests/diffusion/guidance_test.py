@@ -73,7 +73,7 @@ def _perp_neg(uncond, text, negatives, weights, scale):
 
 
 def test_perp_neg_equals_the_formula():
-  weights = np.abs(_numbers(3, 3, 2))
+  weights = jnp.abs(_numbers(3, 3, 2))
   expected = _perp_neg(UNCOND, TEXT, NEGATIVES, weights, 7.5)
   found = guidance.perp_neg(UNCOND, TEXT, NEGATIVES, weights, 7.5)
   np.testing.assert_allclose(found, expected, atol=2e-5)

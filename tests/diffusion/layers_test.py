@@ -52,7 +52,8 @@ def test_heads_lie_side_by_side():
     own = slice(2 * head, 2 * head + 2)
     parts = (x[:, :, None, own] for x in (query, key, value))
     expected = attention.attend(*parts)
-    np.testing.assert_allclose(found[..., own], expected[:, :, 0], rtol=1e-5)
+    # The same products, in batches of another size.
+    assert checks.error(found[..., own], expected[:, :, 0]) < 1e-6
 
 
 def test_first_attention_is_to_the_map_or_to_text():
