@@ -36,6 +36,7 @@ _TYPED = (
   'maskjax.matcher',
   'maskjax.parity',
   'maskjax.prior',
+  'maskjax.render',
   'maskjax.studio',
   'maskjax.training',
   'maskjax.weights',

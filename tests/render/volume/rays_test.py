@@ -33,7 +33,9 @@ def test_sample_pdf_inverts_the_cumulative_distribution():
   u = rng.uniform(size=(1, 1, 20)).astype(np.float32)
   cumulative = np.cumsum(weights[0, 0]) / weights.sum()
   expected = np.interp(u[0, 0], [0, *cumulative], edges[0, 0])
-  ours = rays.sample_pdf(jnp.asarray(edges), jnp.asarray(weights), u)
+  ours = rays.sample_pdf(
+    jnp.asarray(edges), jnp.asarray(weights), jnp.asarray(u)
+  )
   np.testing.assert_allclose(ours[0, 0], expected, atol=1e-4)
 
 
