@@ -16,7 +16,7 @@ import flax
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 import optax
 
 from maskjax.diffusion import (
@@ -137,7 +137,7 @@ def _pool(images: Float[Array, 'b s s c'], factor: int) -> Array:
 
 def denoising_loss(
   model: model_lib.DiffusionModel,
-  keys: PRNGKeyArray,
+  keys: Key[Array, 'b'],
   images: Float[Array, 'b s s 3'],
   tokens: Int[Array, 'b t'],
   *,

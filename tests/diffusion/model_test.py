@@ -147,8 +147,9 @@ def stub(model, x_t, t, text, *, condition, conditioning_scale, beside=None):
 @pytest.mark.parametrize('scale', [0.0, 1.0, 3.0])
 @pytest.mark.parametrize('phi', [0.0, 0.7])
 def test_guidance_runs_from_the_negative_to_the_prompt(
-  monkeypatch, model, scale, phi
+  monkeypatch, model, scale, phi, unchecked
 ):
+  del unchecked  # the stand-in takes plain rows
   monkeypatch.setattr(model_lib, 'predict', stub)
   x_t, text, negative, condition = (pictures(2, 4, seed=i) for i in range(4))
   t = jnp.array([2, 5])

@@ -5,6 +5,7 @@ import functools
 
 import flax
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tokenizers
 
@@ -174,10 +175,10 @@ def inputs(model, *, count=2, seed=3):
 
   side = SIZE // BLOCK
   return (
-    normal(side, side, 3 * BLOCK**2),
-    rng.integers(0, 100, count).astype(np.int32),
+    jnp.asarray(normal(side, side, 3 * BLOCK**2)),
+    jnp.asarray(rng.integers(0, 100, count), jnp.int32),
     model_lib.tokenize(model, (CAPTIONS * count)[:count]),
-    np.abs(normal(SIZE, SIZE, CONDITION_CHANNELS)),
+    jnp.abs(normal(SIZE, SIZE, CONDITION_CHANNELS)),
   )
 
 

@@ -131,12 +131,12 @@ def test_gradients_equal_pytorch():
     )
   )
   config = unet.UNetConfig.from_dict(dict(peer.config))
-  sample, timesteps, text = arrays = inputs(config)
+  arrays = inputs(config)
   weights = inputs(config, seed=1)[0]
 
   def loss(params):
     out = unet.UNet2DConditionModel(config).apply(
-      {'params': params}, sample, timesteps, text
+      {'params': params}, *(jnp.asarray(x) for x in arrays)
     )
     return jnp.sum(out * weights)
 
@@ -195,7 +195,8 @@ def test_residuals_reach_every_skip_and_the_middle(network):
 
 
 def test_recomputing_changes_no_gradient(network):
-  module, variables, (sample, timesteps, text) = network
+  module, variables, batch = network
+  sample, timesteps, text = (jnp.asarray(x) for x in batch)
 
   def loss(sample, remat):
     out = module.clone(remat=remat).apply(variables, sample, timesteps, text)

@@ -61,12 +61,11 @@ def test_angry_brows_fall_toward_the_nose(clay, mean):
   def ends(tilt):
     head = dataclasses.replace(mean, tilt=tilt)
     (stroke,) = anatomy.brows(clay, head, 2.5, 2.0, arch=0.0)
-    inner, outer = (
-      [y for y in np.arange(-2, 6, 0.05)
-       if stroke.solid.distance(*np.float32([x, y, z]).reshape(3, 1)) < 0]
-      for x, z in ((0.9, 5.6), (4.1, 3.9))
-    )  # fmt: skip
-    return np.mean(inner), np.mean(outer)
+    axes = np.arange(0.5, 6), np.arange(-4, 9, 0.1), np.arange(0, 12, 0.2)
+    x, y, z = (a.ravel().astype(np.float32) for a in np.meshgrid(*axes))
+    inside = stroke.solid.distance(x, y, z) < 0
+    columns = np.unique(x[inside])
+    return (y[inside & (x == c)].mean() for c in (columns[0], columns[-1]))
 
   for tilt in (1.0, -1.0):
     inner, outer = ends(tilt)

@@ -96,7 +96,7 @@ def test_transparent_picture_is_background_only():
 
 def test_half_covered_is_mixed_in_linear_light():
   image, _ = compose(picture(alpha=np.full((SIZE, SIZE), 51, np.uint8)))
-  mixed = 0.2 * color.srgb_to_linear(200 / 255.0)
+  mixed = 0.2 * color.srgb_to_linear(np.array(200 / 255.0))
   mixed = mixed + 0.8 * behind()
   np.testing.assert_allclose(
     color.srgb_to_linear(0.5 * image + 0.5), mixed, atol=1e-5

@@ -26,7 +26,10 @@ def _dress(landmarks, scalp, **worn):
 
 
 def _uses(solid):
-  edges = np.sort(solid.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1)
+  # A closed tube ends where it begins, with vertices of its own.
+  _, same = np.unique(solid.vertices.round(4), axis=0, return_inverse=True)
+  faces = same.ravel()[solid.faces]
+  edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1)
   return np.unique(edges, axis=0, return_counts=True)[1]
 
 
