@@ -206,7 +206,11 @@ def test_loss_is_the_weighted_error_of_what_is_drawn(kind, bound):
     return jax.random.split(jax.random.key(7), BATCH)
 
   loss = pretraining.denoising_loss(
-    whole, keys(), data.picture, data.tokens, snr_bound=bound
+    whole,
+    keys(),
+    jnp.asarray(data.picture),
+    jnp.asarray(data.tokens),
+    snr_bound=bound,
   )
   assert loss.shape == ()
   losses, seen = [], []
@@ -237,7 +241,7 @@ def test_loss_is_the_weighted_error_of_what_is_drawn(kind, bound):
 
 
 def test_loss_with_a_condition_uses_the_controlnet():
-  whole, data = model(), batch()
+  whole, data = model(), jax.tree.map(jnp.asarray, batch())
 
   def loss(condition):
     keys = jax.random.split(jax.random.key(7), BATCH)
@@ -245,7 +249,7 @@ def test_loss_with_a_condition_uses_the_controlnet():
       whole, keys, data.picture, data.tokens, condition=condition
     )
 
-  with_zeros = loss(np.zeros_like(data.condition))  # its biases are zero
+  with_zeros = loss(jnp.zeros_like(data.condition))  # its biases are zero
   np.testing.assert_allclose(loss(None), with_zeros, rtol=1e-6)
   assert abs(loss(data.condition) - with_zeros) > 1e-3
 

@@ -11,6 +11,9 @@ from maskjax.diffusion import model as model_lib
 from maskjax.mask import control
 from maskjax.render import renderer
 
+# A model of nothing but ControlNets is none that annotations allow.
+pytestmark = pytest.mark.usefixtures('unchecked')
+
 
 def model(*channels):
   """Return a model of nothing but ControlNets of so many channels."""
