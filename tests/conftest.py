@@ -13,6 +13,11 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 for _name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
   os.environ.setdefault(_name, '1')
 os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
+# Compiling is most of a test's time. The same operations are fused in the same
+# way, only their machine code is not optimised.
+os.environ['XLA_FLAGS'] = ' '.join(
+  [os.environ.get('XLA_FLAGS', ''), '--xla_backend_optimization_level=0']
+)
 # No test may reach a network.
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
 os.environ.setdefault('MPLBACKEND', 'Agg')
