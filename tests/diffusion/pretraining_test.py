@@ -200,7 +200,7 @@ def test_a_new_controlnet_is_a_copy_of_the_encoder_and_does_nothing(made):
 @pytest.mark.parametrize('kind', ['v_prediction', 'epsilon'])
 @pytest.mark.parametrize('bound', [5.0, 1.0])
 def test_loss_is_the_weighted_error_of_what_is_drawn(kind, bound):
-  whole, data = model(kind), batch()
+  whole, data = model(kind), jax.tree.map(jnp.asarray, batch())
 
   def keys():
     return jax.random.split(jax.random.key(7), BATCH)

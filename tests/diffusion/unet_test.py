@@ -132,11 +132,12 @@ def test_gradients_equal_pytorch():
   )
   config = unet.UNetConfig.from_dict(dict(peer.config))
   arrays = inputs(config)
+  sample, timesteps, text = map(jnp.asarray, arrays)
   weights = inputs(config, seed=1)[0]
 
   def loss(params):
     out = unet.UNet2DConditionModel(config).apply(
-      {'params': params}, *(jnp.asarray(x) for x in arrays)
+      {'params': params}, sample, timesteps, text
     )
     return jnp.sum(out * weights)
 
@@ -168,7 +169,8 @@ def network():
   """Return a small network, its parameters and a batch."""
   config = unet.UNetConfig.from_dict(torch_nets.TWO_BLOCKS)
   params = torch_nets.random_params(unet.parameter_shapes(config))
-  return unet.UNet2DConditionModel(config), {'params': params}, inputs(config)
+  batch = tuple(map(jnp.asarray, inputs(config)))
+  return unet.UNet2DConditionModel(config), {'params': params}, batch
 
 
 def test_residuals_reach_every_skip_and_the_middle(network):
@@ -195,8 +197,7 @@ def test_residuals_reach_every_skip_and_the_middle(network):
 
 
 def test_recomputing_changes_no_gradient(network):
-  module, variables, batch = network
-  sample, timesteps, text = (jnp.asarray(x) for x in batch)
+  module, variables, (sample, timesteps, text) = network
 
   def loss(sample, remat):
     out = module.clone(remat=remat).apply(variables, sample, timesteps, text)
