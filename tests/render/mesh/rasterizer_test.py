@@ -524,7 +524,8 @@ def test_nearly_degenerate_faces_stay_finite():
     ({'size': 2**17, 'window': 1}, 'windows'),
   ],
 )
-def test_bad_arguments_are_refused(change, message):
+def test_bad_arguments_are_refused(change, message, unchecked):
+  del unchecked
   arguments = {
     'vertices_camera': jnp.ones((1, 3, 3)),
     'faces': _ONE_FACE,
