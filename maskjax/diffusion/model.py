@@ -21,7 +21,7 @@ from absl import logging
 import flax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, Num
 import numpy as np
 
 from maskjax.diffusion import (
@@ -110,7 +110,7 @@ def _apply_vae(
 def encode_images(
   model: DiffusionModel,
   images: Float[Array, 'b s s 3'],
-  rng: PRNGKeyArray | None = None,
+  rng: Key[Array, ''] | None = None,
 ) -> Float[Array, 'b h w c']:
   """Turn sRGB pictures in [-1, 1] into what the UNet denoises.
 
@@ -239,7 +239,7 @@ def _residuals(
 def inpainting_channels(
   model: DiffusionModel,
   inpainting: Inpainting,
-  rng: PRNGKeyArray | None = None,
+  rng: Key[Array, ''] | None = None,
 ) -> Float[Array, 'b h w e']:
   """Return the mask on the UNet's grid, then the masked picture, encoded.
 
@@ -370,7 +370,7 @@ def predict_guided(
 
 def sample_images(
   model: DiffusionModel,
-  rng: PRNGKeyArray,
+  rng: Key[Array, ''],
   text: Float[Array, 'b t d'],
   negative: Float[Array, 'b t d'],
   *,

@@ -16,7 +16,7 @@ import flax
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key
 import optax
 
 from maskjax.diffusion import (
@@ -30,10 +30,10 @@ from maskjax.diffusion import (
 from maskjax.training import parallel, state as state_lib
 
 # prepare(rng, one row of a batch) -> picture [s, s, 3], condition [s, s, k]
-PrepareFn = Callable[[PRNGKeyArray, Any], tuple[Array, Array]]
+PrepareFn = Callable[[Key[Array, ''], Any], tuple[Array, Array]]
 
 
-def _init(module: nn.Module, rng: PRNGKeyArray, *inputs: Array) -> Any:
+def _init(module: nn.Module, rng: Key[Array, ''], *inputs: Array) -> Any:
   """Draw a network's parameters."""
   options = None
   if jax.default_backend() == 'cpu':
@@ -44,7 +44,7 @@ def _init(module: nn.Module, rng: PRNGKeyArray, *inputs: Array) -> Any:
 
 
 def create(
-  rng: PRNGKeyArray,
+  rng: Key[Array, ''],
   *,
   unet_config: unet.UNetConfig,
   text_config: clip.ClipTextConfig,
@@ -85,7 +85,7 @@ def create(
 
 
 def add_controlnet(
-  rng: PRNGKeyArray,
+  rng: Key[Array, ''],
   model: model_lib.DiffusionModel,
   *,
   conditioning_channels: int,
@@ -137,7 +137,7 @@ def _pool(images: Float[Array, 'b s s c'], factor: int) -> Array:
 
 def denoising_loss(
   model: model_lib.DiffusionModel,
-  keys: PRNGKeyArray,
+  keys: Key[Array, 'b'],
   images: Float[Array, 'b s s 3'],
   tokens: Int[Array, 'b t'],
   *,

@@ -26,7 +26,8 @@ def _schedule(**fields):
 
 
 def _numbers(seed, *shape):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+  numbers = np.random.default_rng(seed).normal(size=shape)
+  return jnp.asarray(numbers, jnp.float32)
 
 
 def _predict(x_t, t):
@@ -47,12 +48,14 @@ def _gaussian(schedule):
 
 
 Z, EPS = _numbers(0, 3, 4, 4, 2), _numbers(1, 3, 4, 4, 2)
-STEPS = np.array([20, 500, 980], np.int32)
+STEPS = jnp.array([20, 500, 980])
 
 
 def _expected(schedule, residual, weight):
-  """Gradient, loss, x0_hat in float64, for an epsilon network."""
-  alpha = np.asarray(schedule.alpha, np.float64)[STEPS].reshape(3, 1, 1, 1)
+  """Return gradient, loss and x0_hat in float64, of an epsilon network."""
+  z, eps, steps = (np.asarray(x, np.float64) for x in (Z, EPS, STEPS))
+  alpha = np.asarray(schedule.alpha, np.float64)[np.asarray(STEPS)]
+  alpha = alpha.reshape(3, 1, 1, 1)
   sigma = np.sqrt(1 - alpha**2)
   w = {
     'sigma2': sigma**2,
@@ -60,15 +63,15 @@ def _expected(schedule, residual, weight):
     'uniform': np.ones_like(sigma),
     'min_snr': np.minimum(1, 5 * sigma**2 / alpha**2),
   }[weight]
-  x_t = alpha * Z + sigma * EPS
-  eps_hat = np.tanh(x_t + STEPS.reshape(3, 1, 1, 1) / 500 - 1)
+  x_t = alpha * z + sigma * eps
+  eps_hat = np.tanh(x_t + steps.reshape(3, 1, 1, 1) / 500 - 1)
   x0_hat = (x_t - sigma * eps_hat) / alpha
   if residual == 'noise':
-    gradient = w * (eps_hat - EPS)
+    gradient = w * (eps_hat - eps)
     loss = 0.5 * gradient**2
   else:
-    gradient = 2 * w * (Z - x0_hat)
-    loss = w * (Z - x0_hat) ** 2
+    gradient = 2 * w * (z - x0_hat)
+    loss = w * (z - x0_hat) ** 2
   return gradient, loss.sum((1, 2, 3)), x0_hat
 
 
@@ -210,7 +213,7 @@ def test_finite_at_the_ends(residual, zero_snr):
   schedule = _schedule(
     rescale_betas_zero_snr=zero_snr, prediction_type='v_prediction'
   )
-  t = np.array([0, 1, T - 1], np.int32)
+  t = jnp.array([0, 1, T - 1])
   for weight in distill.WEIGHTS:
     for prediction_type in schedulers.PREDICTION_TYPES:
       found = distill.distill(
@@ -288,7 +291,7 @@ def test_timesteps_cover_the_range_evenly():
   np.testing.assert_array_equal(top, T - 1)
 
 
-def test_bad_arguments():
+def test_bad_arguments(unchecked):
   schedule = _schedule()
   run = functools.partial(distill.distill, _predict, Z, schedule=schedule)
   with pytest.raises(ValueError, match="residual 'vsd' is not one of"):

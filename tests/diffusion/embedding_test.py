@@ -70,7 +70,9 @@ def test_equals_pytorch(kind):
       sample = torch.zeros(2, 4, 8, 8)
       theirs = theirs + peer.get_class_embed(sample, tensors['labels'])
   ours = Embedder(config).apply(
-    {'params': torch_nets.params(peer)}, t, **labels
+    {'params': torch_nets.params(peer)},
+    jnp.asarray(t),
+    **{name: jnp.asarray(value) for name, value in labels.items()},
   )
   assert ours.shape == (2, embedding.size(config))
   assert torch_nets.relative_l2(ours, theirs) <= torch_nets.RELATIVE_L2

@@ -105,7 +105,7 @@ def test_perpendicular_is_at_right_angles():
   np.testing.assert_allclose(dots, np.zeros((3, 2)), atol=1e-4)
 
 
-def test_shapes_are_checked():
+def test_shapes_are_checked(unchecked):
   with pytest.raises(ValueError, match='one axis of prompts'):
     guidance.perp_neg(UNCOND, TEXT, TEXT, jnp.ones(2), 7.5)
   with pytest.raises(ValueError, match=r'\[N\] or \[N, B\]'):

@@ -103,7 +103,7 @@ def test_computing_in_another_type_is_asked_for_when_loading(folder):
 
 
 def test_condition_needs_a_controlnet(model):
-  x_t, t, _, condition = tiny_model.inputs(model)
+  x_t, t, _, condition = map(jnp.asarray, tiny_model.inputs(model))
   with pytest.raises(ValueError, match='no controlnet/ folder'):
     model_lib.predict(
       without(model, 'controlnet'),
@@ -147,8 +147,8 @@ def stub(model, x_t, t, text, *, condition, conditioning_scale, beside=None):
 @pytest.mark.parametrize('scale', [0.0, 1.0, 3.0])
 @pytest.mark.parametrize('phi', [0.0, 0.7])
 def test_guidance_runs_from_the_negative_to_the_prompt(
-  monkeypatch, model, scale, phi
-):
+  monkeypatch, unchecked, model, scale, phi
+):  # Unchecked: the stub takes texts of the shape of its samples.
   monkeypatch.setattr(model_lib, 'predict', stub)
   x_t, text, negative, condition = (pictures(2, 4, seed=i) for i in range(4))
   t = jnp.array([2, 5])

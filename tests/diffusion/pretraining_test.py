@@ -200,7 +200,7 @@ def test_a_new_controlnet_is_a_copy_of_the_encoder_and_does_nothing(made):
 @pytest.mark.parametrize('kind', ['v_prediction', 'epsilon'])
 @pytest.mark.parametrize('bound', [5.0, 1.0])
 def test_loss_is_the_weighted_error_of_what_is_drawn(kind, bound):
-  whole, data = model(kind), batch()
+  whole, data = model(kind), jax.tree.map(jnp.asarray, batch())
 
   def keys():
     return jax.random.split(jax.random.key(7), BATCH)
@@ -237,7 +237,7 @@ def test_loss_is_the_weighted_error_of_what_is_drawn(kind, bound):
 
 
 def test_loss_with_a_condition_uses_the_controlnet():
-  whole, data = model(), batch()
+  whole, data = model(), jax.tree.map(jnp.asarray, batch())
 
   def loss(condition):
     keys = jax.random.split(jax.random.key(7), BATCH)
@@ -245,7 +245,7 @@ def test_loss_with_a_condition_uses_the_controlnet():
       whole, keys, data.picture, data.tokens, condition=condition
     )
 
-  with_zeros = loss(np.zeros_like(data.condition))  # its biases are zero
+  with_zeros = loss(jnp.zeros_like(data.condition))  # its biases are zero
   np.testing.assert_allclose(loss(None), with_zeros, rtol=1e-6)
   assert abs(loss(data.condition) - with_zeros) > 1e-3
 

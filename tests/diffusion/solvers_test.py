@@ -267,7 +267,8 @@ def test_orders_of_accuracy():
 
   def error(method, steps):
     chain = np.linspace(900, 100, steps + 1).astype(int).tolist()
-    x, x0, t_last = jnp.asarray(_start()), jnp.zeros(()), -1
+    x, t_last = _start(), -1
+    x0 = jnp.zeros_like(x)
     for t, t_prev in itertools.pairwise(chain):
       eps = x * schedule.sigma[t] / spread[t] ** 2
       if method == 'ddim':

@@ -131,7 +131,8 @@ def test_gradients_equal_pytorch():
     )
   )
   config = unet.UNetConfig.from_dict(dict(peer.config))
-  sample, timesteps, text = arrays = inputs(config)
+  arrays = inputs(config)
+  sample, timesteps, text = map(jnp.asarray, arrays)
   weights = inputs(config, seed=1)[0]
 
   def loss(params):
@@ -168,7 +169,8 @@ def network():
   """Return a small network, its parameters and a batch."""
   config = unet.UNetConfig.from_dict(torch_nets.TWO_BLOCKS)
   params = torch_nets.random_params(unet.parameter_shapes(config))
-  return unet.UNet2DConditionModel(config), {'params': params}, inputs(config)
+  batch = tuple(map(jnp.asarray, inputs(config)))
+  return unet.UNet2DConditionModel(config), {'params': params}, batch
 
 
 def test_residuals_reach_every_skip_and_the_middle(network):
