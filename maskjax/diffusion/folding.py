@@ -1,6 +1,6 @@
 """Pixels folded into channels, which makes pixel-space networks cheap.
 
-Shapes: B pictures, S S pixels, C channels, H W the folded grid and D its
+Shapes: B pictures, Y X pixels, C channels, H W the folded grid and D its
 channels.
 """
 
@@ -8,13 +8,13 @@ from jaxtyping import Array, Float
 
 
 def fold(
-  images: Float[Array, 'b s s c'], block: int
+  images: Float[Array, 'b y x c'], block: int
 ) -> Float[Array, 'b h w d']:
   """Fold each block x block square of pixels into channels.
 
   Args:
     images: pictures, of any range.
-    block: side of a square in pixels, a divisor of S.
+    block: side of a square in pixels, a divisor of Y and X.
 
   Returns:
     The grid of squares. The order of its channels is that of PyTorch's
@@ -31,7 +31,7 @@ def fold(
 
 def unfold(
   folded: Float[Array, 'b h w d'], block: int
-) -> Float[Array, 'b s s c']:
+) -> Float[Array, 'b y x c']:
   """Undo `fold`.
 
   Args:

@@ -3,6 +3,7 @@
 import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -78,7 +79,7 @@ def state(network):
 
 def params(network):
   """Return a PyTorch network's parameters as this package has them."""
-  return keymap.from_torch(state(network))
+  return jax.tree.map(jnp.asarray, keymap.from_torch(state(network)))
 
 
 def shapes(tree):
@@ -97,7 +98,7 @@ def random_params(tree, *, seed=0):
     node = filled
     for part in path[:-1]:
       node = node.setdefault(part, {})
-    node[path[-1]] = size.astype(np.float32)
+    node[path[-1]] = jnp.asarray(size, jnp.float32)
   return filled
 
 
