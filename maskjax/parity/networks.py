@@ -253,7 +253,7 @@ def _check_vae(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
     moments = peer.encode(torch_peer.to_torch(images)).latent_dist
     encoded = [torch_peer.from_torch(x) for x in (moments.mean, moments.std)]
     latents = _normal(rng, *encoded[0].shape)
-    latents = np.asarray(vae.unscale_latents(config, latents))
+    latents = np.asarray(vae.unscale_latents(config, jnp.asarray(latents)))
     decoded = torch_peer.from_torch(
       peer.decode(torch_peer.to_torch(latents)).sample
     )

@@ -121,15 +121,17 @@ def _walk(
 ) -> np.ndarray:
   """Sample here by DDIM, or by DDPM with the noise that PyTorch draws."""
   torch = torch_peer.libraries()[0]
-  x: Any = noise
+  x = jnp.asarray(noise)
   for t, t_prev in chain:
     output = _denoise(x, t, jnp.tanh)
     if method == 'ddim':
       x = solvers.ddim_step(schedule, x, output, t, t_prev)
       continue
     generator = torch.Generator().manual_seed(t)
-    fresh = torch.randn(noise.shape, generator=generator).numpy()
-    x = solvers.ddpm_step(schedule, x, output, t, t_prev, noise=fresh)
+    fresh = torch.randn(noise.shape, generator=generator)
+    x = solvers.ddpm_step(
+      schedule, x, output, t, t_prev, noise=jnp.asarray(fresh.numpy())
+    )
   return np.asarray(x)
 
 

@@ -26,7 +26,8 @@ def _schedule(**fields):
 
 
 def _numbers(seed, *shape):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+  numbers = np.random.default_rng(seed).normal(size=shape)
+  return jnp.asarray(numbers, jnp.float32)
 
 
 def _predict(x_t, t):

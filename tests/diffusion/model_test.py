@@ -103,7 +103,7 @@ def test_computing_in_another_type_is_asked_for_when_loading(folder):
 
 
 def test_condition_needs_a_controlnet(model):
-  x_t, t, _, condition = tiny_model.inputs(model)
+  x_t, t, _, condition = map(jnp.asarray, tiny_model.inputs(model))
   with pytest.raises(ValueError, match='no controlnet/ folder'):
     model_lib.predict(
       without(model, 'controlnet'),

@@ -95,7 +95,8 @@ def create(folder, *, with_controlnet=True, max_length=8):
   names = [name for name in networks if with_controlnet or name != 'controlnet']
   return model_lib.DiffusionModel(
     params={
-      name: _random(shapes[name], seed) for seed, name in enumerate(names)
+      name: jax.tree.map(jnp.asarray, _random(shapes[name], seed))
+      for seed, name in enumerate(names)
     },
     schedule=schedulers.from_config(SCHEDULER),
     networks=flax.core.freeze({name: networks[name] for name in names}),
@@ -153,7 +154,7 @@ def create_latent(folder, *, inpainting=False, controlnets=0):
   narrow['kernel'][..., 4:] = 0.0
   narrow['bias'][4:] = -30.0
   model = model_lib.DiffusionModel(
-    params=params,
+    params=jax.tree.map(jnp.asarray, params),
     schedule=schedulers.from_config(LATENT_SCHEDULER),
     networks=flax.core.freeze({name: made[name][0] for name in made}),
     tokenizer=words,

@@ -98,7 +98,7 @@ def random_params(tree, *, seed=0):
     node = filled
     for part in path[:-1]:
       node = node.setdefault(part, {})
-    node[path[-1]] = size.astype(np.float32)
+    node[path[-1]] = jnp.asarray(size, jnp.float32)
   return filled
 
 
