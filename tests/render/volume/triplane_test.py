@@ -57,7 +57,8 @@ def test_height_enters_the_released_layout_by_the_front_plane_alone():
   assert np.abs(slope('fixed')[2]).max() > 0
 
 
-def test_unknown_axes_are_an_error():
+def test_unknown_axes_are_an_error(unchecked):
+  del unchecked
   with pytest.raises(ValueError, match='plane_axes'):
     triplane.project(jnp.zeros((1, 1, 3)), 'zyx')
 
