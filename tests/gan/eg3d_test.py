@@ -85,7 +85,8 @@ def test_swapped_cameras_come_from_the_sample_before():
   np.testing.assert_array_equal(never, c)
 
 
-def test_bad_configs_are_errors():
+def test_bad_configs_are_errors(unchecked):
+  del unchecked
   with pytest.raises(ValueError, match='plane_axes'):
     dataclasses.replace(CONFIG, plane_axes='xyz')
   with pytest.raises(ValueError, match='super-resolution'):

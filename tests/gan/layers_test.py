@@ -31,7 +31,7 @@ ACTIVATIONS = {
 def test_activations_equal_numpy(name):
   function, gain = ACTIVATIONS[name]
   bias = np.array([0.5, -1.0, 0.0, 2.0], np.float32)
-  found = layers.bias_act(X, jnp.asarray(bias), activation=name)
+  found = layers.bias_act(jnp.asarray(X), jnp.asarray(bias), activation=name)
   np.testing.assert_allclose(
     found, function(X + bias) * gain, rtol=1e-5, atol=1e-6
   )
