@@ -37,7 +37,6 @@ _TYPED = (
   'maskjax.face',
   'maskjax.fitting',
   'maskjax.geometry',
-  'maskjax.kernels',
   'maskjax.mask',
   'maskjax.matcher',
   'maskjax.parity',
