@@ -34,7 +34,6 @@ from tests import typed
 # nothing of maskjax may be imported before.
 _TYPED = (
   'maskjax.diffusion',
-  'maskjax.face',
   'maskjax.fitting',
   'maskjax.geometry',
   'maskjax.mask',
