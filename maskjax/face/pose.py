@@ -212,7 +212,7 @@ def fit_camera(
   shape: Float[Array, '468 3'] | None = None,
   weights: Float[Array, '468'] | None = None,
   fovy: float = 35.0,
-  spread: float = 0.5,
+  spread: float | Float[Array, ''] = 0.5,
   steps: int = 40,
 ) -> HeadPose:
   """Find pose and angle of view from 2D points.
