@@ -40,7 +40,6 @@ _TYPED = (
   'maskjax.matcher',
   'maskjax.parity',
   'maskjax.prior',
-  'maskjax.render',
   'maskjax.studio',
   'maskjax.training',
   'maskjax.weights',
