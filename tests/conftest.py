@@ -77,14 +77,21 @@ def unchecked():
   jaxtyping.config.update('jaxtyping_disable', False)
 
 
-@pytest.fixture(scope='module', autouse=True)
+@pytest.fixture(autouse=True)
 def few_memory_maps():
-  """Forgets compiled programs after a file of tests, where there are many."""
+  """Forget compiled programs after a test, where there are many."""
   yield
   maps = pathlib.Path('/proc/self/maps')
   if maps.exists() and maps.read_bytes().count(b'\n') > _MOST_MAPS:
     jax.clear_caches()
     gc.collect()
+
+
+def pytest_collection_finish():
+  """Spare the garbage collector what lives as long as the session."""
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_addoption(parser):
