@@ -25,6 +25,7 @@ from maskjax.diffusion import (
   embedding as embedding_lib,
   layers,
   unet,
+  unet_blocks,
 )
 
 # Keys of the UNet's config that a ControlNet's config does not have.
@@ -36,7 +37,7 @@ _UNET_ONLY = (
   'time_cond_proj_dim',
   'center_input_sample',
 )
-_FIXED = {**unet.FIXED, 'global_pool_conditions': False}
+_FIXED = {**unet_blocks.FIXED, 'global_pool_conditions': False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,7 @@ class ControlNetConfig:
   projection_class_embeddings_input_dim: int | None = None
 
   def __post_init__(self):
-    unet.check_blocks(self)
+    unet_blocks.check(self)
     config_lib.check_choice(
       'controlnet_conditioning_channel_order',
       self.controlnet_conditioning_channel_order,
@@ -111,7 +112,9 @@ class ControlNetConfig:
     Raises:
       ValueError: a key has a value that this network does not support.
     """
-    return config_lib.parse(cls, values, fixed=_FIXED, ignored=unet.IGNORED)
+    return config_lib.parse(
+      cls, values, fixed=_FIXED, ignored=unet_blocks.IGNORED
+    )
 
   @classmethod
   def from_unet(
@@ -201,7 +204,7 @@ class ControlNetModel(nn.Module):
     conditioning_scale: float | Float[Array, ''] = 1.0,
     *,
     class_labels: Num[Array, 'b ...'] | None = None,
-  ) -> tuple[unet.Skips, Float[Array, 'b i j f']]:
+  ) -> tuple[unet_blocks.Skips, Float[Array, 'b i j f']]:
     """Compute the residuals of a condition.
 
     Args:
@@ -229,7 +232,7 @@ class ControlNetModel(nn.Module):
       config.block_out_channels[0], dtype=self.dtype, name='conv_in'
     )(sample)
     x = x + self._embed_condition(condition, x.shape)
-    x, skips = unet.encode(
+    x, skips = unet_blocks.encode(
       config, x, embedding, text, self.dtype, remat=self.remat
     )
 

@@ -11,7 +11,7 @@ Latent Diffusion Models", CVPR 2022, section 3.3.
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -22,45 +22,10 @@ from maskjax.diffusion import (
   config as config_lib,
   embedding as embedding_lib,
   layers,
+  unet_blocks,
 )
 
-Skips = tuple[Float[Array, 'b _ _ _'], ...]
-
-_DOWN = ('DownBlock2D', 'CrossAttnDownBlock2D')
 _UP = ('UpBlock2D', 'CrossAttnUpBlock2D')
-_MID = ('UNetMidBlock2DCrossAttn', None)
-
-# Keys PyTorch diffusers knows, with the one value that is computed here.
-FIXED = {
-  'downsample_padding': 1,
-  'mid_block_scale_factor': 1,
-  'reverse_transformer_layers_per_block': None,
-  'encoder_hid_dim': None,
-  'encoder_hid_dim_type': None,
-  'num_attention_heads': None,
-  'dual_cross_attention': False,
-  'addition_embed_type': None,
-  'addition_time_embed_dim': None,
-  'resnet_time_scale_shift': 'default',
-  'resnet_skip_time_act': False,
-  'resnet_out_scale_factor': 1.0,
-  'time_embedding_type': 'positional',
-  'time_embedding_act_fn': None,
-  'timestep_post_act': None,
-  'conv_in_kernel': 3,
-  'conv_out_kernel': 3,
-  'attention_type': 'default',
-  'class_embeddings_concat': False,
-  'cross_attention_norm': None,
-}
-# Keys without effect: the softmax is always float32, dropout acts in training
-# only, and the others belong to blocks that are not there.
-IGNORED = (
-  'upcast_attention',
-  'dropout',
-  'mid_block_only_cross_attention',
-  'addition_embed_type_num_heads',
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +70,19 @@ class UNetConfig:
   sample_size: int | tuple[int, int] | None = None
   in_channels: int = 4
   out_channels: int = 4
-  down_block_types: tuple[str, ...] = (*(_DOWN[1],) * 3, _DOWN[0])
-  mid_block_type: str | None = _MID[0]
-  up_block_types: tuple[str, ...] = (_UP[0], *(_UP[1],) * 3)
+  down_block_types: tuple[str, ...] = (
+    'CrossAttnDownBlock2D',
+    'CrossAttnDownBlock2D',
+    'CrossAttnDownBlock2D',
+    'DownBlock2D',
+  )
+  mid_block_type: str | None = 'UNetMidBlock2DCrossAttn'
+  up_block_types: tuple[str, ...] = (
+    'UpBlock2D',
+    'CrossAttnUpBlock2D',
+    'CrossAttnUpBlock2D',
+    'CrossAttnUpBlock2D',
+  )
   block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
   layers_per_block: int | tuple[int, ...] = 2
   transformer_layers_per_block: int | tuple[int, ...] = 1
@@ -128,7 +103,7 @@ class UNetConfig:
   center_input_sample: bool = False
 
   def __post_init__(self):
-    check_blocks(self)
+    unet_blocks.check(self)
     for kind in self.up_block_types:
       config_lib.check_choice('up_block_types', kind, _UP)
     if len(self.up_block_types) != len(self.down_block_types):
@@ -144,274 +119,13 @@ class UNetConfig:
     Raises:
       ValueError: a key has a value that this network does not support.
     """
-    return config_lib.parse(cls, values, fixed=FIXED, ignored=IGNORED)
+    return config_lib.parse(
+      cls, values, fixed=unet_blocks.FIXED, ignored=unet_blocks.IGNORED
+    )
 
   def to_dict(self) -> dict[str, Any]:
     """Return the content of unet/config.json."""
     return config_lib.dump(self, 'UNet2DConditionModel')
-
-
-@runtime_checkable
-class BlocksConfig(embedding_lib.Config, Protocol):
-  """What a UNetConfig and a ControlNetConfig have in common; see the former."""
-
-  @property
-  def down_block_types(self) -> tuple[str, ...]:
-    """Kinds of the down blocks, fine to coarse."""
-
-  @property
-  def mid_block_type(self) -> str | None:
-    """Kind of the middle block, None for no such block."""
-
-  @property
-  def layers_per_block(self) -> int | tuple[int, ...]:
-    """Residual blocks of each down block."""
-
-  @property
-  def transformer_layers_per_block(self) -> int | tuple[int, ...]:
-    """Transformer blocks after each residual block."""
-
-  @property
-  def attention_head_dim(self) -> int | tuple[int, ...]:
-    """Number of attention heads."""
-
-  @property
-  def norm_num_groups(self) -> int:
-    """Groups of every group normalisation."""
-
-  @property
-  def norm_eps(self) -> float:
-    """Epsilon of the residual blocks' normalisations."""
-
-  @property
-  def use_linear_projection(self) -> bool:
-    """Whether the transformers' projections are stored as matrices."""
-
-  @property
-  def act_fn(self) -> str:
-    """Name of the activation."""
-
-  @property
-  def only_cross_attention(self) -> bool | tuple[bool, ...]:
-    """Whether the first attention is to text too."""
-
-
-def check_blocks(config: BlocksConfig) -> None:
-  """Check the fields that the UNet and the ControlNet have in common.
-
-  Args:
-    config: of the network.
-
-  Raises:
-    ValueError: an unsupported value, or lists that do not fit together.
-  """
-  blocks = len(config.down_block_types)
-  embedding_lib.check(config)
-  for kind in config.down_block_types:
-    config_lib.check_choice('down_block_types', kind, _DOWN)
-  config_lib.check_choice('mid_block_type', config.mid_block_type, _MID)
-  config_lib.check_choice('act_fn', config.act_fn, ('silu', 'swish'))
-  if len(config.block_out_channels) != blocks:
-    raise ValueError(
-      f'{len(config.block_out_channels)} block_out_channels for {blocks} '
-      'down_block_types; give as many'
-    )
-  for name in (
-    'layers_per_block',
-    'transformer_layers_per_block',
-    'attention_head_dim',
-    'only_cross_attention',
-  ):
-    config_lib.per_block(getattr(config, name), blocks, name)
-  config_lib.check_groups(config.norm_num_groups, config.block_out_channels)
-  heads = config_lib.per_block(config.attention_head_dim, blocks, '')
-  for count, channels in zip(heads, config.block_out_channels):
-    if channels % count:
-      raise ValueError(
-        f'attention_head_dim={count} is the number of heads and does not '
-        f'divide {channels} channels'
-      )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Block:
-  """What one resolution of the network is built from."""
-
-  features: int
-  layers: int
-  heads: int
-  transformer_layers: int
-  groups: int
-  eps: float
-  linear_projection: bool
-  remat: bool
-  only_text: bool
-
-
-def _blocks(config: BlocksConfig, remat: bool) -> tuple[_Block, ...]:
-  """Return a description of each resolution, fine to coarse."""
-  count = len(config.block_out_channels)
-  each = lambda name: config_lib.per_block(getattr(config, name), count, name)
-  return tuple(
-    _Block(
-      features=features,
-      layers=layers_,
-      heads=heads,
-      transformer_layers=depth,
-      groups=config.norm_num_groups,
-      eps=config.norm_eps,
-      linear_projection=config.use_linear_projection,
-      remat=remat,
-      only_text=only_text,
-    )
-    for features, layers_, heads, depth, only_text in zip(
-      config.block_out_channels,
-      each('layers_per_block'),
-      each('attention_head_dim'),
-      each('transformer_layers_per_block'),
-      each('only_cross_attention'),
-    )
-  )
-
-
-def _resnet(block: _Block, index: int, dtype: Any) -> nn.Module:
-  return layers.recomputed(layers.ResnetBlock, block.remat)(
-    features=block.features,
-    groups=block.groups,
-    eps=block.eps,
-    dtype=dtype,
-    name=f'resnets_{index}',
-  )
-
-
-def _transformer(block: _Block, index: int, dtype: Any) -> nn.Module:
-  return layers.recomputed(layers.SpatialTransformer, block.remat)(
-    heads=block.heads,
-    layers=block.transformer_layers,
-    groups=block.groups,
-    linear_projection=block.linear_projection,
-    dtype=dtype,
-    only_text=block.only_text,
-    name=f'attentions_{index}',
-  )
-
-
-class DownBlock(nn.Module):
-  """Residual blocks, attention where `attention`, then half the size."""
-
-  block: _Block
-  attention: bool
-  downsample: bool
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(
-    self,
-    x: Float[Array, 'b h w c'],
-    embedding: Float[Array, 'b e'],
-    text: Float[Array, 'b t d'],
-  ) -> tuple[Float[Array, 'b i j f'], Skips]:
-    """Return the map and what the up block of the same size receives."""
-    skips = []
-    for i in range(self.block.layers):
-      x = _resnet(self.block, i, self.dtype)(x, embedding)
-      if self.attention:
-        x = _transformer(self.block, i, self.dtype)(x, text)
-      skips.append(x)
-    if self.downsample:
-      x = layers.Downsample(
-        self.block.features, dtype=self.dtype, name='downsamplers_0'
-      )(x)
-      skips.append(x)
-    return x, tuple(skips)
-
-
-class MidBlock(nn.Module):
-  """Two residual blocks around attention, at the coarsest size."""
-
-  block: _Block
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(
-    self,
-    x: Float[Array, 'b h w c'],
-    embedding: Float[Array, 'b e'],
-    text: Float[Array, 'b t d'],
-  ) -> Float[Array, 'b h w c']:
-    """Return the transformed map."""
-    x = _resnet(self.block, 0, self.dtype)(x, embedding)
-    x = _transformer(self.block, 0, self.dtype)(x, text)
-    return _resnet(self.block, 1, self.dtype)(x, embedding)
-
-
-class UpBlock(nn.Module):
-  """Residual blocks over the map and its skips, then a larger size."""
-
-  block: _Block
-  attention: bool
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(
-    self,
-    x: Float[Array, 'b h w c'],
-    skips: Skips,
-    embedding: Float[Array, 'b e'],
-    text: Float[Array, 'b t d'],
-    size: tuple[int, int] | None,
-  ) -> Float[Array, 'b i j f']:
-    """Return the map, enlarged to `size` (height, width) unless None."""
-    for i, skip in enumerate(reversed(skips)):
-      x = jnp.concatenate([x, skip], axis=-1)
-      x = _resnet(self.block, i, self.dtype)(x, embedding)
-      if self.attention:
-        x = _transformer(self.block, i, self.dtype)(x, text)
-    if size is None:
-      return x
-    return layers.Upsample(
-      self.block.features, dtype=self.dtype, name='upsamplers_0'
-    )(x, *size)
-
-
-def encode(
-  config: BlocksConfig,
-  x: Float[Array, 'b h w c'],
-  embedding: Float[Array, 'b e'],
-  text: Float[Array, 'b t d'],
-  dtype: Any,
-  *,
-  remat: bool = False,
-) -> tuple[Float[Array, 'b i j f'], Skips]:
-  """Run the down and middle blocks; to be called inside their module.
-
-  Args:
-    config: of the network.
-    x: output of conv_in.
-    embedding: embedded timesteps, which enter every residual block.
-    text: text tokens, which the transformers attend to.
-    dtype: type to compute in.
-    remat: compute every residual block and transformer anew in the backward
-      pass.
-
-  Returns:
-    The map after the middle block, and the skips, fine to coarse.
-  """
-  skips = [x]
-  blocks = _blocks(config, remat)
-  for i, (block, kind) in enumerate(zip(blocks, config.down_block_types)):
-    x, more = DownBlock(
-      block=block,
-      attention=kind == 'CrossAttnDownBlock2D',
-      downsample=i < len(blocks) - 1,
-      dtype=dtype,
-      name=f'down_blocks_{i}',
-    )(x, embedding, text)
-    skips.extend(more)
-  if config.mid_block_type is not None:
-    coarsest = dataclasses.replace(blocks[-1], only_text=False)
-    x = MidBlock(coarsest, dtype, name='mid_block')(x, embedding, text)
-  return x, tuple(skips)
 
 
 class UNet2DConditionModel(nn.Module):
@@ -430,14 +144,14 @@ class UNet2DConditionModel(nn.Module):
 
   def _decode(self, x, skips, embedding, text):
     """Run the up blocks."""
-    blocks = _blocks(self.config, self.remat)[::-1]
+    blocks = unet_blocks.resolutions(self.config, self.remat)[::-1]
     skips = list(skips)
     kinds = self.config.up_block_types
     for i, (block, kind) in enumerate(zip(blocks, kinds)):
       count = block.layers + 1
       received, skips = skips[-count:], skips[:-count]
       size = skips[-1].shape[1:3] if skips else None
-      x = UpBlock(
+      x = unet_blocks.UpBlock(
         block, kind == 'CrossAttnUpBlock2D', self.dtype, name=f'up_blocks_{i}'
       )(x, tuple(received), embedding, text, size)
     return x
@@ -448,7 +162,7 @@ class UNet2DConditionModel(nn.Module):
     sample: Float[Array, 'b h w c'],
     timesteps: Num[Array, '*b'] | float,
     text: Float[Array, 'b t d'],
-    down_residuals: Skips | None = None,
+    down_residuals: unet_blocks.Skips | None = None,
     mid_residual: Float[Array, 'b i j f'] | None = None,
     *,
     class_labels: Num[Array, 'b ...'] | None = None,
@@ -489,7 +203,9 @@ class UNet2DConditionModel(nn.Module):
     x = layers.Conv(
       config.block_out_channels[0], dtype=self.dtype, name='conv_in'
     )(sample)
-    x, skips = encode(config, x, embedding, text, self.dtype, remat=self.remat)
+    x, skips = unet_blocks.encode(
+      config, x, embedding, text, self.dtype, remat=self.remat
+    )
     if down_residuals is not None:
       skips = tuple(a + b for a, b in zip(skips, down_residuals, strict=True))
     if mid_residual is not None:
