@@ -13,16 +13,15 @@ import sys
 
 from absl import flags
 
-from maskjax.parity import networks
+from maskjax.parity import folders, networks
 from maskjax.training import flags as flags_lib
-from maskjax.weights import hub
 
 _FOLDER = flags.DEFINE_string(
   'diffusers', None, 'Folder or id of the model.', required=True
 )
 _CONTROLNETS = flags.DEFINE_list('controlnet', [], 'Further ControlNets.')
 _PARTS = flags.DEFINE_list(
-  'parts', [], f'Parts, of {", ".join(networks.PARTS)}; empty: all there are.'
+  'parts', [], f'Parts, of {", ".join(networks.CHECKS)}; empty: all there are.'
 )
 _TOLERANCE = flags.DEFINE_float(
   'tolerance', networks.TOLERANCE, 'Largest relative L2 error of a network.'
@@ -35,29 +34,20 @@ _REFERENCE = flags.DEFINE_string(
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the inputs.')
 
 
-def _rows():
-  """Return the comparisons that the flags ask for."""
-  return networks.check(
-    hub.resolve(_FOLDER.value, revision=_REVISION.value),
-    controlnets=[hub.resolve(path) for path in _CONTROLNETS.value],
-    parts=_PARTS.value,
-    tolerance=_TOLERANCE.value,
-    variant=_VARIANT.value,
-    reference=_REFERENCE.value and hub.resolve(_REFERENCE.value),
-    seed=_SEED.value,
-  )
-
-
 def main(argv: list[str]) -> None:
   """Print the table; exit with status 1 unless all passes."""
   del argv
-  rows = []
-  for row in _rows():
-    print(row, flush=True)
-    rows.append(row)
-  failed = sum(not row.passed for row in rows)
-  print(f'{len(rows) - failed} of {len(rows)} pass')
-  if failed:
+  rows = folders.check(
+    _FOLDER.value,
+    controlnets=_CONTROLNETS.value,
+    parts=_PARTS.value,
+    tolerance=_TOLERANCE.value,
+    variant=_VARIANT.value,
+    reference=_REFERENCE.value,
+    revision=_REVISION.value,
+    seed=_SEED.value,
+  )
+  if not folders.told(rows):
     sys.exit(1)
 
 

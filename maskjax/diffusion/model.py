@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import functools
 import operator
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import logging
 import flax
@@ -28,7 +28,6 @@ from maskjax.diffusion import (
   folding,
   guidance,
   model_folder,
-  sampling,
   schedulers,
   tokenizer as tokenizer_lib,
   vae as vae_lib,
@@ -64,18 +63,6 @@ Conditions = (
   Float[Array, 'b s s k'] | tuple[Float[Array, 'b s s k'], ...] | None
 )
 Scales = float | Float[Array, ''] | tuple[float | Float[Array, ''], ...]
-
-
-class Inpainting(NamedTuple):
-  """A picture of which a part is to be painted.
-
-  Attributes:
-    images: sRGB in [-1, 1].
-    mask: 1 where to paint, 0 where the picture stays.
-  """
-
-  images: Float[Array, 'b s s 3']
-  mask: Float[Array, 'b s s 1']
 
 
 def controlnet_configs(model: DiffusionModel) -> list[Any]:
@@ -236,27 +223,6 @@ def _residuals(
   return functools.reduce(functools.partial(jax.tree.map, operator.add), found)
 
 
-def inpainting_channels(
-  model: DiffusionModel,
-  inpainting: Inpainting,
-  rng: Key[Array, ''] | None = None,
-) -> Float[Array, 'b h w e']:
-  """Return the mask on the UNet's grid, then the masked picture, encoded.
-
-  Args:
-    model: its autoencoder encodes the picture.
-    inpainting: picture and mask; more than half counts as to be painted.
-    rng: draws from the latents' distribution; None takes its mean.
-
-  Returns:
-    The mask, 0 or 1, then the picture with what is to be painted in grey.
-  """
-  block = model.sample_size // grid_shape(model)[0]
-  mask = (inpainting.mask >= 0.5).astype(jnp.float32)
-  masked = encode_images(model, inpainting.images * (1 - mask), rng)
-  return jnp.concatenate([mask[:, ::block, ::block], masked], axis=-1)
-
-
 def predict(
   model: DiffusionModel,
   x_t: Float[Array, 'b h w c'],
@@ -279,7 +245,7 @@ def predict(
     conditioning_scale: strength of the condition, 0 to 1; a tuple has one
       for each ControlNet.
     beside: further channels of a UNet for inpainting, made by
-      `inpainting_channels`; None for other UNets.
+      `painting.inpainting_channels`; None for other UNets.
 
   Returns:
     The network's output, in the schedule's prediction type.
@@ -366,81 +332,6 @@ def predict_guided(
   if guidance_rescale:
     guided = guidance.rescale(guided, with_text, guidance_rescale)
   return guided
-
-
-def sample_images(
-  model: DiffusionModel,
-  rng: Key[Array, ''],
-  text: Float[Array, 'b t d'],
-  negative: Float[Array, 'b t d'],
-  *,
-  steps: int,
-  sampler: str,
-  guidance_scale: float | Float[Array, ''],
-  guidance_rescale: float = 0.0,
-  condition: Conditions = None,
-  conditioning_scale: Scales = 1.0,
-  inpainting: Inpainting | None = None,
-  report: Callable[[int], None] | None = None,
-) -> Float[Array, 'b s s 3']:
-  """Sample a picture of each prompt.
-
-  Args:
-    model: all of it is run but the text encoder.
-    rng: key of the first noise and of samplers that add some.
-    text: features of the prompts' tokens, see `encode_tokens`.
-    negative: features of empty or negative prompts.
-    steps: evaluations of the network.
-    sampler: a name of `sampling.METHODS`, or 'auto' for that of the model's
-      schedule.
-    guidance_scale: 1 follows the prompt, more exaggerates it.
-    guidance_rescale: share of the contrast added by guidance that is taken
-      back, 0 to 1.
-    condition: picture-sized condition of each ControlNet; None leaves the
-      ControlNets out.
-    conditioning_scale: strength of the condition, 0 to 1; a tuple has one
-      for each ControlNet.
-    inpainting: paint the masked part of a picture only. A UNet that is not
-      made for it has the rest of its samples replaced after every step.
-    report: called on the host with the number of finished steps.
-
-  Returns:
-    sRGB pictures in [0, 1].
-  """
-  beside = known = None
-  if inpainting is not None:
-    channels = inpainting_channels(model, inpainting)
-    if is_inpainting(model):
-      beside = channels
-    else:
-      clean = encode_images(model, inpainting.images)
-      known = sampling.Known(clean, channels[..., :1])
-
-  def denoise(x_t, t):
-    return predict_guided(
-      model,
-      x_t,
-      t,
-      text,
-      negative,
-      guidance_scale=guidance_scale,
-      guidance_rescale=guidance_rescale,
-      condition=condition,
-      conditioning_scale=conditioning_scale,
-      beside=beside,
-    )
-
-  z = sampling.sample(
-    denoise,
-    model.schedule,
-    rng,
-    shape=(text.shape[0], *grid_shape(model)),
-    steps=steps,
-    method=sampler,
-    known=known,
-    report=report,
-  )
-  return 0.5 * decode_images(model, z) + 0.5
 
 
 def load(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import model as model_lib, painting
 from maskjax.geometry import color, template as template_lib
 from maskjax.mask import control, settings as settings_lib, views
 from maskjax.render import renderer
@@ -50,7 +50,7 @@ def front_mask(
 
 
 _sample_jit = jax.jit(
-  model_lib.sample_images,
+  painting.sample_images,
   static_argnames=('steps', 'sampler', 'guidance_rescale'),
 )
 
@@ -86,7 +86,7 @@ def generate(
     )
   if model_lib.is_inpainting(model) or (settings.mask_scale and not kinds):
     canvas = jnp.zeros((1, size, size, 3))
-    inpainting = model_lib.Inpainting(canvas, front.alpha)
+    inpainting = painting.Inpainting(canvas, front.alpha)
   images = _sample_jit(
     model,
     rng,

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import model as model_lib, painting
 from maskjax.geometry import camera as camera_lib, color
 from maskjax.mask import (
   control,
@@ -160,8 +160,8 @@ def shown_to_unet(
   if model_lib.is_inpainting(model):
     # The mask is to be painted, the background behind it is known.
     beside = jax.lax.stop_gradient(
-      model_lib.inpainting_channels(
-        model, model_lib.Inpainting(images, rendering.alpha)
+      painting.inpainting_channels(
+        model, painting.Inpainting(images, rendering.alpha)
       )
     )
   conditions = _conditions(model, rendering, settings)

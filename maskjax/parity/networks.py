@@ -1,4 +1,4 @@
-"""Comparing every part of a diffusers folder with PyTorch, on random inputs.
+"""Comparing the parts of a diffusers folder with PyTorch, on random inputs.
 
 A row of the result is one output: its relative L2 error |ours - theirs| /
 |theirs|, in float32. A right port reaches 1e-6 to 3e-6; the known mistakes of
@@ -10,11 +10,10 @@ PyTorch's before ours.
 Shapes: B = 2 samples, H W pixels, C channels (last here, first in PyTorch).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 import contextlib
 import functools
 import math
-import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -35,14 +34,6 @@ from maskjax.diffusion import (
 from maskjax.parity import samplers, torch_peer
 from maskjax.weights import keymap
 
-PARTS = (
-  'tokenizer',
-  'text_encoder',
-  'unet',
-  'controlnet',
-  'vae',
-  'scheduler',
-)
 TOLERANCE = 5e-6
 
 _BATCH = 2
@@ -53,19 +44,13 @@ _TEXTS = (
   'Café naïve\n\t 東京 🐯 ÅNGSTRÖM <|endoftext|> 1234',
   'a very long prompt ' * 40,
 )
-_CONFIG_PARTS = {
-  clip.ClipTextConfig: 'text_encoder',
-  unet.UNetConfig: 'unet',
-  controlnet.ControlNetConfig: 'controlnet',
-  vae.VaeConfig: 'vae',
-}
 
 
 class Row(NamedTuple):
   """The outcome of one comparison.
 
   Attributes:
-    part: one of `PARTS`.
+    part: a name of `CHECKS`.
     case: which output.
     error: relative L2 error; NaN if there was nothing to compare.
     tolerance: largest error that passes.
@@ -91,8 +76,8 @@ class Row(NamedTuple):
     return line.rstrip()
 
 
-class _Options(NamedTuple):
-  """What every check is given.
+class Options(NamedTuple):
+  """What every comparison is given.
 
   Attributes:
     tolerance: largest relative L2 error of networks that passes.
@@ -127,7 +112,7 @@ class _Peer(NamedTuple):
     return f'{count} weights of zeros made random in both' if count else ''
 
 
-def _theirs(folder: pathlib.Path, options: _Options) -> _Peer:
+def _theirs(folder: pathlib.Path, options: Options) -> _Peer:
   """Open a network's folder, or the one that stands for it, in PyTorch."""
   path = options.peers.get(folder, folder)
   variant = options.variant if path == folder else None
@@ -137,7 +122,7 @@ def _theirs(folder: pathlib.Path, options: _Options) -> _Peer:
 
 def _ours(
   folder: pathlib.Path,
-  options: _Options,
+  options: Options,
   filled: dict[str, np.ndarray],
   **arguments: Any,
 ) -> Callable[..., Any]:
@@ -173,7 +158,7 @@ def _size(blocks: int) -> tuple[int, int]:
   return short, short + short // 2
 
 
-def _timesteps(options: _Options) -> list[int]:
+def _timesteps(options: Options) -> list[int]:
   """Return low, middle and high timesteps of the folder's schedule."""
   count = 1000
   if folders := options.parts.get('scheduler'):
@@ -183,7 +168,7 @@ def _timesteps(options: _Options) -> list[int]:
   return [min(1, count - 1), 2 * count // 5, count - 1]
 
 
-def _check_tokenizer(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
+def _check_tokenizer(folder: pathlib.Path, options: Options) -> Iterator[Row]:
   """Compare the ids of texts; the error is the share that differs."""
   _, _, transformers = torch_peer.libraries()
   length = _text_length(options)
@@ -197,7 +182,7 @@ def _check_tokenizer(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
   yield Row('tokenizer', f'{len(_TEXTS)} texts', float(differ), 0.0)
 
 
-def _text_length(options: _Options) -> int:
+def _text_length(options: Options) -> int:
   """Return how many tokens the text encoder takes."""
   if folders := options.parts.get('text_encoder'):
     return component.read_config(folders[0]).max_position_embeddings
@@ -205,7 +190,7 @@ def _text_length(options: _Options) -> int:
 
 
 def _token_ids(
-  config: clip.ClipTextConfig, options: _Options
+  config: clip.ClipTextConfig, options: Options
 ) -> tuple[np.ndarray, str]:
   """Return tokens of texts, or random ones where there is no tokenizer."""
   length = config.max_position_embeddings
@@ -224,7 +209,7 @@ def _token_ids(
 
 
 def _check_text_encoder(
-  folder: pathlib.Path, options: _Options
+  folder: pathlib.Path, options: Options
 ) -> Iterator[Row]:
   """Compare the states of tokens, and the pooled one."""
   torch = torch_peer.libraries()[0]
@@ -240,7 +225,7 @@ def _check_text_encoder(
     yield Row('text_encoder', case, error, options.tolerance, note)
 
 
-def _check_vae(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
+def _check_vae(folder: pathlib.Path, options: Options) -> Iterator[Row]:
   """Compare both ways between images and latents."""
   torch = torch_peer.libraries()[0]
   config = component.read_config(folder)
@@ -271,7 +256,7 @@ def _check_vae(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
 
 
 def _inputs(
-  config: unet.UNetConfig | controlnet.ControlNetConfig, options: _Options
+  config: unet.UNetConfig | controlnet.ControlNetConfig, options: Options
 ) -> tuple[np.ndarray, np.ndarray]:
   """Return a random sample and text for a UNet or ControlNet."""
   rng = np.random.default_rng(options.seed)
@@ -283,7 +268,7 @@ def _inputs(
 
 
 def _labels(
-  config: unet.UNetConfig | controlnet.ControlNetConfig, options: _Options
+  config: unet.UNetConfig | controlnet.ControlNetConfig, options: Options
 ) -> dict[str, np.ndarray]:
   """Return random classes and guidance, where the network takes them."""
   rng = np.random.default_rng(options.seed)
@@ -326,7 +311,7 @@ def _random_residuals(
   return jax.tree.map(lambda leaf: _normal(rng, *leaf.shape), shapes)
 
 
-def _check_unet(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
+def _check_unet(folder: pathlib.Path, options: Options) -> Iterator[Row]:
   """Compare predictions, without and with a ControlNet's residuals."""
   torch = torch_peer.libraries()[0]
   config = component.read_config(folder)
@@ -358,7 +343,7 @@ def _check_unet(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
     yield Row('unet', case, error, options.tolerance)
 
 
-def _check_controlnet(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
+def _check_controlnet(folder: pathlib.Path, options: Options) -> Iterator[Row]:
   """Compare residuals; a row is the worst of them."""
   torch = torch_peer.libraries()[0]
   config = component.read_config(folder)
@@ -401,7 +386,7 @@ def _check_controlnet(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
     yield Row('controlnet', case, max(errors), options.tolerance, note)
 
 
-def _check_scheduler(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
+def _check_scheduler(folder: pathlib.Path, options: Options) -> Iterator[Row]:
   """Compare the samplers; where PyTorch's loses more by rounding, by that."""
   for method in samplers.METHODS:
     found = samplers.compare(
@@ -415,7 +400,8 @@ def _check_scheduler(folder: pathlib.Path, options: _Options) -> Iterator[Row]:
     yield Row('scheduler', case, found.error, tolerance, note.rstrip('; '))
 
 
-_CHECKS: dict[str, Callable[[pathlib.Path, _Options], Iterator[Row]]] = {
+# By part of a model, in the order of the table.
+CHECKS: dict[str, Callable[[pathlib.Path, Options], Iterator[Row]]] = {
   'tokenizer': _check_tokenizer,
   'text_encoder': _check_text_encoder,
   'unet': _check_unet,
@@ -423,92 +409,3 @@ _CHECKS: dict[str, Callable[[pathlib.Path, _Options], Iterator[Row]]] = {
   'vae': _check_vae,
   'scheduler': _check_scheduler,
 }
-
-
-def find_parts(folder: str | os.PathLike) -> dict[str, list[pathlib.Path]]:
-  """Find what a folder holds: a whole model, or a single part.
-
-  Args:
-    folder: with unet/, vae/ and so on, or with a config.json,
-      scheduler_config.json or tokenizer's files of its own.
-
-  Returns:
-    Folders by part; there may be several ControlNets.
-
-  Raises:
-    ValueError: it holds nothing that could be compared.
-  """
-  folder = pathlib.Path(folder)
-  if (folder / 'config.json').is_file():
-    return {_CONFIG_PARTS[type(component.read_config(folder))]: [folder]}
-  if (folder / 'scheduler_config.json').is_file():
-    return {'scheduler': [folder]}
-  if any((folder / n).is_file() for n in ('vocab.json', 'tokenizer.json')):
-    return {'tokenizer': [folder]}
-  found = {part: [folder / part] for part in PARTS if (folder / part).is_dir()}
-  if more := sorted(folder.glob('controlnet_[0-9]*')):
-    found.setdefault('controlnet', []).extend(more)
-  if not found:
-    raise ValueError(
-      f'{folder}: nothing to compare; expected a diffusers folder with some '
-      f'of {", ".join(PARTS)}, or a folder with one config.json'
-    )
-  return found
-
-
-def check(
-  folder: str | os.PathLike,
-  *,
-  controlnets: Sequence[str | os.PathLike] = (),
-  parts: Sequence[str] = (),
-  tolerance: float = TOLERANCE,
-  variant: str | None = None,
-  reference: str | os.PathLike | None = None,
-  seed: int = 0,
-) -> Iterator[Row]:
-  """Compare the parts of a folder with PyTorch, one after the other.
-
-  Args:
-    folder: of a model, or of one part.
-    controlnets: further folders of ControlNets.
-    parts: which of `PARTS`; all that there are if empty.
-    tolerance: largest relative L2 error of networks that passes.
-    variant: of the weights, e.g. 'fp16'; see `component.load`.
-    reference: folder of the same parts that PyTorch opens in place of it:
-      what was written here can be compared with what it was read from.
-    seed: of the inputs.
-
-  Yields:
-    A row for each output; a part that cannot be compared is a row that does
-    not pass and says why.
-
-  Raises:
-    ValueError: PyTorch is not installed, or the folder has no such part.
-  """
-  torch_peer.libraries()
-  found = find_parts(folder)
-  peers = {}
-  if reference is not None:
-    others = find_parts(reference)
-    for part, places in found.items():
-      peers |= dict(zip(places, others.get(part, [])))
-  for path in controlnets:
-    found.setdefault('controlnet', []).append(pathlib.Path(path))
-  if missing := [part for part in parts if part not in found]:
-    raise ValueError(
-      f'{folder} has no {", ".join(missing)}, only {", ".join(found)}'
-    )
-  options = _Options(
-    tolerance=tolerance,
-    variant=variant,
-    seed=seed,
-    parts=found,
-    peers=peers,
-  )
-  for part in [part for part in PARTS if part in (parts or found)]:
-    for path in found.get(part, ()):
-      try:
-        yield from _CHECKS[part](path, options)
-      except (ValueError, OSError) as error:
-        reason = ' '.join(str(error).split())
-        yield Row(part, path.name, math.nan, tolerance, reason)

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int, Int32, UInt8
 import numpy as np
 
 from maskjax.data.creatures import creatures, head_images
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import model as model_lib, painting
 from maskjax.geometry import color
 from maskjax.matcher import batches as matcher_batches, network as matcher_lib
 from maskjax.studio import (
@@ -75,7 +75,7 @@ def _sample(model, rng, tokens, guidance, *, steps, sampler, rescale):
   """Return sRGB pictures in [0, 1]; the last row of tokens is no text."""
   text = model_lib.encode_tokens(model, tokens)
   text, empty = text[:-1], text[-1:]
-  return model_lib.sample_images(
+  return painting.sample_images(
     model,
     rng,
     text,

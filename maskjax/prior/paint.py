@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import maskjax
-from maskjax.diffusion import model as model_lib
+from maskjax.diffusion import model as model_lib, painting
 from maskjax.geometry import color
 from maskjax.studio import condition as condition_lib, sheets
 from maskjax.training import files, media, parallel, progress
@@ -142,7 +142,7 @@ def _conditions(
 
 def _inpainting(
   model: model_lib.DiffusionModel, request: Request, *, mask_is_shown: bool
-) -> model_lib.Inpainting | None:
+) -> painting.Inpainting | None:
   """Read the picture to paint into: grey, where none is given."""
   size = model.sample_size
   painted = bool(request.mask) and not mask_is_shown
@@ -154,7 +154,7 @@ def _inpainting(
   images = jnp.zeros((1, size, size, 3))
   if request.init_image:
     images = 2.0 * jnp.asarray(_read(request.init_image, size, 'RGB')) - 1.0
-  return model_lib.Inpainting(images, mask)
+  return painting.Inpainting(images, mask)
 
 
 def _scales(request: Request, count: int) -> tuple[float, ...]:
@@ -201,7 +201,7 @@ def paint(
 
     sample = jax.jit(
       functools.partial(
-        model_lib.sample_images,
+        painting.sample_images,
         steps=request.steps,
         sampler=request.sampler,
         guidance_rescale=rescale,

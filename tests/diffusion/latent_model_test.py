@@ -15,6 +15,7 @@ from maskjax.diffusion import (
   component,
   controlnet,
   model as model_lib,
+  painting,
   unet,
   vae,
 )
@@ -87,7 +88,7 @@ def test_pictures_equal_those_of_pytorch(folders, kind):
     }
   elif kind == 'inpainting':
     image, mask = pictures(2, size, size, 3), pictures(2, size, size, 1, seed=1)
-    ours['inpainting'] = model_lib.Inpainting(
+    ours['inpainting'] = painting.Inpainting(
       jnp.asarray(2 * image - 1), jnp.asarray(mask)
     )
     theirs = {
@@ -112,7 +113,7 @@ def test_pictures_equal_those_of_pytorch(folders, kind):
   text = jax.jit(model_lib.encode_tokens)(model, tokens)
   sample = jax.jit(
     functools.partial(
-      model_lib.sample_images, steps=2, sampler='ddim', guidance_scale=5.0
+      painting.sample_images, steps=2, sampler='ddim', guidance_scale=5.0
     )
   )
   negative = text[jnp.array([2, 2])]

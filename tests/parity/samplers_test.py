@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskjax.diffusion import schedulers
-from maskjax.parity import networks as network_parity, samplers
+from maskjax.parity import folders, networks as network_parity, samplers
 from tests.diffusion import torch_nets as tiny
 
 SCHEDULER = {
@@ -53,7 +53,7 @@ def test_schedulers_of_single_folders(tmp_path, kind, fields):
   tiny.load('torch')
   diffusers = tiny.load('diffusers')
   getattr(diffusers, kind)(**(SCHEDULER | fields)).save_pretrained(tmp_path)
-  rows = list(network_parity.check(tmp_path))
+  rows = list(folders.check(tmp_path))
   assert len(rows) == 4
   for row in rows:
     print(row)

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from maskjax.parity import networks as network_parity, torch_peer
+from maskjax.parity import folders, torch_peer
 from tests.diffusion import torch_nets as tiny
 
 
@@ -17,7 +17,7 @@ def test_without_pytorch_the_extra_is_named(monkeypatch, tmp_path):
   with pytest.raises(ValueError, match=r'torch.*not installed.*\[parity\]'):
     torch_peer.libraries()
   with pytest.raises(ValueError, match=r'torch.*not installed.*\[parity\]'):
-    list(network_parity.check(tmp_path))
+    list(folders.check(tmp_path))
 
 
 def test_relative_l2():
