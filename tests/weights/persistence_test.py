@@ -5,11 +5,14 @@ import io
 import os
 import pickle
 import struct
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
 from maskjax.weights import persistence
+from tests.weights.pointers_test import POINTER
 
 
 class _Name:
@@ -168,7 +171,10 @@ def test_archive_of_torch(tmp_path):
   [
     _Call('os', 'mkdir', 'planted'),
     _Call('builtins', 'eval', '__import__("os").mkdir("planted")'),
+    _Call('__builtin__', 'eval', '__import__("os").mkdir("planted")'),
     _Call('builtins', 'getattr', 'x', 'y'),
+    _Call('_codecs', 'lookup', 'x'),
+    _Call('copy_reg', 'add_extension', 'os', 'mkdir', 1),
     _Call('subprocess', 'Popen', ['mkdir', 'planted']),
   ],
 )
@@ -211,3 +217,151 @@ def test_missing_and_other_files(tmp_path):
     persistence.read(tmp_path / 'network.pkl')
   with pytest.raises(ValueError, match='it holds no networks'):
     persistence.read(write(tmp_path, dumps([1, 2])))
+
+
+@pytest.mark.parametrize('protocol', [2, 3, 4, 5])
+def test_every_protocol_reads_alike(tmp_path, protocol):
+  """Protocol 2, which torch.save takes, has other names for much of it."""
+  weight = tensor(pid('0', 6), WEIGHT)
+  more = {
+    '_non_persistent_buffers_set': {'cache'},
+    'hooks': collections.OrderedDict(),
+    'blob': b'\x00\xff',
+    'array': bytearray(b'\x01\x02'),
+    'number': 1 + 2j,
+    'kinds': frozenset({1}),
+    'gain': _Call(
+      'numpy.core.multiarray',
+      'scalar',
+      _Call('numpy', 'dtype', 'f8', False, True),
+      struct.pack('<d', 0.25),
+    ),
+    'plain': _Call('copy_reg', '_reconstructor', _Name('torch', 'Size'), None),
+  }
+  whole = module('Generator', {'weight': weight}, **more)
+  path = tmp_path / 'network.pt'
+  with zipfile.ZipFile(path, 'w') as archive:
+    archive.writestr('archive/data.pkl', dumps(whole, protocol))
+    archive.writestr('archive/data/0', WEIGHT.tobytes())
+  network = persistence.read(path)['G_ema']
+  assert network.name == 'Generator'
+  np.testing.assert_array_equal(network.state()['weight'], WEIGHT)
+  values = network.values
+  assert values['_non_persistent_buffers_set'] == {'cache'}
+  assert values['blob'] == b'\x00\xff'
+  assert values['array'] == b'\x01\x02'
+  assert values['number'] == 1 + 2j
+  assert values['kinds'] == {1}
+  assert values['gain'] == 0.25
+
+
+def test_a_parameter_with_attributes(tmp_path):
+  weight = tensor(pid('0', 6), WEIGHT)
+  content = {
+    'a': _Call(
+      'torch._utils', '_rebuild_parameter_with_state', weight, True, None, {}
+    ),
+    'b': _Call(
+      'torch._tensor',
+      '_rebuild_from_type_v2',
+      _Name('torch._utils', '_rebuild_tensor_v2'),
+      _Name('torch', 'Tensor'),
+      weight.args,
+      {'tag': 1},
+    ),
+  }
+  data = stream(content, {'0': WEIGHT.reshape(-1)})
+  found = persistence.read(write(tmp_path, data))
+  np.testing.assert_array_equal(found['a'], WEIGHT)
+  np.testing.assert_array_equal(found['b'], WEIGHT)
+
+
+def _shared(depth):
+  """Return a list that shows another twice, which shows another twice, ..."""
+  value = []
+  for _ in range(depth):
+    value = [value, value]
+  return value
+
+
+def _broadcast(shape, strides=None):
+  strides = (0,) * len(shape) if strides is None else strides
+  value = _Call(
+    'torch._utils', '_rebuild_tensor_v2', pid('0', 6), 0, shape, strides, False
+  )
+  return stream({'a': value}, {'0': WEIGHT.reshape(-1)})
+
+
+DEEP_KEY = b'\x80\x02}' + b')' + b'\x85' * 100_000 + b'Ns.'
+HOSTILE = {
+  'lists that multiply': lambda: snapshot(extra=_shared(60)),
+  'text of lists that multiply': lambda: dumps(
+    _Call('numpy', 'dtype', _shared(60))
+  ),
+  'a storage named by lists': lambda: dumps(
+    _Pid((_shared(60), _Name('torch', 'FloatStorage'), '0', 'cpu', 1))
+  ),
+  'strides of 0': lambda: _broadcast((2**15, 2**15)),
+  'a shape of 10^60': lambda: _broadcast((10**60,)),
+  'a shape of text': lambda: _broadcast(('a',)),
+  'a negative stride': lambda: _broadcast((2,), (-1,)),
+  'an array of 6 GB': lambda: dumps(_Call('builtins', 'bytearray', 6 * 2**30)),
+  'a deep key': lambda: DEEP_KEY,
+  'a deep key inside': lambda: snapshot(
+    extra=_Call('torch.storage', '_load_from_bytes', DEEP_KEY)
+  ),
+  'a deep persistent id': lambda: (
+    b'\x80\x02' + b')' + b'\x85' * 100_000 + b'Q.'
+  ),
+  'modules in a circle': lambda: (
+    b'\x80\x02ctorch\nX\n)Rq\x00}(U\x0b_parameters}U\x08_buffers}'
+    b'U\x08_modules}U\x01ah\x00sub.'
+  ),
+  'a storage of negative size': lambda: dumps(
+    {'a': tensor(pid('0', -1), WEIGHT)}
+  ),
+  'a storage of 10^18': lambda: stream(
+    {'a': tensor(pid('0', 10**18), WEIGHT)}, {}
+  ),
+  'entries of bytes': lambda: dumps(
+    _Call('collections', 'OrderedDict', b'x' * 100)
+  ),
+  'nothing': lambda: b'',
+}
+
+
+@pytest.mark.parametrize('name', HOSTILE)
+def test_hostile_files_are_one_line(tmp_path, name):
+  path = write(tmp_path, HOSTILE[name]())
+  with pytest.raises(ValueError, match='cannot read') as error:
+    persistence.read(path)
+  assert '\n' not in str(error.value)
+  assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+  'name', ['strides of 0', 'an array of 6 GB', 'a storage of 10^18']
+)
+def test_hostile_files_take_no_memory(tmp_path, name):
+  path = write(tmp_path, HOSTILE[name]())
+  tracemalloc.start()
+  try:
+    with pytest.raises(ValueError, match='cannot read'):
+      persistence.read(path)
+    assert tracemalloc.get_traced_memory()[1] < 1e7
+  finally:
+    tracemalloc.stop()
+
+
+def test_bombs_are_not_unpacked(tmp_path):
+  path = tmp_path / 'network.pt'
+  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr('archive/data.pkl', dumps({}))
+    archive.writestr('archive/data/0', bytes(80 * 2**20))
+  with pytest.raises(ValueError, match='would unpack to'):
+    persistence.read(path)
+
+
+def test_pointers_are_named(tmp_path):
+  with pytest.raises(ValueError, match='Git LFS'):
+    persistence.read(write(tmp_path, POINTER.encode()))
