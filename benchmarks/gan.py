@@ -26,6 +26,7 @@ from typing import Any
 from absl import flags
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from benchmarks import gan_training
@@ -46,7 +47,6 @@ from maskjax.gan import (
 )
 from maskjax.render.volume import rays, volume
 from maskjax.training import files, flags as flags_lib
-from tests.gan.parity import recipe
 
 _SIZE = flags.DEFINE_enum('size', 'all', ['all', 'small', 'full'], 'Which.')
 _PARTS = flags.DEFINE_list('parts', [], 'Words of the parts; empty: all.')
@@ -87,13 +87,22 @@ _REFERENCE = {
   'small: R1 update': 0.49,
   'small: both networks': 2.34,
 }
+# Of StyleGAN2, separable.
+_FILTER = np.array([1, 3, 3, 1]) / 8
 Call = Callable[[], Any]
 
 
 def _model(seed: int, config: Any) -> model_lib.Model:
   """Return a network with random weights, made without compiling anything."""
-  shapes = {key: x.shape for key, x in restore.state_shapes(config).items()}
-  return restore.restore(config, recipe.make_state(seed, shapes))
+  rng = np.random.default_rng(seed)
+  state = {
+    key: rng.standard_normal(x.shape, np.float32)
+    for key, x in restore.state_shapes(config).items()
+  }
+  for key in state:
+    if key.endswith('resample_filter'):
+      state[key] = np.outer(_FILTER, _FILTER).astype(np.float32)
+  return restore.restore(config, state)
 
 
 def _cameras(count: int) -> jax.Array:

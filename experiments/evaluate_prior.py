@@ -8,16 +8,11 @@ Leaves report.json, samples.csv and contact-*.png (real beside generated) in
 the workdir. Without --prior and --matcher the bundled ones are taken.
 """
 
-import pathlib
-
 from absl import flags
 
-from maskjax.data.creatures import head_images
-from maskjax.diffusion import model, sampling
-from maskjax.matcher import network
+from maskjax.diffusion import sampling
 from maskjax.prior import evaluation as prior_evaluation
-from maskjax.training import flags as flags_lib, progress
-from maskjax.weights import bundled
+from maskjax.training import flags as flags_lib
 
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of the results.', required=True
@@ -37,25 +32,19 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Seed of words and noise.')
 def main(argv: list[str]) -> None:
   """Sample, judge, print the table."""
   del argv
-  real = None
-  if _REAL.value:
-    shards = sorted(pathlib.Path(_REAL.value).glob('heads-*.npz'))
-    real = head_images.load(shards[-2:])
-  with progress.bar(_SAMPLES.value, name='samples') as bar:
-    report = prior_evaluation.evaluate(
-      model.load(_PRIOR.value or bundled.bundled_path('prior')),
-      network.load(_MATCHER.value),
-      pathlib.Path(_WORKDIR.value),
-      count=_SAMPLES.value,
-      real=real,
-      seed=_SEED.value,
-      report=lambda done: bar(done, {}),
-      steps=_STEPS.value,
-      sampler=_SAMPLER.value,
-      guidance=_GUIDANCE.value,
-      rescale=_RESCALE.value,
-      batch_size=_BATCH.value,
-    )
+  report = prior_evaluation.run(
+    _WORKDIR.value,
+    prior=_PRIOR.value,
+    matcher=_MATCHER.value,
+    real=_REAL.value,
+    count=_SAMPLES.value,
+    seed=_SEED.value,
+    steps=_STEPS.value,
+    sampler=_SAMPLER.value,
+    guidance=_GUIDANCE.value,
+    rescale=_RESCALE.value,
+    batch_size=_BATCH.value,
+  )
   print(prior_evaluation.table(report))
 
 

@@ -12,64 +12,41 @@ and settings.json in the folder of --out.
 
 from absl import flags
 
-from maskjax.diffusion import sampling
 from maskjax.prior import paint
 from maskjax.training import flags as flags_lib
 
-_PROMPT = flags.DEFINE_string('prompt', None, 'What to show.', required=True)
-_NEGATIVE = flags.DEFINE_string('negative_prompt', '', 'What not to show.')
-_PATH = flags.DEFINE_string('path', '', 'Model folder, or id on the Hub.')
-_MASK = flags.DEFINE_string('mask', '', 'Picture: white where to paint.')
-_CONTROLNET = flags.DEFINE_list('controlnet', [], 'Folders of ControlNets.')
-_CONDITION = flags.DEFINE_list(
+flags.DEFINE_string('prompt', None, 'What to show.', required=True)
+flags.DEFINE_string('negative_prompt', '', 'What not to show.')
+flags.DEFINE_string('path', '', 'Model folder, or id on the Hub.')
+flags.DEFINE_string('mask', '', 'Picture: white where to paint.')
+_CONTROLNETS = flags.DEFINE_list('controlnet', [], 'Folders of ControlNets.')
+_CONDITIONS = flags.DEFINE_list(
   'condition', [], 'A picture for each ControlNet; without: the mask.'
 )
-_SCALE = flags.DEFINE_list(
-  'controlnet_scale', ['1'], 'Strength of each ControlNet, or one for all.'
+_SCALES = flags_lib.define(
+  'controlnet_scale', '1', 'Strength of each, or of all.', flags_lib.numbers
 )
-_INIT = flags.DEFINE_string('init_image', '', 'Picture to paint into.')
-_COUNT = flags.DEFINE_integer('count', 4, 'Pictures.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the first; the next have the next.')
-_STEPS = flags.DEFINE_integer('steps', 30, 'Evaluations for each picture.')
-_SAMPLER = flags.DEFINE_enum(
-  'sampler', 'auto', ('auto', *sampling.METHODS), "auto: the model's own."
-)
-_GUIDANCE = flags.DEFINE_float('guidance_scale', None, 'Classifier-free.')
-_DTYPE = flags.DEFINE_enum(
+flags.DEFINE_string('init_image', '', 'Picture to paint into.')
+flags.DEFINE_integer('count', 4, 'Pictures.')
+flags.DEFINE_integer('seed', 0, 'Of the first; the next have the next.')
+flags.DEFINE_integer('steps', 30, 'Evaluations for each picture.')
+flags.DEFINE_enum('sampler', 'auto', paint.SAMPLERS, "auto: the model's own.")
+flags.DEFINE_float('guidance_scale', None, 'Classifier-free.')
+flags.DEFINE_enum(
   'dtype', 'auto', ('auto', 'float32', 'bfloat16'), 'Type to compute in.'
 )
-_VARIANT = flags.DEFINE_string('variant', '', "Of the weights, e.g. 'fp16'.")
+flags.DEFINE_string('variant', '', "Of the weights, e.g. 'fp16'.")
 _OUT = flags.DEFINE_string('out', 'out/pictures', 'Folder of the pictures.')
-
-
-def _scales() -> tuple[float, ...]:
-  """Read the strength of each ControlNet."""
-  try:
-    return tuple(map(float, _SCALE.value))
-  except ValueError:
-    words = ','.join(_SCALE.value)
-    raise ValueError(f'--controlnet_scale={words}: not numbers') from None
 
 
 def main(argv: list[str]) -> None:
   """Paint, and say where the pictures are."""
   del argv
-  request = paint.Request(
-    prompt=_PROMPT.value,
-    negative_prompt=_NEGATIVE.value,
-    path=_PATH.value,
-    controlnets=tuple(_CONTROLNET.value),
-    mask=_MASK.value,
-    conditions=tuple(_CONDITION.value),
-    controlnet_scales=_scales(),
-    init_image=_INIT.value,
-    count=_COUNT.value,
-    seed=_SEED.value,
-    steps=_STEPS.value,
-    sampler=_SAMPLER.value,
-    guidance_scale=_GUIDANCE.value,
-    dtype=_DTYPE.value,
-    variant=_VARIANT.value,
+  request = flags_lib.read(
+    paint.Request,
+    controlnets=_CONTROLNETS.value,
+    conditions=_CONDITIONS.value,
+    controlnet_scales=_SCALES.value,
   )
   settings = paint.run(request, _OUT.value)
   print(

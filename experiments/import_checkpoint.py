@@ -11,13 +11,11 @@ writes a folder for `experiments.render_avatar`. With a folder as source it
 writes its networks back as a plain state in the reference's key names.
 """
 
-import json
-import pathlib
-
 from absl import flags
 
 from maskjax.gan import (
   checkpoints,
+  conversion,
   model as model_lib,
   snapshots,
 )
@@ -36,31 +34,15 @@ _NETWORKS = flags.DEFINE_list(
 )
 
 
-def _options():
-  """Return how a plain state is rendered."""
-  if _OPTIONS.value is None:
-    return snapshots.PRESETS[_PRESET.value] if _PRESET.value else None
-  try:
-    return json.loads(pathlib.Path(_OPTIONS.value).read_text('utf-8'))
-  except json.JSONDecodeError as error:
-    raise ValueError(f'{_OPTIONS.value} is not JSON: {error}') from error
-
-
 def main(argv: list[str]) -> None:
   """Read the networks, write them, and print what they are."""
   del argv
-  source = pathlib.Path(_SOURCE.value)
-  if source.is_dir():
-    models = checkpoints.load_all(source)
-  else:
-    models = snapshots.read_reference(source, options=_options())
-  if missing := [name for name in _NETWORKS.value if name not in models]:
-    raise ValueError(f'{source} has no {missing[0]}, only {", ".join(models)}')
-  models = {n: models[n] for n in _NETWORKS.value or models}
-  if source.is_dir():
-    snapshots.write_reference(_TARGET.value, models)
-  else:
-    checkpoints.save(_TARGET.value, models)
+  models = conversion.convert(
+    _SOURCE.value,
+    _TARGET.value,
+    options=conversion.read_options(_PRESET.value, _OPTIONS.value),
+    networks=_NETWORKS.value,
+  )
   for name, model in models.items():
     kind = checkpoints.to_json(model.module.config)['kind']
     count = model_lib.parameter_count(model)

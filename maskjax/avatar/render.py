@@ -12,7 +12,7 @@ import numpy as np
 
 from maskjax.gan import model as model_lib, scenes, shape
 from maskjax.geometry import color, ffhq, mesh_io
-from maskjax.training import files, media, progress
+from maskjax.training import files, media, parallel, progress, settings
 
 WHAT = ('image', 'depth', 'mesh', 'turntable', 'walk')
 
@@ -36,32 +36,24 @@ class Request:
     frames: of the turntable, and between two seeds of the walk.
   """
 
-  seeds: tuple[int, ...] = (0,)
-  what: tuple[str, ...] = ('image', 'depth', 'mesh')
+  seeds: tuple[int, ...] = settings.checked(
+    lambda seeds: None if seeds else 'give one seed or more', default=(0,)
+  )
+  what: tuple[str, ...] = settings.some_of(
+    *WHAT, default=('image', 'depth', 'mesh')
+  )
   psi: float = 0.7
-  cutoff: int | None = 14
+  cutoff: int | None = settings.number(0, default=14)
   radius: float = ffhq.RADIUS
   pivot: tuple[float, float, float] = ffhq.PIVOT
-  rendering: int | None = None
-  mesh_format: str = 'glb'
-  mesh_resolution: int = 256
+  rendering: int | None = settings.number(1, default=None)
+  mesh_format: str = settings.choice('glb', 'obj', 'ply', default='glb')
+  mesh_resolution: int = settings.number(8, default=256)
   level: float | None = None
-  frames: int = 48
+  frames: int = settings.number(2, default=48)
 
   def __post_init__(self):
-    if unknown := [name for name in self.what if name not in WHAT]:
-      raise ValueError(f'{unknown[0]!r} is not one of {", ".join(WHAT)}')
-    if f'.{self.mesh_format}' not in mesh_io.WRITABLE:
-      raise ValueError(
-        f'mesh format {self.mesh_format!r} is not one of '
-        f'{", ".join(mesh_io.WRITABLE)}'
-      )
-    for name, least in (('rendering', 1), ('cutoff', 0)):
-      value = getattr(self, name)
-      if value is not None and value < least:
-        raise ValueError(f'{name}={value} is not at least {least}')
-    if not self.seeds or self.frames < 2 or self.mesh_resolution < 8:
-      raise ValueError('give seeds, 2 frames or more, a grid of 8 or more')
+    settings.check_limits(self)
 
   @property
   def viewing(self) -> scenes.Viewing:
@@ -149,6 +141,7 @@ def _save_scene(
     yield path
 
 
+@parallel.explain_memory('lower --rendering or --mesh_resolution')
 def render(
   model: model_lib.Model,
   request: Request,

@@ -35,12 +35,7 @@ PrepareFn = Callable[[Key[Array, ''], Any], tuple[Array, Array]]
 
 def _init(module: nn.Module, rng: Key[Array, ''], *inputs: Array) -> Any:
   """Draw a network's parameters."""
-  options = None
-  if jax.default_backend() == 'cpu':
-    # Hundreds of small draws that run once: optimising them takes XLA for CPU
-    # four times as long, for the same numbers.
-    options = {'xla_backend_optimization_level': 0}
-  return jax.jit(module.init, compiler_options=options)(rng, *inputs)['params']
+  return state_lib.init(module, rng, *inputs)['params']
 
 
 def create(

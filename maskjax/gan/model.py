@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from maskjax.training import state as state_lib
+
 Variables = Mapping[str, Any]
 P = ParamSpec('P')
 R = TypeVar('R')
@@ -103,13 +105,8 @@ def initialize(rng: Key[Array, ''], config: Config) -> Model:
     config: of the network.
   """
   module = config.build()
-  options = None
-  if jax.default_backend() == 'cpu':
-    # Hundreds of small draws that run once, not worth an optimised program.
-    options = {'xla_backend_optimization_level': 0}
   zeros = [jnp.zeros(x.shape, x.dtype) for x in config.inputs()]
-  init = jax.jit(module.init, compiler_options=options)
-  return Model(module, init(rng, *zeros))
+  return Model(module, state_lib.init(module, rng, *zeros))
 
 
 def parameter_count(model: Model) -> int:

@@ -31,7 +31,7 @@ from maskjax.people_gan import (
   flat_pictures,
   pictures as people_pictures,
 )
-from maskjax.training import progress
+from maskjax.training import progress, settings
 
 # Side that faces are looked for at: at 64 pixels they are too small.
 _LOOKED_AT = 256
@@ -57,18 +57,15 @@ class Request:
     seed: seed of latents and cameras.
   """
 
-  pictures: int = 2000
-  scenes: int = 200
-  identities: int = 60
-  batch: int = 20
-  psi: float = 1.0
+  pictures: int = settings.number(8, default=2000)
+  scenes: int = settings.number(1, default=200)
+  identities: int = settings.number(2, default=60)
+  batch: int = settings.number(1, default=20)
+  psi: float = settings.number(default=1.0)
   seed: int = 0
 
   def __post_init__(self):
-    least = {'pictures': 8, 'scenes': 1, 'identities': 2, 'batch': 1}
-    for name, count in least.items():
-      if getattr(self, name) < count:
-        raise ValueError(f'{name} must be at least {count}')
+    settings.check_limits(self)
 
 
 class Made(NamedTuple):

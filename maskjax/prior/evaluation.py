@@ -29,7 +29,8 @@ from maskjax.studio import (
   views as studio_views,
   words as studio_words,
 )
-from maskjax.training import files, media
+from maskjax.training import files, media, progress
+from maskjax.weights import bundled
 
 # Kinds on one contact sheet, and pictures of each sort in a row.
 _KINDS_A_SHEET = 7
@@ -346,3 +347,42 @@ def evaluate(
     media.save_png(folder / f'contact-{number}.png', picture)
   files.write_json(folder / 'report.json', result)
   return result
+
+
+def run(
+  folder: files.PathLike,
+  *,
+  prior: str = '',
+  matcher: str = '',
+  real: str = '',
+  count: int = 400,
+  **options: Any,
+) -> dict[str, Any]:
+  """Read prior and matcher, and `evaluate`, while progress is shown.
+
+  Args:
+    folder: where the files go.
+    prior: model folder; empty for the bundled one.
+    matcher: folder of the judge; empty for the bundled one.
+    real: folder of head pictures, of which the newest are on the contact
+      sheets; empty for none.
+    count: number of samples.
+    **options: seed, and options of `sample`.
+
+  Returns:
+    The content of report.json, see `score`.
+
+  Raises:
+    ValueError: no samples are asked for, or a part that cannot be read.
+  """
+  shards = sorted(pathlib.Path(real).glob('heads-*.npz')) if real else []
+  with progress.bar(count, name='samples') as bar:
+    return evaluate(
+      model_lib.load(prior or bundled.bundled_path('prior')),
+      matcher_lib.load(matcher),
+      pathlib.Path(folder),
+      count=count,
+      real=head_images.load(shards[-2:]) if real else None,
+      report=lambda done: bar(done, {}),
+      **options,
+    )

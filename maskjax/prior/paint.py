@@ -19,16 +19,24 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import maskjax
-from maskjax.diffusion import model as model_lib, painting
+from maskjax.diffusion import model as model_lib, painting, sampling
 from maskjax.geometry import color
 from maskjax.studio import condition as condition_lib, sheets
-from maskjax.training import files, media, parallel, progress
+from maskjax.training import (
+  files,
+  media,
+  parallel,
+  progress,
+  settings as settings_lib,
+)
 from maskjax.weights import bundled
 
 # Guidance and its rescaling, for models of pixels and of latents.
 _PIXEL_GUIDANCE = (4.0, 0.5)
 _LATENT_GUIDANCE = (7.5, 0.0)
 _COLUMNS = 4
+# 'auto' is that of the model's scheduler.
+SAMPLERS = ('auto', *sampling.METHODS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,8 +56,7 @@ class Request:
     count: number of pictures; each has the next seed.
     seed: seed of the first picture.
     steps: evaluations of the network for each picture.
-    sampler: a name of `sampling.METHODS`, or 'auto' for that of the model's
-      scheduler.
+    sampler: one of `SAMPLERS`.
     guidance_scale: scale of classifier-free guidance; None for a value that
       suits the model.
     dtype: type that networks compute in, see `parallel.compute_dtype`.
@@ -57,40 +64,28 @@ class Request:
       precision.
   """
 
-  prompt: str
+  prompt: str = settings_lib.text()
   negative_prompt: str = ''
   path: str = ''
   controlnets: tuple[str, ...] = ()
   mask: str = ''
   conditions: tuple[str, ...] = ()
-  controlnet_scales: tuple[float, ...] = (1.0,)
+  controlnet_scales: tuple[float, ...] = settings_lib.number(default=(1.0,))
   init_image: str = ''
-  count: int = 4
+  count: int = settings_lib.number(1, default=4)
   seed: int = 0
-  steps: int = 30
-  sampler: str = 'auto'
-  guidance_scale: float | None = None
+  steps: int = settings_lib.number(1, default=30)
+  sampler: str = settings_lib.choice(*SAMPLERS, default='auto')
+  guidance_scale: float | None = settings_lib.number(default=None)
   dtype: str = 'auto'
   variant: str = ''
 
-
-def check(request: Request) -> None:
-  """Refuse what cannot be painted, in one line.
-
-  Raises:
-    ValueError: an empty prompt, numbers out of range, or pictures that say
-      nothing without another.
-  """
-  if not request.prompt.strip():
-    raise ValueError(
-      'the prompt is empty; say what to show, e.g. --prompt="a tiger mask"'
-    )
-  if request.count < 1 or request.steps < 1:
-    raise ValueError('--count and --steps have to be at least 1')
-  if request.init_image and not request.mask:
-    raise ValueError('--init_image needs --mask: white where to paint')
-  if request.controlnets and not (request.conditions or request.mask):
-    raise ValueError('--controlnet needs --condition or --mask to be shown')
+  def __post_init__(self):
+    settings_lib.check_limits(self)
+    if self.init_image and not self.mask:
+      raise ValueError('--init_image needs --mask: white where to paint')
+    if self.controlnets and not (self.conditions or self.mask):
+      raise ValueError('--controlnet needs --condition or --mask to be shown')
 
 
 def _read(path: str, size: int, mode: str) -> Float[np.ndarray, '1 s s c']:
@@ -246,7 +241,6 @@ def run(request: Request, directory: str) -> dict[str, Any]:
   Raises:
     ValueError, FileNotFoundError: bad input; one line.
   """
-  check(request)
   began = time.monotonic()
   dtype = parallel.compute_dtype(request.dtype)
   model = model_lib.load(

@@ -6,18 +6,21 @@ usage text, no traceback (`--debug` brings the traceback back).
 
 from collections.abc import Callable, Iterator
 import contextlib
+import dataclasses
 import difflib
 import pathlib
 import re
 import sys
+from typing import Any, TypeVar
 
 from absl import app, flags, logging
 import ml_collections
 from ml_collections.config_flags import config_flags
 
-from maskjax.training import parallel
+from maskjax.training import parallel, settings
 
 FLAGS = flags.FLAGS
+T = TypeVar('T')
 
 # What bad input shows itself as. Anything else is a defect of ours, and a
 # traceback is what one wants then.
@@ -84,6 +87,81 @@ def define_config(
   FLAGS['config'].default = default
   FLAGS['config'].default_as_str = repr(default)
   return holder
+
+
+def numbers(text: str) -> tuple[float, ...]:
+  """Read numbers between commas, '1,0.5'."""
+  try:
+    return tuple(map(float, text.split(',')))
+  except ValueError:
+    raise ValueError(f'{text!r}: not numbers, like 1 or 0.2,0.7') from None
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+  """Read whole numbers and ranges of them, '1,5,7' or '0-3'."""
+  found: list[int] = []
+  try:
+    for part in text.split(','):
+      first, _, last = part.partition('-')
+      found += range(int(first), int(last or first) + 1)
+  except ValueError:
+    raise ValueError(f'{text!r}: not like 0-3 or 1,5,7') from None
+  return tuple(found)
+
+
+class _Parser(flags.ArgumentParser):
+  """Reads a flag by a function of its text; a value is left as it is."""
+
+  def __init__(self, function: Callable[[str], Any]):
+    self._function = function
+
+  def parse(self, argument: Any) -> Any:
+    """Return the value of a text."""
+    if isinstance(argument, str):
+      return self._function(argument)
+    return argument
+
+
+def define(
+  name: str,
+  default: Any,
+  words: str,
+  function: Callable[[str], Any],
+  **options: Any,
+) -> flags.FlagHolder:
+  """Define a flag that is read by a function.
+
+  Args:
+    name: of the flag.
+    default: text or value.
+    words: what --help says of it.
+    function: from text to value, such as `numbers`; its ValueErrors are
+      answered in one line.
+    **options: of `flags.DEFINE`.
+
+  Returns:
+    A holder whose `.value` is the value.
+  """
+  return flags.DEFINE(_Parser(function), name, default, words, **options)
+
+
+def read(kind: type[T], **values: Any) -> T:
+  """Build settings from the flags that have the names of their fields.
+
+  Args:
+    kind: a frozen dataclass, see `settings.read`.
+    **values: of fields whose flags have other names; fields with neither have
+      their default.
+
+  Returns:
+    The settings.
+
+  Raises:
+    ValueError: what `settings.read` refuses.
+  """
+  names = (field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
+  named = {name: FLAGS[name].value for name in names if name in FLAGS}
+  return settings.read(kind, named | values)
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -43,8 +43,11 @@ def checked(check: Check, **options: Any) -> Any:
 
 def _marked(field: Any, **marks: Any) -> Any:
   """Declare a field as it is, with something more said of it."""
-  known = {} if field is None else field.metadata
-  return dataclasses.field(metadata={**known, **marks})
+  if field is None:
+    return dataclasses.field(metadata=marks)
+  return dataclasses.field(
+    default=field.default, metadata={**field.metadata, **marks}
+  )
 
 
 def may_change(field: Any = None) -> Any:
@@ -78,16 +81,26 @@ def _limits(low: float, high: float) -> str:
   return f'<= {high:g}' if math.isfinite(high) else 'a finite number'
 
 
-def number(low: float = -math.inf, high: float = math.inf) -> Any:
-  """Declare a finite number, or a tuple of them, within limits (inclusive)."""
+def number(
+  low: float = -math.inf, high: float = math.inf, **options: Any
+) -> Any:
+  """Declare a finite number, or a tuple of them, within limits (inclusive).
+
+  Args:
+    low: the least value.
+    high: the largest value.
+    options: of `dataclasses.field`; a field that may be None may have None.
+  """
 
   def check(value):
+    if value is None:
+      return None
     values = value if isinstance(value, tuple) else (value,)
     if all(_is_within(x, low, high) for x in values):
       return None
     return f'expected {_limits(low, high)}'
 
-  return _marked(checked(check), **{LIMITS: (low, high)})
+  return _marked(checked(check, **options), **{LIMITS: (low, high)})
 
 
 def span(low: float = -math.inf, high: float = math.inf) -> Any:
@@ -110,16 +123,16 @@ def power_of_two() -> Any:
   )
 
 
-def choice(*names: Any) -> Any:
-  """Declare one of some values."""
+def choice(*names: Any, **options: Any) -> Any:
+  """Declare one of some values; options are those of `dataclasses.field`."""
   words = ', '.join(map(str, names))
   return checked(
-    lambda value: None if value in names else f'not one of {words}'
+    lambda value: None if value in names else f'not one of {words}', **options
   )
 
 
-def some_of(*names: Any) -> Any:
-  """Declare a tuple of at least one of some values."""
+def some_of(*names: Any, **options: Any) -> Any:
+  """Declare a tuple of some values; options as those of `choice`."""
   words = ', '.join(map(str, names))
 
   def check(value):
@@ -127,7 +140,7 @@ def some_of(*names: Any) -> Any:
       return None
     return f'give one or more of {words}, e.g. {tuple(names[:1])!r}'
 
-  return checked(check)
+  return checked(check, **options)
 
 
 def text() -> Any:
@@ -183,6 +196,27 @@ def _typed(value: Any, wanted: Any, name: str) -> Any:
   raise ValueError(f'{name} is {value!r}; expected {words or wanted}')
 
 
+def _check(field: dataclasses.Field, value: Any, name: str) -> None:
+  """Raise ValueError where a value is not what its field declares."""
+  check = field.metadata.get(_CHECK)
+  expected = check(value) if check is not None else None
+  if expected is not None:
+    raise ValueError(f'{name} is {value!r}; {expected}')
+
+
+def check_limits(settings: Any) -> None:
+  """Check the fields of settings that were not `read`; a `__post_init__`.
+
+  Args:
+    settings: an instance of a dataclass.
+
+  Raises:
+    ValueError: a value outside of its limits; one line.
+  """
+  for field in dataclasses.fields(settings):
+    _check(field, getattr(settings, field.name), field.name)
+
+
 def _fill(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
   """Fill a dataclass; `prefix` is what stands before a field's name."""
   fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
@@ -207,10 +241,7 @@ def _fill(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
         raise ValueError(f'the field {full!r} is missing')
       continue
     value = _typed(_plain(values[name]), hints[name], full)
-    check = field.metadata.get(_CHECK)
-    expected = check(value) if check is not None else None
-    if expected is not None:
-      raise ValueError(f'{full} is {value!r}; {expected}')
+    _check(field, value, full)
     filled[name] = value
   return kind(**filled)
 

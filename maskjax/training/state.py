@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import flax
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 import optax
 
 from maskjax.training import parallel
@@ -34,6 +35,25 @@ class TrainState:
   params: PyTree
   opt_state: optax.OptState
   ema_params: PyTree | None = None
+
+
+def init(module: nn.Module, rng: Key[Array, ''], *inputs: Array) -> Any:
+  """Draw the variables of a network.
+
+  Args:
+    module: the network.
+    rng: key that all weights are drawn from.
+    *inputs: of its call; only shapes and types count.
+
+  Returns:
+    Its variables by collection.
+  """
+  options = None
+  if jax.default_backend() == 'cpu':
+    # Hundreds of small draws that run once: optimising them takes XLA for CPU
+    # four times as long, for the same numbers.
+    options = {'xla_backend_optimization_level': 0}
+  return jax.jit(module.init, compiler_options=options)(rng, *inputs)
 
 
 def create(

@@ -108,3 +108,34 @@ def test_whole_judgement(tiny_prior, tmp_path):
 def test_nothing_to_judge_is_refused(tmp_path, unchecked):
   with pytest.raises(ValueError, match='at least 1'):
     prior_evaluation.evaluate(None, None, tmp_path, count=0)
+
+
+def test_folders_are_read_and_progress_is_shown(tmp_path, monkeypatch):
+  asked = {}
+
+  def evaluate(model, matcher, folder, *, report, **options):
+    report(1)
+    asked.update(model=model, matcher=matcher, folder=folder, **options)
+    return {'kind_accuracy': 1.0}
+
+  monkeypatch.setattr(prior_evaluation, 'evaluate', evaluate)
+  monkeypatch.setattr(prior_evaluation.model_lib, 'load', str)
+  monkeypatch.setattr(prior_evaluation.matcher_lib, 'load', str)
+  monkeypatch.setattr(
+    prior_evaluation.head_images, 'load', lambda paths: [p.name for p in paths]
+  )
+  for number in range(3):
+    (tmp_path / f'heads-0000{number}.npz').write_bytes(b'')
+  found = prior_evaluation.run(
+    tmp_path / 'out', prior='a', real=str(tmp_path), count=2, seed=3, steps=4
+  )
+  assert found == {'kind_accuracy': 1.0}
+  assert asked == {
+    'model': 'a',
+    'matcher': '',
+    'folder': tmp_path / 'out',
+    'count': 2,
+    'real': ['heads-00001.npz', 'heads-00002.npz'],
+    'seed': 3,
+    'steps': 4,
+  }

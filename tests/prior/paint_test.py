@@ -79,8 +79,10 @@ def test_latent_models_and_controlnets_apart(drawn):
 @pytest.mark.parametrize(
   'fields, words',
   [
-    ({'prompt': ' '}, 'prompt is empty'),
-    ({'count': 0}, 'at least 1'),
+    ({'prompt': ' '}, "prompt is ' '; give some words"),
+    ({'count': 0}, 'count is 0; expected >= 1'),
+    ({'steps': 0}, 'steps is 0; expected >= 1'),
+    ({'sampler': 'magic'}, "sampler is 'magic'; not one of auto, "),
     ({'init_image': 'red.png'}, '--init_image needs --mask'),
     ({'controlnets': ('x',)}, '--controlnet needs --condition or --mask'),
     ({'mask': 'nowhere.png'}, 'nowhere.png'),

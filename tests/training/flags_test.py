@@ -1,9 +1,14 @@
+import dataclasses
 import os
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
+from absl import flags
 import pytest
+
+from maskjax.training import flags as mj_flags, settings
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -133,3 +138,41 @@ def test_interrupt(experiment):
   result = experiment('--workdir=out', '--config.prompt=stop')
   assert result.returncode == 130
   assert result.stderr == 'interrupted\n'
+
+
+def test_numbers_are_read_from_text():
+  assert mj_flags.numbers('1,0.5,-2e1') == (1.0, 0.5, -20.0)
+  assert mj_flags.whole_numbers('0-3') == (0, 1, 2, 3)
+  assert mj_flags.whole_numbers('1,5-6,9') == (1, 5, 6, 9)
+  for read, text in (
+    (mj_flags.numbers, '1,x'),
+    (mj_flags.whole_numbers, '1.5'),
+  ):
+    with pytest.raises(ValueError, match='not'):
+      read(text)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Request:
+  test_count: int = settings.number(1, default=4)
+  test_scales: tuple[float, ...] = (1.0,)
+  other: str = 'as it is'
+
+
+def test_settings_are_built_from_flags_of_their_names():
+  values = flags.FlagValues()
+  flags.DEFINE_integer('test_count', 7, 'Count.', flag_values=values)
+  holder = mj_flags.define(
+    'test_scales', (2.0,), 'Scales.', mj_flags.numbers, flag_values=values
+  )
+  values(['program'])
+  with mock.patch.object(mj_flags, 'FLAGS', values):
+    assert mj_flags.read(_Request) == _Request(test_count=7, test_scales=(2.0,))
+    values(['program', '--test_scales=1,3', '--test_count=0'])
+    assert holder.value == (1.0, 3.0)
+    with pytest.raises(ValueError, match='test_count is 0; expected >= 1'):
+      mj_flags.read(_Request)
+    read = mj_flags.read(_Request, test_count=2, other='new')
+  assert read == _Request(test_count=2, test_scales=(1.0, 3.0), other='new')
+  with pytest.raises(flags.Error, match=r'test_scales=x.*not numbers'):
+    values(['program', '--test_scales=x'])

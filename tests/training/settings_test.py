@@ -136,3 +136,30 @@ def test_changed_settings_are_checked_anew():
     settings.changed(run, {'steps': 10})
   with pytest.raises(ValueError, match=r"unknown field 'views\.cuont'"):
     settings.changed(run, {'views.cuont': 4})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+  count: int = settings.number(1, default=4)
+  limit: float | None = settings.number(0, default=None)
+  form: str = settings.choice('words', 'numbers', default='words')
+  formats: tuple[str, ...] = settings.some_of('glb', 'obj', default=('glb',))
+  steps: int = settings.may_change(settings.number(1, 9, default=3))
+
+  def __post_init__(self):
+    settings.check_limits(self)
+
+
+def test_fields_may_have_a_default_and_are_checked_without_a_config():
+  request = Request(count=2)
+  assert request == settings.read(Request, {'count': 2})
+  assert (request.limit, request.form, request.formats) == (
+    None, 'words', ('glb',)
+  )  # fmt: skip
+  assert request.steps == 3 and settings.changeable(Request) == ('steps',)
+  with pytest.raises(ValueError, match='count is 0; expected >= 1'):
+    Request(count=0)
+  with pytest.raises(ValueError, match='limit is -1; expected >= 0'):
+    dataclasses.replace(request, limit=-1)
+  with pytest.raises(ValueError, match="form is 'x'; not one of words"):
+    Request(form='x')

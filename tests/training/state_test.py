@@ -1,3 +1,6 @@
+import functools
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,3 +99,16 @@ def test_step_watches_the_gradients_that_it_is_told_to():
   after, metrics = step(state, jax.random.key(0), batch, scale)
   np.testing.assert_allclose(metrics['gradient_norm'], 1.0, rtol=1e-6)
   assert after.ema_params is None
+
+
+def test_variables_are_those_that_the_module_draws():
+  module = nn.Dense(3)
+  rng, inputs = jax.random.key(0), jnp.zeros((2, 4))
+  found = state_lib.init(module, jax.random.clone(rng), inputs)
+  assert found['params']['kernel'].shape == (4, 3)
+  jax.tree.map(
+    # The same draws, compiled apart: a spacing of float32 or two.
+    functools.partial(np.testing.assert_allclose, rtol=1e-6),
+    found,
+    module.init(rng, inputs),
+  )

@@ -59,6 +59,31 @@ def _twins(faces: Int[Array | np.ndarray, 'f 3']) -> outline.Twins:
     return outline.twins(jnp.asarray(faces))
 
 
+class Triangles(NamedTuple):
+  """What is drawn, and how it is seen.
+
+  Attributes:
+    vertices: positions in the camera's frame, cm.
+    faces: vertex indices of each triangle.
+    attributes: numbers per vertex to interpolate.
+    intrinsics: normalised intrinsics of each view.
+    grid: sizes of images, windows and chunks (static).
+    near: depth of the near plane, cm; what lies before it is not drawn.
+    perspective: whether distant things look smaller; if not, the camera is
+      orthographic.
+    cull_backfaces: whether to leave out faces seen from behind.
+  """
+
+  vertices: Float[Array, 'b v 3']
+  faces: Int[Array | np.ndarray, 'f 3']
+  attributes: Float[Array, 'b v c']
+  intrinsics: Float[Array, 'b 3 3']
+  grid: windows.Grid
+  near: float
+  perspective: bool
+  cull_backfaces: bool
+
+
 class _Found(NamedTuple):
   """What the z-buffer found.
 
@@ -90,27 +115,23 @@ def _drawn(
   )
 
 
-def _find(
-  vertices: Float[Array, 'b v 3'],
-  faces: Int[Array | np.ndarray, 'f 3'],
-  attributes: Float[Array, 'b v c'],
-  intrinsics: Float[Array, 'b 3 3'],
-  grid: windows.Grid,
-  *,
-  near: float,
-  perspective: bool,
-  cull_backfaces: bool,
-) -> _Found:
+def _find(scene: Triangles) -> _Found:
   """Find what pixels see."""
-  place = _homogeneous(vertices, intrinsics, grid.size, perspective=perspective)
-  table = jnp.concatenate([place, attributes], -1)
-  rows = table[:, faces].reshape(-1, 3 * table.shape[-1])
+  grid = scene.grid
+  place = _homogeneous(
+    scene.vertices,
+    scene.intrinsics,
+    grid.size,
+    perspective=scene.perspective,
+  )
+  table = jnp.concatenate([place, scene.attributes], -1)
+  rows = table[:, scene.faces].reshape(-1, 3 * table.shape[-1])
   # Which face is seen is a choice, not a function of the shape with a slope:
   # gradients flow through the rows alone.
   corners = lax.stop_gradient(rows).reshape(-1, 3, table.shape[-1])
   corners = corners[..., :4].transpose(2, 1, 0)
-  drawn = _drawn(corners, cull_backfaces=cull_backfaces)
-  nearest, depths = visibility.nearest_faces(corners, drawn, grid, near)
+  drawn = _drawn(corners, cull_backfaces=scene.cull_backfaces)
+  nearest, depths = visibility.nearest_faces(corners, drawn, grid, scene.near)
   seen = tiles.visible(nearest, rows.shape[0], grid)
   return _Found(
     rows=rows,
@@ -122,56 +143,22 @@ def _find(
   )
 
 
-def slopes(
-  vertices: Float[Array, 'b v 3'],
-  faces: Int[Array | np.ndarray, 'f 3'],
-  attributes: Float[Array, 'b v c'],
-  intrinsics: Float[Array, 'b 3 3'],
-  grid: windows.Grid,
-  *,
-  near: float,
-  perspective: bool,
-  cull_backfaces: bool,
-) -> Float[Array, 'p c 2']:
+def slopes(scene: Triangles) -> Float[Array, 'p c 2']:
   """Compute how fast attributes change over the image; see `interpolation`.
 
   Args:
-    vertices: positions in the camera's frame, cm.
-    faces: vertex indices of each triangle.
-    attributes: numbers per vertex to interpolate.
-    intrinsics: normalised intrinsics of each view.
-    grid: sizes of images, windows and chunks (static).
-    near: depth of the near plane, cm; what lies before it is not drawn.
-    perspective: whether distant things look smaller; if not, the camera is
-      orthographic.
-    cull_backfaces: whether to leave out faces seen from behind.
+    scene: what is drawn.
 
   Returns:
     Changes per pixel to the right and down; 0 where nothing is seen.
   """
-  found = _find(
-    vertices,
-    faces,
-    attributes,
-    intrinsics,
-    grid,
-    near=near,
-    perspective=perspective,
-    cull_backfaces=cull_backfaces,
-  )
-  return interpolation.slopes(found.rows, found.seen, grid)
+  found = _find(scene)
+  return interpolation.slopes(found.rows, found.seen, scene.grid)
 
 
 def draw(
-  vertices: Float[Array, 'b v 3'],
-  faces: Int[Array | np.ndarray, 'f 3'],
-  attributes: Float[Array, 'b v c'],
-  intrinsics: Float[Array, 'b 3 3'],
-  grid: windows.Grid,
+  scene: Triangles,
   *,
-  near: float,
-  perspective: bool,
-  cull_backfaces: bool,
   antialias: bool,
   shader: deferred.Shader | None = None,
   view: Any = None,
@@ -179,15 +166,7 @@ def draw(
   """Draw what is visible; see `rasterizer.rasterize` for the arguments.
 
   Args:
-    vertices: positions in the camera's frame, cm.
-    faces: vertex indices of each triangle.
-    attributes: numbers per vertex to interpolate.
-    intrinsics: normalised intrinsics of each view.
-    grid: sizes of images, windows and chunks (static).
-    near: depth of the near plane, cm; what lies before it is not drawn.
-    perspective: whether distant things look smaller; if not, the camera is
-      orthographic.
-    cull_backfaces: whether to leave out faces seen from behind.
+    scene: what is drawn.
     antialias: whether to blend silhouettes.
     shader: makes colours of the attributes, see `deferred.Shader`, or None.
     view: what the shader is given along, arrays with the views in front.
@@ -195,16 +174,7 @@ def draw(
   Returns:
     Alpha, depth (cm) and attributes, or the shader's colours.
   """
-  found = _find(
-    vertices,
-    faces,
-    attributes,
-    intrinsics,
-    grid,
-    near=near,
-    perspective=perspective,
-    cull_backfaces=cull_backfaces,
-  )
+  found, grid = _find(scene), scene.grid
   steady = visibility.steady(found.corners)
   images = interpolation.interpolate(found.rows, steady, found.seen, grid)
   if shader is not None:
@@ -220,9 +190,9 @@ def draw(
       found.faces,
       found.depths,
       drawn=found.drawn & steady,
-      twin=_twins(faces),
+      twin=_twins(scene.faces),
       grid=grid,
-      near=near,
+      near=scene.near,
     )
   images = images.reshape(-1, grid.views, grid.size, grid.size)
   return jnp.swapaxes(images, 0, 1)

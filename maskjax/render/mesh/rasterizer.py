@@ -165,6 +165,30 @@ def _draw_views(
   return lax.map(draw_one, scene)
 
 
+def _draw_hard(
+  vertices: Float[Array, 'b v 3'],
+  faces: Int[Array | np.ndarray, 'f 3'],
+  attributes: Float[Array, 'b v c'],
+  intrinsics: Float[Array, 'b 3 3'],
+  grid: windows.Grid,
+  *,
+  antialias: bool,
+  shader: deferred.Shader | None,
+  view: Any,
+  **seen: Any,
+) -> Float[Array, 'b k h w']:
+  """Draw views as `soft.draw` does; `seen` are fields of `hard.Triangles`."""
+  triangles = hard.Triangles(
+    vertices=vertices,
+    faces=faces,
+    attributes=attributes,
+    intrinsics=intrinsics,
+    grid=grid,
+    **seen,
+  )
+  return hard.draw(triangles, antialias=antialias, shader=shader, view=view)
+
+
 def rasterize(
   vertices_camera: Float[Array, 'b v 3'],
   faces: Int[Array | np.ndarray, 'f 3'],
@@ -281,7 +305,7 @@ def rasterize(
     )
   if mode == 'hard':
     draw = functools.partial(
-      hard.draw,
+      _draw_hard,
       near=near,
       perspective=projection == 'perspective',
       cull_backfaces=cull_backfaces,

@@ -340,16 +340,17 @@ def draw(
   images = _finish(sums, blend)
   if shader is not None:
     # Of the face at the pixel's centre: a blend of faces has no one slope.
-    changes = hard.slopes(
-      vertices,
-      faces,
-      attributes,
-      intrinsics,
-      grid,
+    triangles = hard.Triangles(
+      vertices=vertices,
+      faces=faces,
+      attributes=attributes,
+      intrinsics=intrinsics,
+      grid=grid,
       near=near,
       perspective=blend.perspective,
       cull_backfaces=cull_backfaces,
     )
+    changes = hard.slopes(triangles)
     covered = sums[:, 1] > 0
     shaded = deferred.shade(shader, view, images[:, 2:], changes, covered, grid)
     images = jnp.concatenate([images[:, :2], shaded], -1)
