@@ -250,7 +250,8 @@ def test_loss_with_a_condition_uses_the_controlnet():
     )
 
   with_zeros = loss(jnp.zeros_like(data.condition))  # its biases are zero
-  np.testing.assert_allclose(loss(None), with_zeros, rtol=1e-6)
+  # A network in float32, fused in another way; as the losses above.
+  np.testing.assert_allclose(loss(None), with_zeros, rtol=1e-5)
   assert abs(loss(data.condition) - with_zeros) > 1e-3
 
 

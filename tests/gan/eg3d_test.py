@@ -63,7 +63,8 @@ def test_clean_mode_returns_what_was_rendered(variables):
   ours = apply(clean, variables, eg3d.EG3D.__call__)(z, CAMERA)
   np.testing.assert_array_equal(ours.image_raw, ours.features[..., :3])
   theirs = apply(CONFIG, variables, eg3d.EG3D.__call__)(z, CAMERA)
-  np.testing.assert_allclose(ours.features, theirs.features, atol=1e-6)
+  # Rays through a network in float32, in two programs; as pictures above.
+  np.testing.assert_allclose(ours.features, theirs.features, atol=1e-5)
   assert np.abs(theirs.image_raw - ours.image_raw).max() > 1e-3
 
 

@@ -38,6 +38,7 @@ def test_every_text_is_encoded_and_the_negative_one_apart(model_folder):
   assert guide.texts.shape == (len(texts), *guide.negative.shape)
   front = views.front_text()
   alone = views.encode_texts(model, [texts[front], 'a blurred picture'])
-  np.testing.assert_allclose(guide.texts[front], alone[0], atol=1e-6)
-  np.testing.assert_allclose(guide.negative, alone[1], atol=1e-6)
+  # A network in float32 on another batch; 4 has a spacing of 4.8e-7.
+  np.testing.assert_allclose(guide.texts[front], alone[0], atol=1e-5)
+  np.testing.assert_allclose(guide.negative, alone[1], atol=1e-5)
   assert (guide.negative != guide.texts[front]).any()

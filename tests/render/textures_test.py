@@ -32,7 +32,8 @@ def test_bilinear_lookups_equal_numpy_and_are_clamped():
   uvs = _RNG.uniform(-0.2, 1.2, (200, 2))
   wanted = np.stack([_reference(image, u, v) for u, v in uvs])
   got = textures.sample(jnp.asarray(image, jnp.float32), jnp.asarray(uvs))
-  np.testing.assert_allclose(got, wanted, atol=2e-6)
+  # 4 spacings of a row of up to 8, in both directions.
+  np.testing.assert_allclose(got, wanted, atol=4e-6)
 
 
 def test_the_first_row_is_at_the_top():

@@ -76,7 +76,8 @@ def test_gradients_equal_without_an_optimiser():
   params = _start().params
   many = parallel.data_parallel(grads)(params, jax.random.key(3), _batch(0))[1]
   single = grads(params, jax.random.key(3), _batch(0))[1]
-  np.testing.assert_allclose(many['w'], single['w'], rtol=1e-5, atol=1e-7)
+  # Means of 16 terms of up to 8, whose spacing is 4.8e-7, in another order.
+  np.testing.assert_allclose(many['w'], single['w'], rtol=1e-5, atol=1e-6)
 
 
 def test_without_pmean_devices_would_not_agree():
