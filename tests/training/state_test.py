@@ -107,8 +107,8 @@ def test_variables_are_those_that_the_module_draws():
   found = state_lib.init(module, jax.random.clone(rng), inputs)
   assert found['params']['kernel'].shape == (4, 3)
   jax.tree.map(
-    # The same draws, compiled apart: a spacing of float32 or two.
-    functools.partial(np.testing.assert_allclose, rtol=1e-6),
+    # The same draws in two programs: up to 3e-7 apart.
+    functools.partial(np.testing.assert_allclose, rtol=2e-6),
     found,
     module.init(rng, inputs),
   )
