@@ -342,7 +342,7 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     Inception().init, jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3))
   )
   diffusers_folder.check_params(params, shapes['params'], str(path))
-  return jax.tree.map(jnp.asarray, params)
+  return jax.device_put(params)
 
 
 def extractor(

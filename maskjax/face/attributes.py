@@ -175,7 +175,7 @@ def load() -> Networks:
 
   def read(name: str) -> dict[str, Any]:
     path = bundled.third_party_path('face_api', f'{name}.safetensors')
-    return jax.tree.map(jnp.asarray, quantized.read(path))
+    return jax.device_put(quantized.read(path))
 
   return Networks(age_gender=read('age_gender'), expression=read('expression'))
 

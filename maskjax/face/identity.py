@@ -129,7 +129,7 @@ class IdentityNet(nn.Module):
 def load() -> dict[str, Any]:
   """Return the network's parameters (read once)."""
   path = bundled.third_party_path('face_api', 'identity.safetensors')
-  return jax.tree.map(jnp.asarray, quantized.read(path))
+  return jax.device_put(quantized.read(path))
 
 
 def chip_region(

@@ -21,6 +21,7 @@ from flax import linen as nn, traverse_util
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+import numpy as np
 from safetensors import numpy as safetensors
 
 from maskjax.weights import bundled
@@ -290,8 +291,8 @@ def read_params(name: str) -> dict[str, Any]:
   """
   path = bundled.third_party_path('mediapipe', f'{name}.safetensors')
   arrays = safetensors.load_file(path)
-  arrays = {key: jnp.asarray(a, jnp.float32) for key, a in arrays.items()}
-  return traverse_util.unflatten_dict(arrays, sep='/')
+  arrays = {key: np.asarray(a, np.float32) for key, a in arrays.items()}
+  return jax.device_put(traverse_util.unflatten_dict(arrays, sep='/'))
 
 
 @functools.cache

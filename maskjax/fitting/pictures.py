@@ -3,6 +3,7 @@
 Shapes: `B` views, `V` vertices, `F` faces, `h w` and `s` pixels.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -37,6 +38,33 @@ def to_bytes(linear: Float[Array, '*b h w c']) -> UInt8[np.ndarray, '*b h w c']:
   return color.to_bytes(np.asarray(shown))
 
 
+@functools.partial(jax.jit, static_argnames='size')
+def _clay(
+  vertices: Float[Array, 'v 3'],
+  faces: Int[Array, 'f 3'],
+  camera: camera_lib.Camera,
+  *,
+  size: int,
+) -> Float[Array, 'b s s 3']:
+  """Render `clay`, in linear RGB."""
+  toward_light = jnp.asarray([-0.35, -0.6, -0.75])  # as the camera sees it
+  lights = jax.vmap(
+    lambda pose: lights_lib.directional(
+      pose[:3, :3] @ toward_light, color=(0.75,) * 3, ambient=(0.3, 0.31, 0.33)
+    )
+  )(camera.cam2world)
+  return renderer.render(
+    vertices,
+    faces,
+    jnp.broadcast_to(jnp.asarray(_CLAY), vertices.shape),
+    camera,
+    lights,
+    size=size,
+    mode='hard',
+    background=BACKGROUND,
+  ).rgb
+
+
 def clay(
   vertices: Float[Array, 'v 3'],
   faces: Int[Array, 'f 3'],
@@ -51,20 +79,4 @@ def clay(
     camera: cameras, one for each picture; the light goes with them.
     size: pixels on a side.
   """
-  toward_light = jnp.asarray([-0.35, -0.6, -0.75])  # as the camera sees it
-  lights = jax.vmap(
-    lambda pose: lights_lib.directional(
-      pose[:3, :3] @ toward_light, color=(0.75,) * 3, ambient=(0.3, 0.31, 0.33)
-    )
-  )(camera.cam2world)
-  images = renderer.render(
-    vertices,
-    faces,
-    jnp.broadcast_to(jnp.asarray(_CLAY), vertices.shape),
-    camera,
-    lights,
-    size=size,
-    mode='hard',
-    background=BACKGROUND,
-  )
-  return to_bytes(images.rgb)
+  return to_bytes(_clay(vertices, faces, camera, size=size))

@@ -129,6 +129,7 @@ def _vertices(mask: _Mask, params: _Params) -> Float[Array, 'v 3']:
   return mask.start + moved
 
 
+@functools.partial(jax.jit, static_argnames='mode')
 def _draw(
   params: _Params, mask: _Mask, scene: _Scene, mode: str = 'soft'
 ) -> renderer.Rendering:
@@ -160,6 +161,28 @@ def _loss(params: _Params, mask: _Mask, scene: _Scene) -> Float[Array, '']:
   return miss + energy + 0.05 * drift
 
 
+@functools.partial(jax.jit, static_argnames='size')
+def _evenly_lit(
+  vertices: Float[Array, 'v 3'],
+  faces: Int[Array, 'f 3'],
+  albedo: Float[Array, 'v 3'],
+  camera: camera_lib.Camera,
+  *,
+  size: int,
+) -> Float[Array, 'b s s 3']:
+  """Take pictures of a mesh in its colours, in even light."""
+  return renderer.render(
+    vertices,
+    faces,
+    albedo,
+    camera,
+    lights_lib.uniform(),
+    size=size,
+    mode='hard',
+    background=pictures.BACKGROUND,
+  ).rgb
+
+
 def _from_both_sides(
   mask: _Mask, found: _Params, size: int
 ) -> list[tuple[str, UInt8[np.ndarray, 's s 3']]]:
@@ -168,16 +191,8 @@ def _from_both_sides(
     jnp.asarray([-35.0, 35.0]), jnp.asarray([0.0, 0.0]), radius=55.0
   )
   vertices = _vertices(mask, found)
-  even = renderer.render(
-    vertices,
-    mask.faces,
-    jax.nn.sigmoid(found.logits),
-    turned,
-    lights_lib.uniform(),
-    size=size,
-    mode='hard',
-    background=pictures.BACKGROUND,
-  ).rgb
+  albedo = jax.nn.sigmoid(found.logits)
+  even = _evenly_lit(vertices, mask.faces, albedo, turned, size=size)
   side = pictures.clay(vertices, mask.faces, turned, size)
   return [
     *zip(('-35°, even light', '+35°, even light'), pictures.to_bytes(even)),

@@ -19,6 +19,7 @@ from maskjax.gan import (
   kinds,
   model as model_lib,
 )
+from maskjax.training import state as state_lib
 
 _ZERO = functools.partial(jnp.zeros, (), jnp.float32)
 
@@ -80,6 +81,34 @@ def due(
   )
 
 
+@functools.partial(jax.jit, static_argnames=('tx', 'probability'))
+def _first_state(
+  for_generator: adversarial.PyTree,
+  for_discriminator: adversarial.PyTree,
+  buffers: adversarial.PyTree,
+  *,
+  tx: Optimizers,
+  probability: float,
+) -> adversarial.GANState:
+  """Start a state; one program instead of one for each shape of an array."""
+  for_generator = state_lib.copy(for_generator)
+  for_discriminator = state_lib.copy(for_discriminator)
+  return adversarial.GANState(
+    step=jnp.zeros((), jnp.int32),
+    generator=adversarial.NetworkState(
+      for_generator, tx.generator.init(for_generator)
+    ),
+    discriminator=adversarial.NetworkState(
+      for_discriminator, tx.discriminator.init(for_discriminator)
+    ),
+    buffers=state_lib.copy(buffers),
+    average=state_lib.copy(for_generator),
+    path_mean=_ZERO(),
+    controller=augment_lib.start(probability),
+    penalties={'r1': _ZERO(), 'generator': _ZERO()},
+  )
+
+
 def first_state(
   generator: model_lib.Model,
   discriminator: model_lib.Model,
@@ -95,21 +124,10 @@ def first_state(
     config: of the training.
     tx: optimisers, None for those of `create`.
   """
-  tx = tx or create(generator.module, config)
-  copy = lambda tree: jax.tree.map(lambda x: jnp.array(x, copy=True), tree)
-  for_generator = copy(generator.variables['params'])
-  for_discriminator = copy(discriminator.variables['params'])
-  return adversarial.GANState(
-    step=jnp.zeros((), jnp.int32),
-    generator=adversarial.NetworkState(
-      for_generator, tx.generator.init(for_generator)
-    ),
-    discriminator=adversarial.NetworkState(
-      for_discriminator, tx.discriminator.init(for_discriminator)
-    ),
-    buffers=copy(generator.variables.get('buffers', {})),
-    average=copy(for_generator),
-    path_mean=_ZERO(),
-    controller=augment_lib.start(config.augment_probability),
-    penalties={'r1': _ZERO(), 'generator': _ZERO()},
+  return _first_state(
+    generator.variables['params'],
+    discriminator.variables['params'],
+    generator.variables.get('buffers', {}),
+    tx=tx or create(generator.module, config),
+    probability=config.augment_probability,
   )

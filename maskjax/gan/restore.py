@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from maskjax.gan import model as model_lib
@@ -76,7 +75,7 @@ def restore(
   if any(key.endswith('resample_filter') for key in state):
     _check_gains(config, state)
   variables = eg3d_keys.from_state(state)
-  return model_lib.Model(config.build(), jax.tree.map(jnp.asarray, variables))
+  return model_lib.Model(config.build(), jax.device_put(variables))
 
 
 def export(model: model_lib.Model) -> dict[str, np.ndarray]:

@@ -92,7 +92,7 @@ def _like(array: np.ndarray, leaf: Any) -> Any:
     return array
   if isinstance(leaf, bool | int | float):
     return type(leaf)(array.item())
-  return jnp.asarray(array)
+  return jax.device_put(array)
 
 
 def all_steps(directory: files.PathLike) -> list[int]:

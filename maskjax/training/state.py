@@ -5,6 +5,7 @@ mapped over devices, donated and written to a checkpoint as it is.
 """
 
 from collections.abc import Callable
+import functools
 from typing import Any
 
 import flax
@@ -56,6 +57,25 @@ def init(module: nn.Module, rng: Key[Array, ''], *inputs: Array) -> Any:
   return jax.jit(module.init, compiler_options=options)(rng, *inputs)
 
 
+def copy(tree: PyTree) -> PyTree:
+  """Return a tree of copies, for a state that may be donated."""
+  return jax.tree.map(jnp.copy, tree)
+
+
+@functools.partial(jax.jit, static_argnames=('tx', 'ema'))
+def _create(
+  params: PyTree, *, tx: optax.GradientTransformation, ema: bool
+) -> TrainState:
+  """Start a state; one program instead of one for each shape of an array."""
+  params = copy(params)
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state=tx.init(params),
+    ema_params=copy(params) if ema else None,
+  )
+
+
 def create(
   params: PyTree,
   tx: optax.GradientTransformation,
@@ -73,13 +93,7 @@ def create(
   Returns:
     A state whose average, if any, equals `params`.
   """
-  params = jax.tree.map(lambda x: jnp.array(x, copy=True), params)
-  return TrainState(
-    step=jnp.zeros((), jnp.int32),
-    params=params,
-    opt_state=tx.init(params),
-    ema_params=jax.tree.map(jnp.copy, params) if ema else None,
-  )
+  return _create(params, tx=tx, ema=ema)
 
 
 def update_average(

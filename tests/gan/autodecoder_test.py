@@ -35,6 +35,13 @@ def model():
   )
 
 
+@functools.cache
+def compiled():
+  """Return `latents` and `show` of the model."""
+  bind = lambda call: jax.jit(functools.partial(call, *model()))
+  return bind(autodecoder.latents), bind(autodecoder.show)
+
+
 def codes(seed=1):
   mean = jax.random.normal(jax.random.key(seed), (4, 8))
   return autodecoder.Codes(mean, jnp.full(8, -2.0))
@@ -112,11 +119,14 @@ def test_truth_is_depth_along_rays():
 
 
 def test_views_of_a_scene_are_those_of_eg3d():
-  ws = autodecoder.latents(model().module, model().variables, codes().mean[:2])
+  latents, show = compiled()
+  ws = latents(codes().mean[:2])
   camera = jnp.asarray(DATA.camera[:2, :2])
-  shown = autodecoder.show(model().module, model().variables, ws, camera)
-  alone = functools.partial(
-    model_lib.run, model().variables, model().module.synthesize
+  shown = show(ws, camera)
+  alone = jax.jit(
+    functools.partial(
+      model_lib.run, model().variables, model().module.synthesize
+    )
   )
   for i in range(4):
     picture = alone(ws[i // 2][None], camera.reshape(4, 25)[i][None])
@@ -129,18 +139,15 @@ def test_views_of_a_scene_are_those_of_eg3d():
 
 
 def test_distance_is_at_least_that_of_the_mean_depth():
-  ws = autodecoder.latents(model().module, model().variables, codes().mean[:1])
+  latents, show = compiled()
+  ws = latents(codes().mean[:1])
   camera, asked = jnp.asarray(DATA.camera[:1, :1]), jnp.full((1, 8, 8), 2.5)
-  shown = autodecoder.show(
-    model().module, model().variables, ws, camera, asked,
-    jax.random.split(jax.random.key(3), 1),
-  )  # fmt: skip
+  shown = show(ws, camera, asked, jax.random.split(jax.random.key(3), 1))
   least = shown.alpha * jnp.abs(shown.depth - asked)
   assert (shown.distance >= least - 1e-5).all()
 
 
-def _train(state, step, count, devices):
-  mapped = parallel.data_parallel(step, devices=devices, shared=True)
+def _train(state, mapped, count, devices):
   state = parallel.replicate(state, devices=devices)
   buffers = parallel.replicate(model().variables['buffers'], devices=devices)
   for i in range(count):
@@ -150,19 +157,20 @@ def _train(state, step, count, devices):
   return state, metrics
 
 
-def _begin(tx):
+def _begin(tx, devices):
   params = {'generator': model().variables['params'], 'codes': codes()}
   state = state_lib.create(params, tx, ema=True)
   step = autodecoder.make_step(model().module, tx, LOSSES, ema_decay=0.9)
-  return state, step
+  return state, parallel.data_parallel(step, devices=devices, shared=True)
 
 
 def test_two_devices_train_like_one():
   # Plain descent: Adam hides factors of gradients.
   results = []
   for count in (1, 2):
-    state, step = _begin(optax.sgd(1e-3))
-    results.append(_train(state, step, 1, jax.devices()[:count]))
+    devices = jax.devices()[:count]
+    state, mapped = _begin(optax.sgd(1e-3), devices)
+    results.append(_train(state, mapped, 1, devices))
   (one, first), (two, second) = results
   for key in first:
     np.testing.assert_allclose(first[key], second[key], rtol=2e-4, atol=1e-6)
@@ -173,10 +181,10 @@ def test_two_devices_train_like_one():
 
 
 def test_training_finds_the_balls():
-  jax.config.update('jax_disable_most_optimizations', False)
-  state, step = _begin(optax.adam(1e-2))
-  _, before = _train(state, step, 1, jax.devices()[:1])
-  state, after = _train(state, step, 90, jax.devices()[:1])
+  devices = jax.devices()[:1]
+  state, mapped = _begin(optax.adam(1e-2), devices)
+  _, before = _train(state, mapped, 1, devices)
+  state, after = _train(state, mapped, 90, devices)
   assert after['alpha'] < 0.4 * before['alpha']
   assert after['raw'] < 0.7 * before['raw']
   assert after['depth_error'] < 0.7 * before['depth_error']

@@ -47,8 +47,7 @@ def test_stylegan2_with_path_lengths():
 
 
 def states(config, *, generator=small.EG3D, judged_by=small.DUAL):
-  own = model_lib.initialize(jax.random.key(0), generator)
-  other = model_lib.initialize(jax.random.key(1), judged_by)
+  own, other = small.networks(generator, judged_by)
   return own, other, optimizers.first_state(own, other, config)
 
 

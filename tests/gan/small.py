@@ -1,5 +1,7 @@
 """Small networks and trainings that tests of several rooms build."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -78,10 +80,17 @@ def batch_of(count):
   )
 
 
-def training_of(config, *, generator=EG3D, judged_by=DUAL, tx=None):
-  """Return the first state and the step of an adversarial training."""
+@functools.cache
+def networks(generator=EG3D, judged_by=DUAL):
+  """Return a generator and a discriminator with random weights."""
   own = model_lib.initialize(jax.random.key(0), generator)
   other = model_lib.initialize(jax.random.key(1), judged_by)
+  return own, other
+
+
+def training_of(config, *, generator=EG3D, judged_by=DUAL, tx=None):
+  """Return the first state and the step of an adversarial training."""
+  own, other = networks(generator, judged_by)
   state = optimizers.first_state(own, other, config, tx=tx)
   step = training.make_gan_step(own.module, other.module, config, tx=tx)
   return state, step

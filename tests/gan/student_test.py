@@ -58,7 +58,7 @@ def test_it_comes_nearer_to_its_teacher_on_any_number_of_devices():
     jnp.stack([numbers, 0 * numbers], -1).reshape(8, 2, 2),
   )
   states = []
-  for count in (1, 4):
+  for count in (1, 2):
     devices = jax.local_devices()[:count]
     mapped = parallel.data_parallel(step, devices=devices, shared=True)
     frozen = parallel.replicate(

@@ -22,13 +22,18 @@ def test_sides_of_the_blocks(kind, side, blocks):
 
   init = lambda self, ws: self(features, self.styles(ws))
   ws = jax.random.normal(jax.random.key(1), (2, 3, 7))
-  variables = module.init(jax.random.key(0), ws, method=init)
-  styles = model_lib.run(variables, module.styles, ws)
-  image, first = module.apply(variables, features, styles)
+
+  @jax.jit
+  def run(ws):
+    variables = module.init(jax.random.key(0), ws, method=init)
+    styles = model_lib.run(variables, module.styles, ws)
+    # Only the last copy of w counts.
+    other = model_lib.run(variables, module.styles, ws.at[:, :2].add(1.0))
+    return styles, other, module.apply(variables, features, styles)
+
+  styles, other, (image, first) = run(ws)
   assert first.shape == (2, blocks[0], blocks[0], 3)
   assert image.shape == (2, blocks[1], blocks[1], 3)
-  # Only the last copy of w counts.
-  other = model_lib.run(variables, module.styles, ws.at[:, :2].add(1.0))
   jax.tree.map(np.testing.assert_array_equal, styles, other)
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -8,23 +9,24 @@ import pytest
 from maskjax.gan import (
   adversarial,
   augment,
-  model as model_lib,
   optimizers,
   training,
 )
 from maskjax.training import parallel
 from tests.gan import small
 
-# Every lazy part runs at every step, and nothing is at its neutral value.
+# Every lazy part runs at every second step, and nothing is at its neutral
+# value.
 CONFIG = adversarial.GANConfig(
-  r1_every=1,
-  density_every=1,
+  r1_every=2,
+  density_every=2,
   density_points=20,
   path_every=1,
   blur_sigma=1.0,
   augment=augment.AugmentConfig(),
   augment_probability=0.5,
   augment_every=1,
+  average_rampup=None,
   mixing_probability=0.5,
   anchor_weight=2.0,
 )
@@ -38,14 +40,23 @@ def quick_compilation():
   jax.config.update('jax_disable_most_optimizations', False)
 
 
+# Plain descent: Adam would hide a factor on the gradients.
+TX = optimizers.Optimizers(optax.sgd(0.1), optax.sgd(0.1))
+
+
+@functools.cache
+def whole_step():
+  """Return the first state and a compiled step of all parts."""
+  state, step = small.training_of(CONFIG, tx=TX)
+  return state, jax.jit(step), step
+
+
 def test_devices_train_like_one():
-  # Plain descent: Adam would hide a factor on the gradients.
-  tx = optimizers.Optimizers(optax.sgd(0.1), optax.sgd(0.1))
-  state, step = small.training_of(CONFIG, tx=tx)
+  state, compiled, step = whole_step()
   batch = small.batch_of(8)
-  one, metrics = jax.jit(step)(state, jax.random.key(9), batch)
-  devices = jax.local_devices()
-  assert len(devices) == 8
+  one, metrics = compiled(state, jax.random.key(9), batch)
+  devices = jax.local_devices()[:2]
+  assert len(devices) == 2
   many, same = parallel.data_parallel(step, devices=devices)(
     parallel.replicate(state, devices=devices), jax.random.key(9), batch
   )
@@ -62,27 +73,24 @@ def test_devices_train_like_one():
 
 
 def test_the_lazy_parts_and_the_average():
-  config = dataclasses.replace(
-    CONFIG, r1_every=2, density_every=2, augment=None, average_rampup=None
+  generator, judge = small.networks()
+  state, compiled, _ = whole_step()
+  few, whole = (
+    optimizers.due(generator.module, CONFIG, number) for number in (1, 2)
   )
-  generator = model_lib.initialize(jax.random.key(0), small.EG3D)
-  judge = model_lib.initialize(jax.random.key(1), small.DUAL)
-  state = optimizers.first_state(generator, judge, config)
-
-  def program(number):
-    parts = optimizers.due(generator.module, config, number)
-    assert parts == (True, number % 2 == 0, number % 2 == 0)
-    return training.make_gan_step(
-      generator.module, judge.module, config, parts=parts
-    )
-
-  programs = [jax.jit(program(number)) for number in (0, 1)]
+  assert few == (True, False, False)
+  assert whole == optimizers.due(generator.module, CONFIG, 0)
+  assert whole == adversarial.Parts()  # what `whole_step` does
+  between = training.make_gan_step(
+    generator.module, judge.module, CONFIG, tx=TX, parts=few
+  )
+  programs = [compiled, jax.jit(between)]
   seen = []
   leaf = lambda s: np.asarray(s['decoder']['net_0']['kernel'])
   for i in range(3):
     before = state
     state, metrics = programs[i % 2](
-      state, jax.random.key(i), small.batch_of(4)
+      state, jax.random.key(i), small.batch_of(8)
     )
     seen.append((float(metrics['r1']), float(metrics['density'])))
     assert all(np.isfinite(float(value)) for value in metrics.values())
@@ -90,7 +98,7 @@ def test_the_lazy_parts_and_the_average():
   assert seen[0] == seen[1]
   assert seen[0][0] != seen[2][0] and seen[0][1] != seen[2][1]
   assert int(state.step) == 3
-  decay = 0.5 ** (4 / 10000)
+  decay = 0.5 ** (8 / 10000)
   np.testing.assert_allclose(
     leaf(state.average),
     decay * leaf(before.average) + (1 - decay) * leaf(state.generator.params),
@@ -103,8 +111,7 @@ def test_the_lazy_parts_and_the_average():
 
 def test_a_generator_waits_while_its_discriminator_learns():
   config = dataclasses.replace(CONFIG, augment=None, generator_pause=1)
-  generator = model_lib.initialize(jax.random.key(0), small.EG3D)
-  judge = model_lib.initialize(jax.random.key(1), small.DUAL)
+  generator, judge = small.networks()
   start = optimizers.first_state(generator, judge, config)
   step = jax.jit(
     training.make_gan_step(
