@@ -69,14 +69,18 @@ def create(
   Raises:
     ValueError: the pictures are of another size than the generator's.
   """
-  rng = jax.random.key(settings.seed)
-  if begin:
-    model = checkpoints.load(begin)
-  else:
-    model = model_lib.initialize(rng, people_networks.generator(settings))
-    model = autodecoder.with_plain_mapping(model)
-  generator: Any = model.module
+  model = checkpoints.load(begin) if begin else None
+  generator: Any = (
+    people_networks.generator(settings).build()
+    if model is None
+    else model.module
+  )
+  # Before weights are drawn, which takes a while.
   stage_lib.check_size(settings, generator.config.output_side, data)
+  if model is None:
+    rng = jax.random.key(settings.seed)
+    model = model_lib.initialize(rng, generator.config)
+    model = autodecoder.with_plain_mapping(model)
   tx = _optimizer(settings)
   step = autodecoder.make_step(
     generator, tx, settings.losses, ema_decay=settings.ema_decay

@@ -66,13 +66,12 @@ def create(
   codes = people_codes.read(folder, len(data.image))
   if not kinds.of(teacher.module).has_cameras:
     raise ValueError(f'the teacher in {folder} is no EG3D')
-  rng = jax.random.key(settings.seed)
-  if begin:
-    model = checkpoints.load(begin)
-  else:
-    model = model_lib.initialize(rng, people_networks.flat_generator(settings))
-    model = autodecoder.with_plain_mapping(model)
-  module: Any = model.module
+  model = checkpoints.load(begin) if begin else None
+  module: Any = (
+    people_networks.flat_generator(settings).build()
+    if model is None
+    else model.module
+  )
   tx = stage_lib.adam(settings, settings.learning_rate)
   step = student_lib.make_step(
     teacher.module,
@@ -81,6 +80,10 @@ def create(
     levels=settings.losses.levels,
     ema_decay=settings.ema_decay,
   )
+  if model is None:
+    rng = jax.random.key(settings.seed)
+    model = model_lib.initialize(rng, module.config)
+    model = autodecoder.with_plain_mapping(model)
   frozen = {
     'teacher': teacher.variables,
     'buffers': model.variables['buffers'],

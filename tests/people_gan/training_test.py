@@ -253,10 +253,15 @@ def test_a_student_needs_a_teacher_of_its_size(trained, data, tmp_path):
     train(config, tmp_path / 'b')
 
 
-def test_a_number_that_is_not_finite_stops_with_step_and_key(data, tmp_path):
-  config = tiny(data, learning_rate=1e30, steps=5)
+def test_a_number_that_is_not_finite_stops_with_step_and_key(
+  trained, data, tmp_path
+):
+  model = checkpoints.load(trained / 'model')
+  wild = jax.tree.map(lambda x: np.full_like(x, 1e30), model.variables)
+  checkpoints.save(tmp_path / 'wild', {'G_ema': model._replace(variables=wild)})
+  config = tiny(data, init=str(tmp_path / 'wild'), pictures_every=10)
   with pytest.raises(FloatingPointError, match=r"metric '\w+' is .* at step"):
-    train(config, tmp_path)
+    train(config, tmp_path / 'run')
 
 
 def test_bad_input_is_answered_in_one_line(data, tmp_path):
