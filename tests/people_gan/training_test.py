@@ -1,5 +1,7 @@
 """Stages of the source domain: files, resuming, one stage upon another."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -112,6 +114,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_unbroken_one(
 ):
   config = tiny(data, steps=1)
   train(config, tmp_path)
+  shutil.rmtree(tmp_path / 'model')  # Nothing but checkpoints is needed.
   config.update(steps=2, resume=True)
   train(config, tmp_path)
   (step, own), (_, unbroken) = leaves(tmp_path), leaves(trained)
@@ -124,11 +127,14 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_unbroken_one(
 def adversarial(trained, data, tmp_path_factory):
   """Return two steps against a discriminator, unbroken and in two parts."""
   folder = tmp_path_factory.mktemp('adversarial')
-  begin = str(trained / 'model')
+  begin = str(shutil.copytree(trained / 'model', folder / 'begin'))
   config = held(tiny(data, 'tiny_adversarial', init=begin, steps=2))
   train(config, folder / 'whole')
   config.update(steps=1)
   train(config, folder / 'parts')
+  # What it began from is gone, and so is what it left.
+  shutil.rmtree(begin)
+  shutil.rmtree(folder / 'parts' / 'model')
   config.update(steps=2, resume=True)
   train(config, folder / 'parts')
   return folder
@@ -178,12 +184,14 @@ def student(trained, data, tmp_path_factory):
   """Return two steps of a student, unbroken and in two parts."""
   folder = tmp_path_factory.mktemp('student')
   teacher = str(trained / 'model')
-  config = tiny(data, 'tiny_student', channels=(8, 8, 8), teacher=teacher)
+  other = shutil.copytree(teacher, folder / 'teacher')
+  config = tiny(data, 'tiny_student', channels=(8, 8, 8), teacher=str(other))
   config.steps = 1
   train(config, folder / 'parts')
+  shutil.rmtree(other)
   config.update(steps=2, resume=True)
   train(config, folder / 'parts')
-  config.update(resume=False)
+  config.update(resume=False, teacher=teacher)
   train(config, folder / 'whole')
   return folder
 
