@@ -1,6 +1,7 @@
 """Loading and saving one network of a model folder, whatever network it is."""
 
 from collections.abc import Callable, Mapping
+import functools
 import os
 from typing import Any, NamedTuple
 
@@ -67,6 +68,13 @@ def _kind(values: Mapping[str, Any]) -> _Kind:
   return kind
 
 
+@functools.lru_cache(maxsize=8)
+def _shapes(config: Any) -> dict[str, Any]:
+  """Return the parameters' shapes of a config; each is traced once."""
+  kind = next(k for k in _KINDS.values() if isinstance(config, k.config))
+  return kind.shapes(config)
+
+
 def _to_device(tree: dict[str, Any]) -> dict[str, Any]:
   """Put a tree's arrays on the device, letting go of one after the other."""
   for name, value in tree.items():
@@ -124,7 +132,7 @@ def load(
   kind = next(k for k in _KINDS.values() if isinstance(config, k.config))
   _, params = diffusers_folder.read_component(
     folder,
-    shapes=lambda _: kind.shapes(config),
+    shapes=lambda _: _shapes(config),
     dtype=param_dtype,
     variant=variant,
   )

@@ -7,16 +7,21 @@ is shown to ControlNets where there are any; without, or with a UNet made for
 inpainting, it is the part of a grey canvas that is painted.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from maskjax.diffusion import model as model_lib, painting
-from maskjax.geometry import color, template as template_lib
+from maskjax.geometry import (
+  camera as camera_lib,
+  color,
+  template as template_lib,
+)
 from maskjax.mask import control, settings as settings_lib, views
-from maskjax.render import renderer
+from maskjax.render import lights as lights_lib, renderer
 
 
 class FirstImage(NamedTuple):
@@ -26,20 +31,33 @@ class FirstImage(NamedTuple):
   mask: Float[Array, 's s 1']  # coverage of the start shape from the front
 
 
-def _front(template: template_lib.Template, size: int) -> renderer.Rendering:
-  """Render a start shape from the front, sharply."""
-  cameras, lights = views.fixed((0.0,))
-  mesh = template.mesh
+@functools.partial(jax.jit, static_argnames=('size',))
+def _drawn(
+  vertices: Float[Array, 'v 3'],
+  faces: Int[Array, 'f 3'],
+  camera: camera_lib.Camera,
+  lights: lights_lib.Lights,
+  *,
+  size: int,
+) -> renderer.Rendering:
+  """Render a white mesh sharply."""
   return renderer.render(
-    mesh.vertices,
-    mesh.faces,
-    jnp.ones_like(mesh.vertices),
-    cameras,
+    vertices,
+    faces,
+    jnp.ones_like(vertices),
+    camera,
     lights,
     size=size,
     sigma=1e-8,
     samples=4,
   )
+
+
+def _front(template: template_lib.Template, size: int) -> renderer.Rendering:
+  """Render a start shape from the front, sharply."""
+  cameras, lights = views.fixed((0.0,))
+  mesh = template.mesh
+  return _drawn(mesh.vertices, mesh.faces, cameras, lights, size=size)
 
 
 def front_mask(

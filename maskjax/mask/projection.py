@@ -8,9 +8,11 @@ behind the nose) is filled by diffusion over the surface (patent [0099] to
 Shapes: `V` vertices, `s` pixels a side.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 
 from maskjax.geometry import (
@@ -49,17 +51,20 @@ def bilinear(
   return top * (1 - y) + bottom * y
 
 
+@functools.partial(jax.jit, static_argnames=('size',))
 def _depth(
-  mesh: mesh_lib.Mesh,
+  vertices: Float[Array, 'v 3'],
+  faces: Int[Array, 'f 3'],
   cameras: camera_lib.Camera,
   lights: lights_lib.Lights,
+  *,
   size: int,
 ) -> Float[Array, 's s 1']:
   """Return how far off the visible surface is, cm."""
   return renderer.render(
-    mesh.vertices,
-    mesh.faces,
-    jnp.ones_like(mesh.vertices),
+    vertices,
+    faces,
+    jnp.ones_like(vertices),
     cameras,
     lights,
     size=size,
@@ -97,7 +102,9 @@ def project(
   normals = mesh_lib.vertex_normals(mesh.vertices, mesh.faces)
   points, distance = camera_lib.project(camera, mesh.vertices)
   points = np.asarray(points)
-  depth = np.asarray(_depth(mesh, cameras, lights, 4 * size))
+  depth = np.asarray(
+    _depth(mesh.vertices, mesh.faces, cameras, lights, size=4 * size)
+  )
   seen = bilinear(depth, points)[:, 0]
   coverage = bilinear(np.asarray(first.mask), points)[:, 0]
   known = (

@@ -61,9 +61,10 @@ def _chunked(
   points: Float[np.ndarray, 'n d'],
 ) -> Float[np.ndarray, 'n c']:
   """Look up points in pieces of one size."""
-  padding = -len(points) % _CHUNK
+  chunk = min(_CHUNK, len(points))
+  padding = -len(points) % chunk
   padded = np.pad(points, ((0, padding), (0, 0)), mode='edge')
-  pieces = padded.reshape(-1, _CHUNK, points.shape[1])
+  pieces = padded.reshape(-1, chunk, points.shape[1])
   run = jax.jit(lookup)
   values = np.concatenate([np.asarray(run(piece)) for piece in pieces])
   return values[: len(points)]

@@ -9,6 +9,7 @@ import trimesh
 from maskjax.geometry import tetrahedra
 
 _GRID = tetrahedra.Grid((13, 14, 15), (-3.0, -3.2, -3.4), 0.5)
+_march = jax.jit(tetrahedra.march, static_argnames=('grid', 'capacity'))
 
 
 def _ball(radius=2.3):
@@ -35,7 +36,7 @@ def test_random_signs_give_closed_surfaces():
         distances[tuple(edge)] = 1.0
     distances = jnp.asarray(distances)
     capacity = tetrahedra.choose_capacity(distances, 1.0)
-    marched = tetrahedra.march(distances, _GRID, capacity)
+    marched = _march(distances, _GRID, capacity)
     assert not bool(marched.overflow)
     faces = np.asarray(marched.faces)
     assert len(faces) == int(marched.needed[2])
@@ -50,7 +51,7 @@ def test_random_signs_give_closed_surfaces():
 def test_a_ball_is_round_outward_and_watertight():
   distances = _ball()
   capacity = tetrahedra.choose_capacity(distances, 1.5)
-  marched = tetrahedra.march(distances, _GRID, capacity)
+  marched = _march(distances, _GRID, capacity)
   mesh = _trimesh(marched)
   mesh.update_faces(mesh.nondegenerate_faces(height=0))
   assert mesh.is_watertight
@@ -70,7 +71,7 @@ def test_planes_are_exact_and_values_are_interpolated():
   )
   values = jnp.asarray(points @ np.array([[1.0, 2.0], [0.5, 0], [0, 3.0]]))
   capacity = tetrahedra.choose_capacity(distances)
-  marched = tetrahedra.march(distances, _GRID, capacity, values)
+  marched = _march(distances, _GRID, capacity, values)
   used = np.asarray(marched.vertices)[: int(marched.needed[1])]
   np.testing.assert_allclose(used @ normal, 0.123, atol=2e-6)
   np.testing.assert_allclose(
@@ -109,9 +110,9 @@ def test_gradients_equal_finite_differences():
 
 def test_what_does_not_fit_is_told():
   capacity = tetrahedra.choose_capacity(_ball(1.5), 1.2)
-  fits = tetrahedra.march(_ball(1.5), _GRID, capacity)
+  fits = _march(_ball(1.5), _GRID, capacity)
   assert not bool(fits.overflow)
-  grown = jax.jit(lambda d: tetrahedra.march(d, _GRID, capacity))(_ball(2.4))
+  grown = _march(_ball(2.4), _GRID, capacity)
   assert bool(grown.overflow)
   needed = np.asarray(tetrahedra.needed(_ball(2.4)))
   np.testing.assert_array_equal(grown.needed, needed)

@@ -1,7 +1,11 @@
 """The kinds of colours of a mask show the same start, and can be baked."""
 
+import functools
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 import numpy as np
 import pytest
 
@@ -10,6 +14,7 @@ from maskjax.mask import (
   appearances,
   color_field,
   surface as surface_lib,
+  trainable,
   views,
 )
 from maskjax.render import renderer, textures
@@ -39,47 +44,57 @@ def _render(shape):
     jnp.zeros_like(shape.vertices) if colors is None else colors,
     cameras,
     lights,
-    size=48,
+    size=32,
     height_range=studio_views.HEIGHT_RANGE_CM,
     shading='vertex' if shape.texture is None else 'lambert',
     texture=shape.texture,
   ).rgb
 
 
+class _Seen(NamedTuple):
+  """A kind of colours at its start, rendered."""
+
+  surface: surface_lib.Surface
+  params: trainable.MaskParams
+  picture: Array
+  gradient: trainable.MaskParams  # of the picture's brightness
+
+
+@functools.cache
+def _seen(kind):
+  surface = _surface(kind)
+  colors = _painted(surface.template.mesh.vertices)
+  params = surface_lib.initial_params(surface, colors)
+
+  @jax.jit
+  def look(params):
+    def loss(params):
+      picture = _render(surface_lib.shape(surface, params, bound=_BOUND))
+      return jnp.mean(picture**2), picture
+
+    return jax.grad(loss, has_aux=True)(params)
+
+  gradient, picture = look(params)
+  return _Seen(surface, params, picture, gradient)
+
+
 @pytest.mark.parametrize('kind', ['uv', 'hashgrid'])
 def test_all_kinds_show_the_painted_start(kind):
-  plain, surface = _surface('vertex'), _surface(kind)
-  colors = _painted(plain.template.mesh.vertices)
-  pictures = []
-  for each in (plain, surface):
-    params = surface_lib.initial_params(each, colors)
-    shape = surface_lib.shape(each, params, bound=_BOUND)
-    pictures.append(jax.jit(lambda s=shape: _render(s))())
-  assert float(jnp.mean(jnp.abs(pictures[0] - pictures[1]))) < 0.01
-  mesh = surface_lib.assemble(surface, params, bound=_BOUND)
+  seen = _seen(kind)
+  difference = jnp.abs(_seen('vertex').picture - seen.picture)
+  assert float(jnp.mean(difference)) < 0.01
+  mesh = surface_lib.assemble(seen.surface, seen.params, bound=_BOUND)
+  colors = _painted(seen.surface.template.mesh.vertices)
   np.testing.assert_allclose(mesh.colors, colors, atol=0.1)
   # What is baked is what was trained.
-  baked = surface_lib.bake(surface, params, mesh, size=256)
+  baked = surface_lib.bake(seen.surface, seen.params, mesh, size=256)
   shown = textures.sample(baked.texture, baked.uvs)
   assert float(jnp.abs(shown - mesh.colors).mean()) < 0.01
 
 
 @pytest.mark.parametrize('kind', list(appearances.APPEARANCES))
 def test_gradients_reach_colours_and_places(kind):
-  surface = _surface(kind)
-  colors = _painted(surface.template.mesh.vertices)
-  params = surface_lib.initial_params(surface, colors)
-
-  @jax.jit
-  def pull(params):
-    def loss(params):
-      shape = surface_lib.shape(surface, params, bound=_BOUND)
-      return jnp.mean(_render(shape) ** 2)
-
-    return jax.grad(loss)(params)
-
-  gradient = pull(params)
-  for leaf in jax.tree.leaves(gradient):
+  for leaf in jax.tree.leaves(_seen(kind).gradient):
     assert np.isfinite(np.asarray(leaf)).all()
     assert np.abs(np.asarray(leaf)).max() > 0.0
 

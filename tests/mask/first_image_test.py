@@ -1,5 +1,7 @@
 """The first image has the shape of the mask that it is painted into."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from tests.mask import small
 _SIZE = 64
 
 
+@functools.cache
 def _template(kind='plain'):
   return template_lib.mask_template(kind, edge_length=0.8)
 

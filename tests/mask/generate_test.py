@@ -13,12 +13,30 @@ import trimesh
 
 from maskjax.geometry import gltf, mesh_io, template as template_lib
 from maskjax.mask import generate
-from maskjax.training import metrics
+from maskjax.training import metrics, settings as read_lib
 from tests.mask import small
 
 
 def _settings(model_folder, **fields):
   return small.settings(**{'diffusion.path': str(model_folder), **fields})
+
+
+@pytest.fixture(scope='module', autouse=True)
+def shared_steps():
+  """Let runs that could continue each other share their compiled step."""
+  build, built = generate.build_step, {}
+
+  def share(surface, settings):
+    left_out = read_lib.changeable(settings) + read_lib.commands(settings)
+    fields = dataclasses.asdict(settings).items()
+    key = str(sorted((k, v) for k, v in fields if k not in left_out))
+    if key not in built:
+      built[key] = build(surface, settings)
+    return built[key]
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(generate, 'build_step', share)
+    yield
 
 
 @pytest.fixture(scope='module')
@@ -183,6 +201,7 @@ def test_other_geometries_and_textures(
 ):
   fields = {'steps': 2, 'geometry': geometry, 'texture': texture}
   fields |= {'sdf.cell': 2.0, 'baked_size': 64}
+  fields |= {'preview_size': 16, 'turntable_frames': 1}
   report = generate.run(_settings(model_folder, **fields), str(tmp_path))
   assert report['soundness']['non_manifold'] == 0
   assert report['soundness']['flipped'] == 0

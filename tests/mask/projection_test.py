@@ -1,5 +1,6 @@
 """Projection: the mask's front is painted as the first image."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -44,15 +45,20 @@ def test_rendering_the_painted_start_gives_the_picture_back():
   colors, _ = projection.project(template, first)
   cameras, lights = views.fixed((0.0,))
   mesh = template.mesh
-  back = renderer.render(
-    mesh.vertices,
-    mesh.faces,
-    colors,
-    cameras,
-    lights,
-    size=_SIZE,
-    sigma=1e-6,
-  )
+
+  @jax.jit
+  def draw(colors):
+    return renderer.render(
+      mesh.vertices,
+      mesh.faces,
+      colors,
+      cameras,
+      lights,
+      size=_SIZE,
+      sigma=1e-6,
+    )
+
+  back = draw(colors)
   shown = np.asarray(color.linear_to_srgb(back.rgb))[0]
   inside = np.asarray(mask)[..., 0] > 0.99
   error = np.abs(shown - image)[inside]

@@ -44,6 +44,7 @@ def test_a_bare_mask_shows_its_material_whatever_its_colours(mask):
 def test_likeness_is_zero_where_nothing_differs_and_pulls_colours_only(mask):
   surface, params, settings = mask
 
+  @jax.jit
   def likeness(params, image):
     cover = first_image.front_mask(surface.template, _SIZE)
     first = first_image.FirstImage(image, cover)
@@ -51,11 +52,15 @@ def test_likeness_is_zero_where_nothing_differs_and_pulls_colours_only(mask):
     return renders.likeness(first, shape, settings.render)
 
   cameras, lights = views.fixed((0.0,))
-  shape = surface_lib.shape(surface, params, bound=0.8)
-  shown = renders.render(
-    shape, cameras, lights, settings.render, size=_SIZE
-  ).rgb[0]
-  image = renders.color.linear_to_srgb(shown)
+
+  @jax.jit
+  def look(params):
+    shape = surface_lib.shape(surface, params, bound=0.8)
+    return renders.render(
+      shape, cameras, lights, settings.render, size=_SIZE
+    ).rgb[0]
+
+  image = renders.color.linear_to_srgb(look(params))
   np.testing.assert_allclose(likeness(params, image), 0.0, atol=1e-9)
   darker = 0.5 * image
   value, gradient = jax.value_and_grad(likeness)(params, darker)

@@ -1,5 +1,7 @@
 """The trainable volume: start shape, growth, rim, overflow, export."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +29,12 @@ def volume(surface):
   return surface.base.body
 
 
+@pytest.fixture(scope='module')
+def shaped(surface):
+  """Return the compiled function from parameters to the rendered shape."""
+  return jax.jit(functools.partial(surface_lib.shape, surface, bound=_BOUND))
+
+
 def test_the_start_is_the_template_closed_from_behind(surface):
   template = template_lib.mask_template('plain', edge_length=1.2)
   mesh = surface.template.mesh
@@ -38,7 +46,7 @@ def test_the_start_is_the_template_closed_from_behind(surface):
   np.testing.assert_allclose(low[0], -high[0], atol=0.1)
 
 
-def test_what_is_rendered_is_what_is_exported(surface):
+def test_what_is_rendered_is_what_is_exported(surface, shaped):
   colors = jax.random.uniform(
     jax.random.key(0),
     surface.template.mesh.vertices.shape,
@@ -46,7 +54,7 @@ def test_what_is_rendered_is_what_is_exported(surface):
     maxval=0.8,
   )
   params = surface_lib.initial_params(surface, colors)
-  shape = jax.jit(lambda p: surface_lib.shape(surface, p, bound=_BOUND))(params)
+  shape = shaped(params)
   assert 0.3 < float(shape.formed.measures['fullness']) < 0.5  # headroom is 2.5
   drawn = np.asarray(shape.faces)
   drawn = drawn[drawn[:, 0] != drawn[:, 1]]
@@ -104,6 +112,7 @@ def test_energies_are_small_at_rest_and_finite_on_wild_shapes(volume):
   assert float(rest['edge_length']) < 0.3 * weights.edge_length
   wild = jax.random.normal(jax.random.key(0), volume.start.shape)
 
+  @jax.jit
   def total(fallen):
     return sum(sdf.energies(volume, fallen, weights).values())
 
@@ -113,13 +122,13 @@ def test_energies_are_small_at_rest_and_finite_on_wild_shapes(volume):
   assert np.isfinite(np.asarray(flat)).all()
 
 
-def test_overflow_shows_in_the_fullness(surface):
+def test_overflow_shows_in_the_fullness(surface, shaped):
   params = surface_lib.initial_params(
     surface, jnp.full_like(surface.template.mesh.vertices, 0.5)
   )
   noise = jax.random.normal(jax.random.key(0), params.offsets.shape)
   rough = params._replace(offsets=20.0 * noise)
-  shape = surface_lib.shape(surface, rough, bound=_BOUND)
+  shape = shaped(rough)
   assert float(shape.formed.measures['fullness']) > 1.0
 
 

@@ -1,5 +1,7 @@
 """Image textures: lookups, levels, gradients, and on a slanted plane."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,6 +89,7 @@ def test_gradients_by_texels_and_coordinates_equal_finite_differences():
     slopes = jnp.asarray(_RNG.uniform(0.01, 0.2, (20, 2, 2)))
     weights = jnp.asarray(_RNG.normal(size=(20, 2)))
 
+    @jax.jit
     def loss(image, uvs):
       flat = textures.sample(image, uvs)
       mipped = textures.sample(image, uvs, slopes)
@@ -112,6 +115,7 @@ def test_bad_sides_are_refused():
     textures.pyramid(jnp.zeros((6, 8, 3)))
 
 
+@functools.cache
 def _floor(mode, size, mipmap):
   """Return a chessboard that runs from below the camera to the horizon."""
   corners = jnp.array(
@@ -124,19 +128,24 @@ def _floor(mode, size, mipmap):
     camera_lib.look_at(jnp.array([[0.0, 0.0, 5.0]]), jnp.array([0, -1.0, -40])),
     camera_lib.intrinsics_from_fov(jnp.array([45.0])),
   )
-  return renderer.render(
-    corners,
-    jnp.array([[0, 1, 2], [0, 2, 3]]),
-    jnp.zeros((4, 3)),
-    camera,
-    lights.uniform(),
-    size=size,
-    mode=mode,
-    depth_range=(0.5, 400.0),
-    shading='unlit',
-    texture=textures.from_image(image, uvs, mipmap=mipmap),
-    background=(0.0, 0.0, 0.0),
-  )
+
+  @jax.jit
+  def draw(corners, image):
+    return renderer.render(
+      corners,
+      jnp.array([[0, 1, 2], [0, 2, 3]]),
+      jnp.zeros((4, 3)),
+      camera,
+      lights.uniform(),
+      size=size,
+      mode=mode,
+      depth_range=(0.5, 400.0),
+      shading='unlit',
+      texture=textures.from_image(image, uvs, mipmap=mipmap),
+      background=(0.0, 0.0, 0.0),
+    )
+
+  return draw(corners, image)
 
 
 @pytest.mark.parametrize('mode', ['hard', 'soft'])
