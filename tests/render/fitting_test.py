@@ -58,13 +58,15 @@ def test_a_mesh_from_8_silhouettes():
     angles, tilts, radius=25.0, fovy=40.0, target=_ORIGIN
   )
   smooth = jnp.asarray(laplacian.smoothing_operator(points, faces, 8.0))
-  silhouettes = functools.partial(
-    _draw,
-    faces=faces,
-    colors=jnp.zeros(points.shape),
-    camera=cameras,
-    sigma=_SOFT,
-    size=64,
+  silhouettes = jax.jit(
+    functools.partial(
+      _draw,
+      faces=faces,
+      colors=jnp.zeros(points.shape),
+      camera=cameras,
+      sigma=_SOFT,
+      size=64,
+    )
   )
   target = silhouettes(jnp.asarray(_bumpy(points))).alpha
   start = jnp.asarray(6.0 * points)
@@ -92,6 +94,7 @@ def test_a_camera():
   vertices = jnp.asarray(_bumpy(points))
   colors = jnp.asarray(0.5 + 0.4 * np.sin(3 * points))
 
+  @jax.jit
   def picture(pose):
     azimuth, elevation, radius = pose
     camera = camera_lib.orbit(
@@ -120,6 +123,7 @@ def test_lights():
     (0.5, 0.6, 0.7), color=(0.8, 0.7, 0.5), ambient=(0.1, 0.15, 0.2)
   )
 
+  @jax.jit
   def picture(lights):
     return _draw(
       *(vertices, faces, jnp.full(vertices.shape, 0.7), camera, lights),
@@ -159,6 +163,7 @@ def test_a_texture():
     jnp.asarray([-35.0, 0, 35]), jnp.asarray([20.0, 0, -20]), radius=27.0
   )
 
+  @functools.partial(jax.jit, static_argnames=('mode',))
   def picture(image, mode):
     return _draw(
       *(vertices, faces, jnp.zeros(vertices.shape), camera),

@@ -215,14 +215,16 @@ def test_an_even_coat_covers_the_colours_of_its_view(shading):
   vertices, faces = _dome()
   views = _front(0.0, 0.0)
   plain = jnp.array([[0.2, 0.3, 0.4, 0.0], [0.2, 0.3, 0.4, 1.0]])
-  render = functools.partial(
-    renderer.render,
-    vertices,
-    faces,
-    camera=views,
-    lights=lights.uniform(),
-    size=_SIZE,
-    shading=shading,
+  render = jax.jit(
+    functools.partial(
+      renderer.render,
+      vertices,
+      faces,
+      camera=views,
+      lights=lights.uniform(),
+      size=_SIZE,
+      shading=shading,
+    )
   )
   red, coat = (
     jnp.broadcast_to(jnp.asarray(rgb), vertices.shape)

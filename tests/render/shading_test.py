@@ -1,5 +1,7 @@
 """Reflection models: limits that are known, energy, gradients, renders."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -129,7 +131,7 @@ def test_gradients_are_finite_everywhere(kind):
     return jnp.sum(shading.shade(kind, points, lights, material) ** 2)
 
   material = jax.tree.map(jnp.float32, shading.Material())
-  gradients = jax.grad(total, (0, 1, 2))(points, lights, material)
+  gradients = jax.jit(jax.grad(total, (0, 1, 2)))(points, lights, material)
   for leaf in jax.tree.leaves(gradients):
     assert np.isfinite(np.asarray(leaf)).all()
 
@@ -149,22 +151,30 @@ def _sphere(**options):
     fovy=40.0,
   )
   vertices = jnp.asarray(ball.vertices, jnp.float32)
-  return renderer.render(
-    vertices,
-    jnp.asarray(np.asarray(ball.faces)),
-    jnp.full(vertices.shape, 0.6),
-    camera,
-    _lights(),
-    size=48,
-    background=(0.0, 0.0, 0.0),
-    **options,
-  )
+
+  @jax.jit
+  def draw(vertices):
+    return renderer.render(
+      vertices,
+      jnp.asarray(np.asarray(ball.faces)),
+      jnp.full(vertices.shape, 0.6),
+      camera,
+      _lights(),
+      size=48,
+      background=(0.0, 0.0, 0.0),
+      **options,
+    )
+
+  return draw(vertices)
+
+
+_shown = functools.cache(_sphere)
 
 
 @pytest.mark.parametrize('mode', ['soft', 'hard'])
 def test_light_per_pixel_and_per_vertex_agree_on_a_fine_mesh(mode):
-  fine = _sphere(mode=mode, shading='lambert')
-  fast = _sphere(mode=mode)
+  fine = _shown(mode=mode, shading='lambert')
+  fast = _shown(mode=mode)
   np.testing.assert_allclose(fine.rgb, fast.rgb, atol=0.02)
   np.testing.assert_allclose(fine.normals, fast.normals, atol=1e-5)
   np.testing.assert_allclose(fine.height, fast.height, atol=1e-5)
@@ -172,8 +182,8 @@ def test_light_per_pixel_and_per_vertex_agree_on_a_fine_mesh(mode):
 
 
 def test_highlights_stay_when_the_camera_moves():
-  shiny = _sphere(mode='hard', shading='blinn_phong')
-  matte = _sphere(mode='hard', shading='lambert')
+  shiny = _shown(mode='hard', shading='blinn_phong')
+  matte = _shown(mode='hard', shading='lambert')
   spots = np.asarray(shiny.rgb - matte.rgb).sum(-1)
   assert spots.min() > -1e-5
   peaks = [np.unravel_index(s.argmax(), s.shape) for s in spots]
