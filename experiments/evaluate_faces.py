@@ -18,8 +18,8 @@ from maskjax.training import files, flags as flags_lib
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of the results.', required=True
 )
-_COUNT = flags.DEFINE_integer('count', 200, 'Rendered people.')
-_SEED = flags.DEFINE_integer('seed', 1, 'Seed of the people.')
+_COUNT = flags.DEFINE_integer('count', 200, 'Rendered people.', 1)
+_SEED = flags_lib.define_seed('Seed of the people.', 1)
 _PHOTOS = flags.DEFINE_string('photos', '', 'Folder of folders of photos.')
 
 

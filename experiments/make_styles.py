@@ -16,7 +16,9 @@ from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/styles.py')
 _WORKDIR = flags.DEFINE_string('workdir', 'out/style', 'Folder of the shards.')
-_WORKERS = flags.DEFINE_integer('workers', 0, 'Processes; 0: one per core.')
+_WORKERS = flags.DEFINE_integer(
+  'workers', 0, 'Processes; 0: one per core.', 0, 1024
+)
 
 
 def main(argv: list[str]) -> None:
