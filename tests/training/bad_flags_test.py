@@ -120,7 +120,9 @@ CASES = {
       *numbers('--config.raw_sides'),
       *numbers('--config.learning_rate', besides=('0',)),
       *numbers('--config.adversarial.r1_every'),
-      *numbers('--config.losses.depth', besides=('0', '1e30')),
+      *numbers(
+        '--config.losses.depth', besides=('0', '1e30', '9999999999999999')
+      ),
       '--config.losses.levels=0',
       '--config.start=9',
       '--config.raw_sides=()',
