@@ -23,20 +23,26 @@ _CONTROLNETS = flags.DEFINE_list('controlnet', [], 'Further ControlNets.')
 _PARTS = flags.DEFINE_list(
   'parts', [], f'Parts, of {", ".join(networks.CHECKS)}; empty: all there are.'
 )
-_TOLERANCE = flags.DEFINE_float(
-  'tolerance', networks.TOLERANCE, 'Largest relative L2 error of a network.'
+_TOLERANCE = flags_lib.define_float(
+  'tolerance',
+  networks.TOLERANCE,
+  'Largest relative L2 error of a network.',
+  0,
 )
 _REVISION = flags.DEFINE_string('revision', None, 'Of an id on the Hub.')
 _VARIANT = flags.DEFINE_string('variant', None, "Of the weights, e.g. 'fp16'.")
 _REFERENCE = flags.DEFINE_string(
   'reference', None, 'What PyTorch opens, if not the same folder.'
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the inputs.')
+_SEED = flags_lib.define_seed('Seed of the inputs.')
 
 
 def main(argv: list[str]) -> None:
   """Print the table; exit with status 1 unless all passes."""
   del argv
+  if unknown := [name for name in _PARTS.value if name not in networks.CHECKS]:
+    names = ', '.join(networks.CHECKS)
+    raise ValueError(f'--parts has {unknown[0]!r}, which is none of {names}')
   rows = folders.check(
     _FOLDER.value,
     controlnets=_CONTROLNETS.value,

@@ -15,7 +15,6 @@ from typing import Any
 
 from absl import flags
 
-from configs import mask as mask_config
 from maskjax.evaluation import figures
 from maskjax.mask import evaluation as mask_evaluation, settings
 from maskjax.matcher import network
@@ -38,8 +37,7 @@ def main(argv: list[str]) -> None:
   draw = figures.save_pairs
   if ablation:
     config.steps = config.distill.horizon = _STEPS.value
-    variants = []
-    mask_config.sweep(lambda **changes: variants.append(changes))
+    variants = flags_lib.sweep()
     kinds, draw = mask_evaluation.ABLATION_KINDS, figures.save_ablation
   rows = mask_evaluation.evaluate(
     settings_lib.read(settings.MaskSettings, config),

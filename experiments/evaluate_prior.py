@@ -18,13 +18,15 @@ _WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 _PRIOR = flags.DEFINE_string('prior', '', 'Model folder.')
 _MATCHER = flags.DEFINE_string('matcher', '', 'Folder of the matcher.')
 _REAL = flags.DEFINE_string('real', '', 'Folder of head pictures to show.')
-_SAMPLES = flags.DEFINE_integer('samples', 400, 'Pictures to sample.')
-_STEPS = flags.DEFINE_integer('steps', 20, 'Steps of the sampler.', 1)
+_SAMPLES = flags.DEFINE_integer('samples', 400, 'Pictures to sample.', 1)
+_STEPS = flags.DEFINE_integer('steps', 20, 'Steps of the sampler.', 1, 1000)
 _SAMPLER = flags.DEFINE_enum('sampler', 'ddim', sampling.METHODS, 'Sampler.')
-_GUIDANCE = flags.DEFINE_float('guidance', 4.0, 'Classifier-free guidance.')
-_RESCALE = flags.DEFINE_float('rescale', 0.0, 'Guidance rescale.')
-_BATCH = flags.DEFINE_integer('batch', 16, 'Pictures at a time.', 1)
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of words and noise.')
+_GUIDANCE = flags_lib.define_float(
+  'guidance', 4.0, 'Classifier-free guidance.', 0, 1000
+)
+_RESCALE = flags_lib.define_float('rescale', 0.0, 'Guidance rescale.', 0, 1)
+_BATCH = flags.DEFINE_integer('batch', 16, 'Pictures at a time.', 1, 4096)
+_SEED = flags_lib.define_seed('Seed of words and noise.')
 
 
 def main(argv: list[str]) -> None:

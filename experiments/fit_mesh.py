@@ -21,8 +21,8 @@ _TASK = flags.DEFINE_enum(
   'task', 'silhouettes', ('silhouettes', 'photo'), 'What to fit to.'
 )
 _IMAGE = flags.DEFINE_string('image', '', 'A photo of a face.')
-_SIZE = flags.DEFINE_integer('size', 128, 'Pixels on a side.', 16)
-_STEPS = flags.DEFINE_integer('steps', 200, 'Updates.', 1)
+_SIZE = flags.DEFINE_integer('size', 128, 'Pixels on a side.', 16, 2048)
+_STEPS = flags.DEFINE_integer('steps', 200, 'Updates.', 1, 10**6)
 _WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 
 

@@ -18,7 +18,9 @@ _CONFIG = flags_lib.define_config('configs/faces.py')
 _WORKDIR = flags_lib.define_folder(
   'workdir', 'out/faces', 'Folder of the shards.'
 )
-_WORKERS = flags.DEFINE_integer('workers', 0, 'Processes; 0: one per core.')
+_WORKERS = flags.DEFINE_integer(
+  'workers', 0, 'Processes; 0: one per core.', 0, 1024
+)
 
 
 def main(argv: list[str]) -> None:

@@ -20,15 +20,23 @@ _WHAT = flags.DEFINE_enum(
   'what', 'people', ['people', 'styles', *drawing.SHEETS], 'What to draw.'
 )
 _OUT = flags_lib.define_folder('out', 'out/faces.png', 'Picture to write.')
-_COUNT = flags.DEFINE_integer('count', 64, 'How many faces or people.')
-_VIEWS = flags.DEFINE_integer('views', 1, 'Cameras of each person, in a row.')
-_SIZE = flags.DEFINE_integer('size', 128, 'Pixels a side of each picture.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed.')
+_COUNT = flags.DEFINE_integer('count', 64, 'How many faces or people.', 1, 4096)
+_VIEWS = flags.DEFINE_integer(
+  'views', 1, 'Cameras of each person, in a row.', 1, 64
+)
+_SIZE = flags.DEFINE_integer(
+  'size', 128, 'Pixels a side of each picture.', 16, 2048
+)
+_SEED = flags_lib.define_seed('Seed.')
 _STYLE = flags.DEFINE_list('style', [], 'Styles to draw; empty: all of people.')
 _EMOJI = flags.DEFINE_string('emoji', 'out/emoji', 'Folder for the emoji.')
 _IMAGE = flags.DEFINE_string('image', '', "Photo; empty: the astronaut's.")
-_FOVY = flags.DEFINE_float(
-  'fovy', photo.FOVY_DEGREES, "The photo's vertical angle of view, degrees."
+_FOVY = flags_lib.define_float(
+  'fovy',
+  photo.FOVY_DEGREES,
+  "The photo's vertical angle of view, degrees.",
+  1,
+  170,
 )
 
 

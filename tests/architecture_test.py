@@ -31,7 +31,6 @@ FLOORS = (
 )
 # Arrows within a floor; each says what it is for.
 PEERS = {
-  ('experiments', 'configs'): 'the sweep of a config file',
   ('prior', 'matcher'): 'samples are judged by the matcher',
   ('data.creatures', 'data'): 'shards of a data set',
   ('data.people', 'data'): 'shards of a data set',

@@ -14,7 +14,17 @@ from maskjax.gan import model as model_lib, scenes, shape
 from maskjax.geometry import color, ffhq, mesh_io
 from maskjax.training import files, media, parallel, progress, settings
 
+_MOST_SEEDS = 100_000
 WHAT = ('image', 'depth', 'mesh', 'turntable', 'walk')
+
+
+def _unfit_seeds(seeds: tuple[int, ...]) -> str | None:
+  """Say what seeds should be, where some are not that."""
+  if not seeds or len(seeds) > _MOST_SEEDS:
+    return f'give one seed or more, {_MOST_SEEDS} at most'
+  if min(seeds) < 0 or max(seeds) >= 2**32:
+    return 'give seeds from 0 to 4,294,967,295'
+  return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,21 +46,21 @@ class Request:
     frames: of the turntable, and between two seeds of the walk.
   """
 
-  seeds: tuple[int, ...] = settings.checked(
-    lambda seeds: None if seeds else 'give one seed or more', default=(0,)
-  )
+  seeds: tuple[int, ...] = settings.checked(_unfit_seeds, default=(0,))
   what: tuple[str, ...] = settings.some_of(
     *WHAT, default=('image', 'depth', 'mesh')
   )
-  psi: float = 0.7
-  cutoff: int | None = settings.number(0, default=14)
-  radius: float = ffhq.RADIUS
-  pivot: tuple[float, float, float] = ffhq.PIVOT
-  rendering: int | None = settings.number(1, default=None)
+  psi: float = settings.number(-2, 2, default=0.7)
+  cutoff: int | None = settings.number(0, 1000, default=14)
+  radius: float = settings.number(0.01, 100, default=ffhq.RADIUS)
+  pivot: tuple[float, float, float] = settings.number(
+    -100, 100, default=ffhq.PIVOT
+  )
+  rendering: int | None = settings.number(1, 2048, default=None)
   mesh_format: str = settings.choice('glb', 'obj', 'ply', default='glb')
-  mesh_resolution: int = settings.number(8, default=256)
-  level: float | None = None
-  frames: int = settings.number(2, default=48)
+  mesh_resolution: int = settings.number(8, 1024, default=256)
+  level: float | None = settings.number(default=None)
+  frames: int = settings.number(2, 10_000, default=48)
 
   def __post_init__(self):
     settings.check_limits(self)

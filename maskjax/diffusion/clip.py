@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from maskjax.diffusion import config as config_lib, layers
+from maskjax.training import settings as settings_lib
 
 _FIXED = {'attention_dropout': 0.0, 'pruned_heads': {}}
 # Records, and what transformers keeps in every config: about the start of
@@ -59,6 +60,9 @@ _ACTIVATIONS = {
 }
 
 
+_number = settings_lib.number
+
+
 @dataclasses.dataclass(frozen=True)
 class ClipTextConfig:
   """Keys of text_encoder/config.json; defaults as in transformers.
@@ -79,18 +83,18 @@ class ClipTextConfig:
       the token of the highest id, as old configs are written.
   """
 
-  vocab_size: int = 49408
-  hidden_size: int = 512
-  intermediate_size: int = 2048
-  projection_dim: int | None = 512
-  num_hidden_layers: int = 12
-  num_attention_heads: int = 8
-  max_position_embeddings: int = 77
+  vocab_size: int = _number(1, 2**24, default=49408)
+  hidden_size: int = _number(1, 2**14, default=512)
+  intermediate_size: int = _number(1, 2**16, default=2048)
+  projection_dim: int | None = _number(0, 2**16, default=512)
+  num_hidden_layers: int = _number(1, 256, default=12)
+  num_attention_heads: int = _number(1, 1024, default=8)
+  max_position_embeddings: int = _number(1, 2**16, default=77)
   hidden_act: str = 'quick_gelu'
-  layer_norm_eps: float = 1e-5
-  pad_token_id: int | None = 1
-  bos_token_id: int | None = 49406
-  eos_token_id: int | None = 49407
+  layer_norm_eps: float = _number(0, 1, default=1e-5)
+  pad_token_id: int | None = _number(-1, 2**24, default=1)
+  bos_token_id: int | None = _number(-1, 2**24, default=49406)
+  eos_token_id: int | None = _number(-1, 2**24, default=49407)
 
   def __post_init__(self):
     config_lib.check_choice('hidden_act', self.hidden_act, tuple(_ACTIVATIONS))

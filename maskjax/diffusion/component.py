@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from maskjax.diffusion import clip, controlnet, unet, vae
+from maskjax.training import settings
 from maskjax.weights import diffusers_folder
 
 
@@ -55,15 +56,16 @@ def _kind(values: Mapping[str, Any]) -> _Kind:
   """Return the kind of network that a config.json describes."""
   name = values.get('_class_name')
   if name is None:
-    name = (values.get('architectures') or [None])[0]
+    names = values.get('architectures')
+    name = names[0] if isinstance(names, list) and names else None
   if name is None and values.get('model_type') == 'clip_text_model':
     name = 'CLIPTextModel'
   # Networks trained in Flax and saved for PyTorch keep their first name.
   kind = _KINDS.get(str(name).removeprefix('Flax'))
   if kind is None:
     raise ValueError(
-      f'config.json names the class {name!r}; only {sorted(_KINDS)} can be '
-      'loaded'
+      f'config.json names the class {settings.shown(name)}; only '
+      f'{sorted(_KINDS)} can be loaded'
     )
   return kind
 

@@ -12,6 +12,8 @@ import types
 import typing
 from typing import Any, TypeVar
 
+from maskjax.training import settings
+
 # What an average of weights leaves in the config that it is saved with.
 _AVERAGE_RECORDS = (
   'decay',
@@ -83,9 +85,11 @@ def parse(
     An instance of `cls`, lists turned into tuples.
 
   Raises:
-    ValueError: a key has a value that is not supported, or is not known.
+    ValueError: a key has a value that is not supported or beyond the limits
+      of its field, or is not known.
   """
   fields = typing.get_type_hints(cls)
+  declared = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
   kept = {}
   for key, value in values.items():
     value = _freeze(value)
@@ -93,20 +97,23 @@ def parse(
       if value is None and getattr(cls, key) is False:
         continue  # A switch that is not mentioned is off.
       if not _fits(value, fields[key]):
-        raise ValueError(f'{cls.__name__}: {key}={value!r} is not supported')
+        raise ValueError(
+          f'{cls.__name__}: {key}={settings.shown(value)} is not supported'
+        )
+      settings.check_field(declared[key], value, f'{cls.__name__}: {key}')
       kept[key] = value
     elif key.startswith('_') or key in (*ignored, *_AVERAGE_RECORDS):
       continue
     elif key in fixed:
       if not _is_one(value, _freeze(fixed[key])):
         raise ValueError(
-          f'{cls.__name__}: {key}={value!r} is not supported, only '
-          f'{fixed[key]!r} is'
+          f'{cls.__name__}: {key}={settings.shown(value)} is not '
+          f'supported, only {fixed[key]!r} is'
         )
     elif value is not None and value is not False:
       raise ValueError(
-        f'{cls.__name__}: {key}={value!r} is not a key this version knows; '
-        'remove it, or use a model without it'
+        f'{cls.__name__}: {key}={settings.shown(value)} is not a key this '
+        'version knows; remove it, or use a model without it'
       )
   return cls(**kept)
 
@@ -165,7 +172,9 @@ def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     ValueError: another value.
   """
   if value not in choices:
-    raise ValueError(f'{name}={value!r} is not supported, only {choices} are')
+    raise ValueError(
+      f'{name}={settings.shown(value)} is not supported, only {choices} are'
+    )
 
 
 def check_groups(groups: int, channels: tuple[int, ...]) -> None:

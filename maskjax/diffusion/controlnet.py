@@ -27,6 +27,7 @@ from maskjax.diffusion import (
   unet,
   unet_blocks,
 )
+from maskjax.training import settings as settings_lib
 
 # Keys of the UNet's config that a ControlNet's config does not have.
 _UNET_ONLY = (
@@ -38,6 +39,9 @@ _UNET_ONLY = (
   'center_input_sample',
 )
 _FIXED = {**unet_blocks.FIXED, 'global_pool_conditions': False}
+
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +59,8 @@ class ControlNetConfig:
       condition's channels.
   """
 
-  in_channels: int = 4
-  conditioning_channels: int = 3
+  in_channels: int = _number(1, 4096, default=4)
+  conditioning_channels: int = _number(1, 4096, default=3)
   down_block_types: tuple[str, ...] = (
     'CrossAttnDownBlock2D',
     'CrossAttnDownBlock2D',
@@ -64,23 +68,31 @@ class ControlNetConfig:
     'DownBlock2D',
   )
   mid_block_type: str | None = 'UNetMidBlock2DCrossAttn'
-  block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
-  layers_per_block: int | tuple[int, ...] = 2
-  transformer_layers_per_block: int | tuple[int, ...] = 1
-  attention_head_dim: int | tuple[int, ...] = 8
-  cross_attention_dim: int = 1280
-  norm_num_groups: int = 32
-  norm_eps: float = 1e-5
+  block_out_channels: tuple[int, ...] = _number(
+    1, 2**14, most=16, default=(320, 640, 1280, 1280)
+  )
+  layers_per_block: int | tuple[int, ...] = _number(1, 32, default=2)
+  transformer_layers_per_block: int | tuple[int, ...] = _number(
+    0, 64, default=1
+  )
+  attention_head_dim: int | tuple[int, ...] = _number(1, 1024, default=8)
+  cross_attention_dim: int = _number(1, 2**16, default=1280)
+  norm_num_groups: int = _number(1, 2**14, default=32)
+  norm_eps: float = _number(0, 1, default=1e-5)
   use_linear_projection: bool = False
   flip_sin_to_cos: bool = True
-  freq_shift: float = 0
+  freq_shift: float = _number(-100, 100, default=0)
   act_fn: str = 'silu'
-  conditioning_embedding_out_channels: tuple[int, ...] = (16, 32, 96, 256)
+  conditioning_embedding_out_channels: tuple[int, ...] = _number(
+    1, 2**14, most=16, default=(16, 32, 96, 256)
+  )
   controlnet_conditioning_channel_order: str = 'rgb'
   only_cross_attention: bool | tuple[bool, ...] = False
   class_embed_type: str | None = None
-  num_class_embeds: int | None = None
-  projection_class_embeddings_input_dim: int | None = None
+  num_class_embeds: int | None = _number(1, 2**24, default=None)
+  projection_class_embeddings_input_dim: int | None = _number(
+    1, 2**16, default=None
+  )
 
   def __post_init__(self):
     unet_blocks.check(self)

@@ -9,7 +9,6 @@ r times coarser.
 """
 
 from collections.abc import Mapping, Sequence
-import json
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -24,8 +23,8 @@ from maskjax.diffusion import (
   unet as unet_lib,
   vae,
 )
-from maskjax.training import files
-from maskjax.weights import hub, tensor_files
+from maskjax.training import files, settings
+from maskjax.weights import hub, json_files, tensor_files
 
 _INDEX = 'model_index.json'
 _KINDS = {
@@ -34,7 +33,8 @@ _KINDS = {
   'text_encoder': clip.ClipTextConfig,
   'vae': vae.VaeConfig,
 }
-_OWN_KEYS = ('sample_size', 'pixel_unshuffle')
+# And the largest that they may be.
+_OWN_KEYS = {'sample_size': 2**14, 'pixel_unshuffle': 64}
 # Whose layout is written; pipelines of inpainting do not open without it.
 _DIFFUSERS_VERSION = '0.36.0'
 
@@ -94,15 +94,14 @@ def _read_index(folder: pathlib.Path) -> dict[str, Any]:
       f'{folder} is no diffusion model: {_INDEX} is missing; give a folder in '
       'the layout of diffusers (unet/, text_encoder/, tokenizer/, scheduler/)'
     )
-  try:
-    index = json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:
-    raise ValueError(f'{path} is not JSON: {error}') from None
-  if not isinstance(index, dict):
-    raise ValueError(f'{path} holds no JSON object')
-  for key in _OWN_KEYS:
-    if not isinstance(index.get(key, 1), int) or index.get(key, 1) < 1:
-      raise ValueError(f'{path}: {key}={index[key]!r} is no whole number')
+  index = json_files.read(path)
+  for key, most in _OWN_KEYS.items():
+    value = index.get(key, 1)
+    if type(value) is not int or not 1 <= value <= most:
+      raise ValueError(
+        f'{path}: {key}={settings.shown(value)} is no whole number from 1 to '
+        f'{most}'
+      )
   return index
 
 
@@ -122,14 +121,22 @@ def _network_folders(
 
 
 def _check_kind(name: str, place: pathlib.Path) -> None:
-  """Raise ValueError where a folder holds another kind of network."""
+  """Raise ValueError where a folder holds a network of no use here."""
   kinds = (kind for start, kind in _KINDS.items() if name.startswith(start))
   expected = next(kinds)
-  found = type(component.read_config(place))
+  config = component.read_config(place)
+  found = type(config)
   if found is not expected:
     raise ValueError(
       f'{place} holds a {found.__name__.removesuffix("Config")}, where a '
       f'{expected.__name__.removesuffix("Config")} is expected'
+    )
+  if getattr(config, 'time_cond_proj_dim', None):
+    raise ValueError(
+      f'{place} is distilled from guidance (time_cond_proj_dim='
+      f'{config.time_cond_proj_dim}): it takes the scale of guidance as an '
+      'input, and what it predicts is no score to follow; use the model that '
+      'it was distilled from'
     )
 
 

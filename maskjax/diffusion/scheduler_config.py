@@ -15,6 +15,8 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 
+from maskjax.training import settings
+
 PREDICTION_TYPES = ('epsilon', 'v_prediction', 'sample')
 SPACINGS = ('leading', 'trailing', 'linspace')
 BETA_SCHEDULES = ('linear', 'scaled_linear', 'squaredcos_cap_v2')
@@ -33,6 +35,12 @@ _DEFAULTS = {
   'clip_sample_range': 1.0,
   'rescale_betas_zero_snr': False,
   'use_karras_sigmas': False,
+}
+# Types, the least and the most of fields that are numbers.
+_LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
+  'num_train_timesteps': ((int,), 1, 100_000),
+  'steps_offset': ((int,), 0, 100_000),
+  'clip_sample_range': ((int, float), 0, 1e6),
 }
 _LINSPACE = {'timestep_spacing': 'linspace'}
 _NARROW = {**_LINSPACE, 'beta_start': 0.00085, 'beta_end': 0.012}
@@ -110,6 +118,15 @@ IDLE = frozenset(
 )
 
 
+def _check_betas(betas: Any) -> None:
+  """Raise ValueError unless betas are numbers, or none are given."""
+  numbers = isinstance(betas, list | tuple | np.ndarray) and all(
+    isinstance(beta, int | float | np.number) for beta in betas
+  )
+  if betas is not None and not numbers:
+    raise ValueError(f'trained_betas {settings.shown(betas)}: expected numbers')
+
+
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:
   """Return the value if it is one of the choices.
 
@@ -121,8 +138,10 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:
   Raises:
     ValueError: it is not.
   """
-  if value not in choices:
-    raise ValueError(f'{name} {value!r} is not one of {", ".join(choices)}')
+  if not isinstance(value, str) or value not in choices:
+    raise ValueError(
+      f'{name} {settings.shown(value)} is not one of {", ".join(choices)}'
+    )
   return value
 
 
@@ -164,16 +183,22 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     elif name in neutral:
       if value not in neutral[name]:
         raise ValueError(
-          f'scheduler field {name}={value!r} is not supported, only '
+          f'scheduler field {name}={settings.shown(value)} is not supported, '
+          'only '
           f'{neutral[name][0]!r} is'
         )
     elif name not in IDLE and name[:1] != '_' and value not in (None, False):
       raise ValueError(
-        f'unknown scheduler field {name}={value!r}; known: {", ".join(fields)}'
+        f'unknown scheduler field {name}={settings.shown(value)}; known: '
+        f'{", ".join(fields)}'
       )
-  count = fields['num_train_timesteps']
-  if not isinstance(count, int) or count < 1:
-    raise ValueError(f'num_train_timesteps {count!r}: expected 1 or more')
+  for name, (kinds, low, high) in _LIMITS.items():
+    value = fields[name]
+    if type(value) not in kinds or not low <= value <= high:
+      raise ValueError(
+        f'{name} {settings.shown(value)}: expected {low:g} to {high:g}'
+      )
+  _check_betas(fields['trained_betas'])
   for name, choices in (
     ('prediction_type', PREDICTION_TYPES),
     ('timestep_spacing', SPACINGS),

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, Int, Num
 import numpy as np
 
 from maskjax.diffusion import scheduler_config
+from maskjax.weights import json_files
 
 PREDICTION_TYPES = scheduler_config.PREDICTION_TYPES
 
@@ -126,8 +127,7 @@ def load(folder: str | pathlib.Path) -> NoiseSchedule:
   """
   path = pathlib.Path(folder) / 'scheduler_config.json'
   try:
-    config = json.loads(path.read_text(encoding='utf-8'))
-    return from_config(config)
+    return from_config(json_files.read(path))
   except FileNotFoundError as error:
     raise ValueError(f'{path}: no such file') from error
   except (AttributeError, TypeError, ValueError) as error:

@@ -25,9 +25,13 @@ import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
+from maskjax.diffusion import vocabulary
+from maskjax.training import settings as settings_lib
+from maskjax.weights import json_files
+
 START = '<|startoftext|>'
 END = '<|endoftext|>'
-_SUFFIX = '</w>'
+_SUFFIX = vocabulary.SUFFIX
 _WORDS = (
   r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
   r'|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+'
@@ -43,7 +47,7 @@ _SPECIAL = {
   'unk_token': END,
 }
 
-Pair = tuple[str, str]
+Pair = vocabulary.Pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,8 +70,8 @@ class Tokenizer:
 
   @property
   def vocab_size(self) -> int:
-    """Number of token ids, special tokens included."""
-    return self.backend.get_vocab_size(with_added_tokens=True)
+    """Number of token ids, up to the highest, special tokens included."""
+    return 1 + max(self.backend.get_vocab(with_added_tokens=True).values())
 
 
 class Tokens(NamedTuple):
@@ -82,79 +86,17 @@ class Tokens(NamedTuple):
   cut: tuple[str, ...]
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-  """Read a JSON object, or one clear line why not."""
-  try:
-    value = json.loads(path.read_text(encoding='utf-8'))
-  except (json.JSONDecodeError, UnicodeDecodeError) as error:
-    raise ValueError(f'{path}: not a JSON file ({error})') from error
-  if not isinstance(value, dict):
-    raise ValueError(f'{path}: expected a JSON object at the top')
-  return value
-
-
-def _read_merges(path: pathlib.Path) -> list[Pair]:
-  """Read merges.txt: a version line, then one pair a line."""
-  merges = []
-  for line in path.read_text(encoding='utf-8').split('\n'):
-    if not line or line.startswith('#version'):
-      continue
-    pair = line.split(' ')
-    if len(pair) != 2:
-      raise ValueError(f'{path}: expected two symbols a line, got {line!r}')
-    merges.append((pair[0], pair[1]))
-  return merges
-
-
-def _read_vocabulary(
-  folder: pathlib.Path,
-) -> tuple[dict[str, int], list[Pair]]:
-  """Read vocabulary and merges; tokenizer.json wins, as in transformers."""
-  whole = folder / 'tokenizer.json'
-  if whole.is_file():
-    content = _read_json(whole)
-    model = content.get('model', {})
-    if model.get('type', 'BPE') != 'BPE' or (
-      model.get('end_of_word_suffix') != _SUFFIX
-    ):
-      raise ValueError(
-        f'{whole}: expected a BPE model with end_of_word_suffix {_SUFFIX!r}, '
-        'that is, a CLIP tokenizer'
-      )
-    merges = []
-    for entry in model['merges']:
-      pair = entry.split(' ') if isinstance(entry, str) else entry
-      if len(pair) != 2:
-        raise ValueError(f'{whole}: expected merges of two, got {entry!r}')
-      merges.append((pair[0], pair[1]))
-    for token in content.get('added_tokens', ()):
-      if token['content'] not in model['vocab']:
-        raise ValueError(
-          f'{whole}: added token {token["content"]!r} is not in the '
-          'vocabulary; learned tokens are not supported'
-        )
-    return model['vocab'], merges
-  for name in ('vocab.json', 'merges.txt'):
-    if not (folder / name).is_file():
-      raise ValueError(
-        f'{folder}: no {name}; a tokenizer folder holds vocab.json and '
-        'merges.txt, or tokenizer.json'
-      )
-  return (
-    _read_json(folder / 'vocab.json'),
-    _read_merges(folder / 'merges.txt'),
-  )
-
-
 def _special_token(token: str | dict[str, Any]) -> tokenizers.AddedToken:
   """Return a special token, written as a string or with its flags."""
   if isinstance(token, str):
     token = {'content': token}
+  if not isinstance(token, dict) or not isinstance(token.get('content'), str):
+    raise ValueError(f'{settings_lib.shown(token)} is no token')
   flags = ('single_word', 'lstrip', 'rstrip', 'normalized')
   return tokenizers.AddedToken(
     token['content'],
     special=True,
-    **{flag: token.get(flag, False) for flag in flags},
+    **{flag: token.get(flag) is True for flag in flags},
   )
 
 
@@ -245,17 +187,23 @@ def load(
   folder = pathlib.Path(folder)
   if not folder.is_dir():
     raise ValueError(f'{folder}: no such tokenizer folder')
-  vocab, merges = _read_vocabulary(folder)
+  vocab, merges = vocabulary.read(folder)
   settings = {}
   for name in ('special_tokens_map.json', 'tokenizer_config.json'):
     if (folder / name).is_file():
-      settings.update(_read_json(folder / name))
+      settings.update(json_files.read(folder / name))
   special = dict(_SPECIAL)
   for role in special:
     if settings.get(role) is not None:
       special[role] = settings[role]
+  vocabulary.check_added(folder, special)
   if max_length is None:
     max_length = settings.get('model_max_length')
+    if not isinstance(max_length, int | float | None):
+      raise ValueError(
+        f'{folder}: model_max_length is {settings_lib.shown(max_length)}; '
+        'expected a whole number'
+      )
     if max_length is None or max_length > _NO_LENGTH:
       max_length = most
   if max_length is None:

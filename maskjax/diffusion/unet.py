@@ -24,8 +24,11 @@ from maskjax.diffusion import (
   layers,
   unet_blocks,
 )
+from maskjax.training import settings as settings_lib
 
 _UP = ('UpBlock2D', 'CrossAttnUpBlock2D')
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +70,9 @@ class UNetConfig:
     center_input_sample: take samples in [0, 1], and work on [-1, 1].
   """
 
-  sample_size: int | tuple[int, int] | None = None
-  in_channels: int = 4
-  out_channels: int = 4
+  sample_size: int | tuple[int, int] | None = _number(1, 2**16, default=None)
+  in_channels: int = _number(1, 4096, default=4)
+  out_channels: int = _number(1, 4096, default=4)
   down_block_types: tuple[str, ...] = (
     'CrossAttnDownBlock2D',
     'CrossAttnDownBlock2D',
@@ -83,23 +86,29 @@ class UNetConfig:
     'CrossAttnUpBlock2D',
     'CrossAttnUpBlock2D',
   )
-  block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
-  layers_per_block: int | tuple[int, ...] = 2
-  transformer_layers_per_block: int | tuple[int, ...] = 1
-  attention_head_dim: int | tuple[int, ...] = 8
-  cross_attention_dim: int = 1280
-  norm_num_groups: int = 32
-  norm_eps: float = 1e-5
+  block_out_channels: tuple[int, ...] = _number(
+    1, 2**14, most=16, default=(320, 640, 1280, 1280)
+  )
+  layers_per_block: int | tuple[int, ...] = _number(1, 32, default=2)
+  transformer_layers_per_block: int | tuple[int, ...] = _number(
+    0, 64, default=1
+  )
+  attention_head_dim: int | tuple[int, ...] = _number(1, 1024, default=8)
+  cross_attention_dim: int = _number(1, 2**16, default=1280)
+  norm_num_groups: int = _number(1, 2**14, default=32)
+  norm_eps: float = _number(0, 1, default=1e-5)
   use_linear_projection: bool = False
   flip_sin_to_cos: bool = True
-  freq_shift: float = 0
+  freq_shift: float = _number(-100, 100, default=0)
   act_fn: str = 'silu'
   only_cross_attention: bool | tuple[bool, ...] = False
   class_embed_type: str | None = None
-  num_class_embeds: int | None = None
-  projection_class_embeddings_input_dim: int | None = None
-  time_embedding_dim: int | None = None
-  time_cond_proj_dim: int | None = None
+  num_class_embeds: int | None = _number(1, 2**24, default=None)
+  projection_class_embeddings_input_dim: int | None = _number(
+    1, 2**16, default=None
+  )
+  time_embedding_dim: int | None = _number(1, 2**16, default=None)
+  time_cond_proj_dim: int | None = _number(1, 2**16, default=None)
   center_input_sample: bool = False
 
   def __post_init__(self):

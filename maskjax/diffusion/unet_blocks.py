@@ -26,6 +26,8 @@ from maskjax.diffusion import (
 Skips = tuple[Float[Array, 'b _ _ _'], ...]
 
 _DOWN = ('DownBlock2D', 'CrossAttnDownBlock2D')
+# Stable Diffusion XL has about seventy.
+_MOST_LAYERS = 300
 _MID = ('UNetMidBlock2DCrossAttn', None)
 
 
@@ -117,6 +119,8 @@ def check(config: BlocksConfig) -> None:
     ValueError: an unsupported value, or lists that do not fit together.
   """
   blocks = len(config.down_block_types)
+  if not blocks:
+    raise ValueError('down_block_types is empty; give one or more')
   embedding_lib.check(config)
   for kind in config.down_block_types:
     config_lib.check_choice('down_block_types', kind, _DOWN)
@@ -134,6 +138,14 @@ def check(config: BlocksConfig) -> None:
     'only_cross_attention',
   ):
     config_lib.per_block(getattr(config, name), blocks, name)
+  layers = config_lib.per_block(config.layers_per_block, blocks, '')
+  depths = config_lib.per_block(config.transformer_layers_per_block, blocks, '')
+  count = sum(n * (1 + depth) for n, depth in zip(layers, depths))
+  if count > _MOST_LAYERS:
+    raise ValueError(
+      f'layers_per_block and transformer_layers_per_block make {count} layers; '
+      f'at most {_MOST_LAYERS} are built'
+    )
   config_lib.check_groups(config.norm_num_groups, config.block_out_channels)
   heads = config_lib.per_block(config.attention_head_dim, blocks, '')
   for count, channels in zip(heads, config.block_out_channels):

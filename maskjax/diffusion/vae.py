@@ -18,12 +18,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from maskjax.diffusion import config as config_lib, layers
+from maskjax.training import settings as settings_lib
 
 _EPS = 1e-6  # Of every normalisation here.
 _DOWN = 'DownEncoderBlock2D'
 _UP = 'UpDecoderBlock2D'
 _FIXED = {'latents_mean': None, 'latents_std': None}
 _IGNORED = ('force_upcast',)
+
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,18 +54,20 @@ class VaeConfig:
     mid_block_add_attention: attention at the coarsest size.
   """
 
-  in_channels: int = 3
-  out_channels: int = 3
+  in_channels: int = _number(1, 4096, default=3)
+  out_channels: int = _number(1, 4096, default=3)
   down_block_types: tuple[str, ...] = (_DOWN,)
   up_block_types: tuple[str, ...] = (_UP,)
-  block_out_channels: tuple[int, ...] = (64,)
-  layers_per_block: int = 1
+  block_out_channels: tuple[int, ...] = _number(
+    1, 2**14, most=16, default=(64,)
+  )
+  layers_per_block: int = _number(1, 32, default=1)
   act_fn: str = 'silu'
-  latent_channels: int = 4
-  norm_num_groups: int = 32
-  sample_size: int | tuple[int, int] | None = 32
-  scaling_factor: float = 0.18215
-  shift_factor: float | None = None
+  latent_channels: int = _number(1, 4096, default=4)
+  norm_num_groups: int = _number(1, 2**14, default=32)
+  sample_size: int | tuple[int, int] | None = _number(1, 2**16, default=32)
+  scaling_factor: float = _number(1e-6, 1e6, default=0.18215)
+  shift_factor: float | None = _number(-1e6, 1e6, default=None)
   use_quant_conv: bool = True
   use_post_quant_conv: bool = True
   mid_block_add_attention: bool = True
@@ -76,6 +82,8 @@ class VaeConfig:
           f'{len(kinds)} {name} for {len(self.block_out_channels)} '
           'block_out_channels; give as many'
         )
+    if not self.block_out_channels:
+      raise ValueError('block_out_channels is empty; give one or more')
     config_lib.check_choice('act_fn', self.act_fn, ('silu', 'swish'))
     config_lib.check_groups(self.norm_num_groups, self.block_out_channels)
 

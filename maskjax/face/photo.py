@@ -14,17 +14,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 import numpy as np
-from PIL import Image, ImageOps
 
-from maskjax.face import landmarks, light, networks, pose
+from maskjax.face import landmarks, light, networks, pose, search
+from maskjax.studio import pictures
 
 # Larger photos are made smaller: nothing here sees more than 192 pixels.
 MAX_SIDE = 1280
 MIN_SIDE = 32
 MAX_FACES = 8
+# Width of the smallest face that is found, of the longer side of a picture.
+SMALLEST = 0.04
 # The angle of view of a portrait, degrees, where it is not known.
 FOVY_DEGREES = 35.0
-_WIDE = ('F', 'I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 
 
 class Face(NamedTuple):
@@ -81,32 +82,13 @@ def check(image: Float[np.ndarray, 'h w 3'], name: str = 'the photo') -> None:
     )
 
 
-def _to_bytes(picture: Image.Image) -> tuple[Image.Image, int]:
-  """Turn a grey picture of wide numbers into one of bytes.
-
-  Floats may count to 1, 255 or 65535, integers to 255 or 65535.
-
-  Returns:
-    The picture, and how many of its pixels are no numbers.
-  """
-  values = np.asarray(picture, np.float32)
-  sound = np.isfinite(values)
-  values = np.where(sound, values, 0.0)
-  high = values.max(initial=0.0)
-  top = 1.0 if picture.mode == 'F' and high <= 1 else 255.0
-  top = 65535.0 if high > 255 else top
-  scaled = np.clip(255 * values / top, 0, 255).round()
-  return Image.fromarray(scaled.astype(np.uint8)), int(np.sum(~sound))
-
-
 def read(
   path: str | os.PathLike, *, max_side: int = MAX_SIDE
 ) -> Float[np.ndarray, 'h w 3']:
   """Read a photo, upright as its camera says.
 
   Args:
-    path: of any picture that Pillow opens: grey, 16 bit, floats, palette and
-      transparent ones (over white) too; of an animation, the first picture.
+    path: of a picture, see `studio.pictures`.
     max_side: pixels to which a larger one is made smaller.
 
   Returns:
@@ -116,28 +98,7 @@ def read(
     ValueError: no picture, a broken one, one that is too small, or numbers
       that are not finite.
   """
-  if not os.path.isfile(path):
-    raise ValueError(f'{path}: no such file; expected a photo')
-  unsound = 0
-  try:
-    with Image.open(path) as file:
-      picture = ImageOps.exif_transpose(file)
-      if picture.mode in _WIDE:
-        picture, unsound = _to_bytes(picture)
-      if picture.has_transparency_data:
-        picture = picture.convert('RGBA')
-        white = Image.new('RGBA', picture.size, 'white')
-        picture = Image.alpha_composite(white, picture)
-      picture = picture.convert('RGB')
-  except (OSError, SyntaxError, ValueError, EOFError) as error:
-    raise ValueError(f'{path}: not a picture, or a broken one') from error
-  except Image.DecompressionBombError as error:
-    raise ValueError(f'{path}: too many pixels') from error
-  if unsound:
-    raise ValueError(f'{path} has {unsound} pixels that are no numbers')
-  if max(picture.size) > max_side:
-    picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-  image = np.asarray(picture, np.float32) / 255.0
+  image = pictures.read(path, max_side=max_side)
   check(image, str(path))
   return image
 
@@ -159,24 +120,27 @@ def _areas(
 
 
 @jax.jit
-def _look(
-  nets: networks.Networks, image: Float[Array, 'h w 3'], fovy: Float[Array, '']
-) -> tuple[
-  Float[Array, '468 3'],
-  Float[Array, ''],
-  pose.HeadPose,
-  light.LightEstimate,
-  Int[Array, ''],
-]:
-  """Return points, score, pose and light of the largest face, and how many."""
+def _largest(
+  nets: networks.Networks, image: Float[Array, 'h w 3']
+) -> tuple[Float[Array, '468 3'], Float[Array, ''], Int[Array, '']]:
+  """Return points and score of the largest face, and how many there are."""
   height, width, _ = image.shape
   faces = landmarks.find(nets, image, max_faces=MAX_FACES, refinements=1)
   areas = jnp.where(faces.found, _areas(faces.points, height, width), -1.0)
   largest = jnp.argmax(areas)
-  points = faces.points[largest]
+  return faces.points[largest], faces.score[largest], jnp.sum(faces.found)
+
+
+@jax.jit
+def _describe(
+  image: Float[Array, 'h w 3'],
+  points: Float[Array, '468 3'],
+  fovy: Float[Array, ''],
+) -> tuple[pose.HeadPose, light.LightEstimate]:
+  """Return the pose of a face and the light on it."""
+  height, width, _ = image.shape
   head = pose.head_pose(points, height, width, fovy=fovy)
-  estimate = light.estimate_light(image, head)
-  return points, faces.score[largest], head, estimate, jnp.sum(faces.found)
+  return head, light.estimate_light(image, head)
 
 
 def look(
@@ -201,11 +165,17 @@ def look(
   check(image, name)
   if not 1.0 < fovy < 170.0:
     raise ValueError(f'the angle of view is {fovy}; expected 1 to 170 degrees')
-  found = _look(networks.load(), jnp.asarray(image), jnp.float32(fovy))
-  points, score, head, estimate, count = found
-  if not int(count):
-    raise ValueError(
-      f'no face found in {name}; it should be upright, look at the camera '
-      'and fill at least a tenth of the picture'
-    )
-  return Face(points, score, head, estimate, int(count) - 1)
+  nets, seen = networks.load(), jnp.asarray(image)
+  points, score, count = _largest(nets, seen)
+  others = int(count) - 1
+  if others < 0:
+    small = search.largest(nets, seen)
+    if small is None:
+      raise ValueError(
+        f'no face found in {name}; it should be upright, look at the camera, '
+        f'and be at least {SMALLEST:.0%} of the longer side of the picture and '
+        f'{MIN_SIDE} pixels wide'
+      )
+    (_, score, points), others = small
+  head, estimate = _describe(seen, points, jnp.float32(fovy))
+  return Face(points, score, head, estimate, others)

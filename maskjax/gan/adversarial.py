@@ -17,8 +17,12 @@ from jaxtyping import Array, Float, Int
 import optax
 
 from maskjax.gan import augment as augment_lib, autodecoder, model as model_lib
+from maskjax.training import settings as settings_lib
 
 PyTree = Any
+
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,35 +70,35 @@ class GANConfig:
       reference has none.
   """
 
-  generator_rate: float = 0.0025
-  discriminator_rate: float = 0.002
-  generator_pause: int = 0
-  betas: tuple[float, float] = (0.0, 0.99)
-  r1_gamma: float = 1.0
-  r1_every: int = 16
-  density_weight: float = 0.25
-  density_every: int = 4
-  density_distance: float = 0.004
-  density_points: int = 1000
-  path_weight: float = 2.0
-  path_every: int = 4
-  path_shrink: int = 2
-  path_decay: float = 0.01
-  w_decay: float = 0.998
-  average_kimg: float = 10.0
-  average_rampup: float | None = 0.05
-  blur_sigma: float = 10.0
-  blur_kimg: float = 200.0
-  swap_end: float | None = 0.5
-  swap_kimg: float = 1000.0
-  mixing_probability: float = 0.0
+  generator_rate: float = _number(0, 1, default=0.0025)
+  discriminator_rate: float = _number(0, 1, default=0.002)
+  generator_pause: int = _number(0, default=0)
+  betas: tuple[float, float] = _number(0, 1, default=(0.0, 0.99))
+  r1_gamma: float = _number(0, default=1.0)
+  r1_every: int = _number(1, default=16)
+  density_weight: float = _number(0, default=0.25)
+  density_every: int = _number(1, default=4)
+  density_distance: float = _number(0, default=0.004)
+  density_points: int = _number(1, 10**6, default=1000)
+  path_weight: float = _number(0, default=2.0)
+  path_every: int = _number(1, default=4)
+  path_shrink: int = _number(1, default=2)
+  path_decay: float = _number(0, 1, default=0.01)
+  w_decay: float = _number(0, 1, default=0.998)
+  average_kimg: float = _number(0, default=10.0)
+  average_rampup: float | None = _number(0, default=0.05)
+  blur_sigma: float = _number(0, 100, default=10.0)
+  blur_kimg: float = _number(0, default=200.0)
+  swap_end: float | None = _number(0, 1, default=0.5)
+  swap_kimg: float = _number(0, default=1000.0)
+  mixing_probability: float = _number(0, 1, default=0.0)
   augment: augment_lib.AugmentConfig | None = None
-  augment_probability: float = 0.0
-  augment_target: float | None = 0.6
-  augment_kimg: float = 500.0
-  augment_every: int = 4
+  augment_probability: float = _number(0, 1, default=0.0)
+  augment_target: float | None = _number(-1, 1, default=0.6)
+  augment_kimg: float = _number(0, default=500.0)
+  augment_every: int = _number(1, default=4)
   reuse_fakes: bool = False
-  anchor_weight: float = 0.0
+  anchor_weight: float = _number(0, default=0.0)
 
   def __post_init__(self):
     periods = ('r1_every', 'density_every', 'path_every', 'augment_every')

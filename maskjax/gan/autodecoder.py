@@ -38,7 +38,11 @@ from maskjax.gan import (
 )
 from maskjax.geometry import camera as camera_lib
 from maskjax.render.volume import rays as rays_lib
-from maskjax.training import parallel, state as state_lib
+from maskjax.training import (
+  parallel,
+  settings as settings_lib,
+  state as state_lib,
+)
 
 PyTree = Any
 Metrics = dict[str, Float[Array, '']]
@@ -47,6 +51,9 @@ Metrics = dict[str, Float[Array, '']]
 _COVERED = 0.95
 # Of leaky ReLUs below zero.
 _SLOPE = 0.2
+
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,15 +72,15 @@ class DecoderLosses:
     density_points: of each scene.
   """
 
-  image: float = 1.0
-  raw: float = 1.0
-  levels: int = 4
-  alpha: float = 2.0
-  depth: float = 4.0
-  prior: float = 0.05
-  density: float = 1e-3
-  density_distance: float = 0.01
-  density_points: int = 256
+  image: float = _number(0, default=1.0)
+  raw: float = _number(0, default=1.0)
+  levels: int = _number(1, 12, default=4)
+  alpha: float = _number(0, default=2.0)
+  depth: float = _number(0, default=4.0)
+  prior: float = _number(0, default=0.05)
+  density: float = _number(0, default=1e-3)
+  density_distance: float = _number(0, default=0.01)
+  density_points: int = _number(1, 10**6, default=256)
 
 
 class Views(NamedTuple):

@@ -13,7 +13,6 @@ import dataclasses
 import json
 import pathlib
 import shutil
-import typing
 from typing import Any
 
 import jax
@@ -27,7 +26,8 @@ from maskjax.gan import (
   restore,
   snapshots,
 )
-from maskjax.training import checkpoint, files
+from maskjax.training import checkpoint, files, settings
+from maskjax.weights import json_files
 
 CONFIG = 'config.json'
 _FORMAT = 'maskjax.gan'
@@ -48,19 +48,6 @@ def to_json(config: model_lib.Config) -> dict[str, Any]:
   return {'kind': kind, **json.loads(json.dumps(values))}
 
 
-def _make(cls: Any, values: Mapping[str, Any], where: str) -> Any:
-  """Return a config dataclass of JSON values."""
-  hints = typing.get_type_hints(cls)
-  if unknown := sorted(set(values) - set(hints)):
-    raise ValueError(f'{where} has an unknown entry {unknown[0]!r}')
-  made = {}
-  for name, value in values.items():
-    if dataclasses.is_dataclass(hints[name]) and isinstance(value, Mapping):
-      value = _make(hints[name], value, f'{where}.{name}')
-    made[name] = tuple(value) if isinstance(value, list) else value
-  return cls(**made)
-
-
 def from_json(values: Mapping[str, Any], *, where: str = CONFIG) -> Any:
   """Return the config that `to_json` wrote.
 
@@ -73,9 +60,12 @@ def from_json(values: Mapping[str, Any], *, where: str = CONFIG) -> Any:
   """
   values, configs = dict(values), _configs()
   kind = values.pop('kind', None)
-  if kind not in configs:
+  if not isinstance(kind, str) or kind not in configs:
     raise ValueError(f'{where}: kind {kind!r} is not one of {list(configs)}')
-  return _make(configs[kind], values, where)
+  try:
+    return settings.read(configs[kind], values)
+  except ValueError as error:
+    raise ValueError(f'{where}: {error}') from error
 
 
 def save(folder: files.PathLike, models: Mapping[str, model_lib.Model]) -> None:
@@ -142,11 +132,16 @@ def _read_config(folder: pathlib.Path) -> dict[str, Any]:
       'python -m experiments.import_checkpoint'
     )
   try:
-    content = json.loads(path.read_text('utf-8'))
+    content = json_files.read(path)
     if content['format'] != _FORMAT:
       raise ValueError(f'format is {content["format"]!r}, not {_FORMAT!r}')
-    return content['networks']
-  except (KeyError, TypeError, ValueError) as error:
+    networks = content['networks']
+    for name, values in networks.items():
+      # Files are looked for under these names.
+      if name not in snapshots.NETWORKS or not isinstance(values, dict):
+        raise ValueError(f'{name[:80]!r} is none of {snapshots.NETWORKS}')
+    return networks
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(f'{path} describes no networks: {error}') from error
 
 

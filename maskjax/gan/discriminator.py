@@ -28,10 +28,13 @@ from maskjax.gan import (
   resize,
   stylegan2,
 )
-from maskjax.training import parallel
+from maskjax.training import parallel, settings as settings_lib
 
 _HALF = math.sqrt(0.5)
 _ARCHITECTURES = ('skip', 'resnet', 'orig')
+
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,16 +54,18 @@ class DiscriminatorConfig:
     filter_gain: factor on the usual smoothing filter.
   """
 
-  image_channels: int = 3
-  c_dim: int = 0
-  channels: tuple[int, ...] = stylegan2.channel_schedule(512)
-  cmap_dim: int | None = None
+  image_channels: int = _number(1, 4096, default=3)
+  c_dim: int = _number(0, 8192, default=0)
+  channels: tuple[int, ...] = _number(
+    1, 8192, most=10, default=stylegan2.channel_schedule(512)
+  )
+  cmap_dim: int | None = _number(0, 8192, default=None)
   architecture: str = 'resnet'
-  clamp: float | None = 256.0
-  group_size: int | None = 4
-  deviation_channels: int = 1
-  mapping_layers: int = 8
-  filter_gain: float = 1.0
+  clamp: float | None = _number(0, default=256.0)
+  group_size: int | None = _number(1, 4096, default=4)
+  deviation_channels: int = _number(0, 4096, default=1)
+  mapping_layers: int = _number(0, 64, default=8)
+  filter_gain: float = _number(0, 1e3, default=1.0)
 
   def __post_init__(self):
     if self.architecture not in _ARCHITECTURES:

@@ -42,12 +42,16 @@ from maskjax.render.volume import (
   triplane,
   volume as volume_lib,
 )
+from maskjax.training import settings as settings_lib
 
 _BACKBONE = stylegan2.StyleGAN2Config(
   c_dim=25, image_channels=96, mapping_layers=2
 )
 _SUPERRESOLUTION = superresolution_lib.SuperResolutionConfig()
 _VOLUME = volume_lib.VolumeConfig()
+
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,12 +75,12 @@ class EG3DConfig:
   backbone: stylegan2.StyleGAN2Config = _BACKBONE
   superresolution: superresolution_lib.SuperResolutionConfig = _SUPERRESOLUTION
   volume: volume_lib.VolumeConfig = _VOLUME
-  rendering_resolution: int = 64
-  hidden_features: int = 64
-  features: int = 32
-  decoder_lr_multiplier: float = 1.0
+  rendering_resolution: int = _number(1, 2048, default=64)
+  hidden_features: int = _number(1, 8192, default=64)
+  features: int = _number(1, 4096, default=32)
+  decoder_lr_multiplier: float = _number(0, 1e3, default=1.0)
   plane_axes: triplane.PlaneAxes = 'eg3d'
-  condition_scale: float = 1.0
+  condition_scale: float = _number(-1e3, 1e3, default=1.0)
   zero_condition: bool = False
 
   def __post_init__(self):

@@ -18,8 +18,8 @@ import numpy as np
 import safetensors.numpy
 
 from maskjax.gan import model as model_lib, restore, state_configs
-from maskjax.training import files
-from maskjax.weights import persistence
+from maskjax.training import files, settings
+from maskjax.weights import archives, persistence, pointers
 
 # Order of preference where a file holds several generators.
 GENERATORS = ('G_ema', 'G')
@@ -138,18 +138,16 @@ def read_state(path: pathlib.Path) -> dict[str, np.ndarray]:
   Raises:
     ValueError: a file that is damaged or holds anything but arrays.
   """
+  pointers.refuse(path)
   try:
     if path.suffix == '.safetensors':
       return safetensors.numpy.load_file(path)
-    with open(path, 'rb') as file, np.load(file, allow_pickle=False) as content:
-      return {name: content[name] for name in content.files}
   # Damage shows as an error of any type.
   except Exception as error:
     reason = ' '.join(str(error).split())[:200]
     reason += '; it is damaged, copy it again'
-    if 'allow_pickle' in reason:
-      reason = 'it holds pickled objects, which are not read'
     raise ValueError(f'cannot read {path}: {reason}') from error
+  return archives.read_npz(path)
 
 
 def _split(state: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
@@ -174,7 +172,8 @@ def _restore(
     value = np.asarray(value)
     if value.dtype.kind == 'f' and not np.isfinite(value).all():
       raise ValueError(f'{key} holds numbers that are not finite')
-  return restore.restore(config, state)
+  # A file of others may say anything of how it is rendered.
+  return restore.restore(settings.changed(config, {}), state)
 
 
 @contextlib.contextmanager

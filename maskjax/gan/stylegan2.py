@@ -16,6 +16,7 @@ from maskjax.gan import (
   model as model_lib,
   synthesis as synthesis_lib,
 )
+from maskjax.training import settings as settings_lib
 
 _ARCHITECTURES = ('skip', 'resnet', 'orig')
 
@@ -41,6 +42,9 @@ def channel_schedule(
   return tuple(min(channel_base // (4 << i), channel_max) for i in range(count))
 
 
+_number = settings_lib.number
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StyleGAN2Config:
   """Sizes of a generator.
@@ -60,18 +64,20 @@ class StyleGAN2Config:
     filter_gain: factor on the usual smoothing filter.
   """
 
-  z_dim: int = 512
-  c_dim: int = 0
-  w_dim: int = 512
-  channels: tuple[int, ...] = channel_schedule(256)
-  image_channels: int = 3
-  mapping_layers: int = 8
-  embed_features: int | None = None
-  layer_features: int | None = None
+  z_dim: int = _number(1, 8192, default=512)
+  c_dim: int = _number(0, 8192, default=0)
+  w_dim: int = _number(1, 8192, default=512)
+  channels: tuple[int, ...] = _number(
+    1, 8192, most=10, default=channel_schedule(256)
+  )
+  image_channels: int = _number(1, 4096, default=3)
+  mapping_layers: int = _number(0, 64, default=8)
+  embed_features: int | None = _number(1, 8192, default=None)
+  layer_features: int | None = _number(1, 8192, default=None)
   architecture: synthesis_lib.Architecture = 'skip'
-  clamp: float | None = None
+  clamp: float | None = _number(0, default=None)
   use_noise: bool = True
-  filter_gain: float = 1.0
+  filter_gain: float = _number(0, 1e3, default=1.0)
 
   def __post_init__(self):
     if self.architecture not in _ARCHITECTURES:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from maskjax.gan import resize, synthesis as synthesis_lib
+from maskjax.training import settings as settings_lib
 
 
 class Kind(NamedTuple):
@@ -54,6 +55,9 @@ KINDS = {
 }
 
 
+_number = settings_lib.number
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SuperResolutionConfig:
   """Sizes of a super-resolution module.
@@ -69,12 +73,12 @@ class SuperResolutionConfig:
   """
 
   kind: str = '8XDC'
-  input_resolution: int | None = None
-  channels: tuple[int, int] | None = None
+  input_resolution: int | None = _number(1, 2048, default=None)
+  channels: tuple[int, int] | None = _number(1, 8192, default=None)
   antialias: bool = True
-  clamp: float | None = 256.0
+  clamp: float | None = _number(0, default=256.0)
   noise: synthesis_lib.Noise = 'none'
-  filter_gain: float = 1.0
+  filter_gain: float = _number(0, 1e3, default=1.0)
 
   def __post_init__(self):
     if self.kind not in KINDS:

@@ -119,7 +119,7 @@ class Distill:
   residual: str = settings_lib.choice(*distill.RESIDUALS)
   weight: str = settings_lib.choice(*distill.WEIGHTS)
   timesteps: str = settings_lib.choice(*distill.TIMESTEP_SCHEDULES)
-  horizon: int = _number(1)  # steps that the schedule is laid out for
+  horizon: int = _number(1, 10**9)  # steps that the schedule is laid out for
   t_min: float = _number(0, 1)
   t_max: float = _number(0, 1)
   width: float = _number(0, 1)
@@ -173,7 +173,7 @@ class MaskSettings(trainer.Settings):
   """
 
   prompt: str
-  seed: int
+  seed: int = settings_lib.seed()
   template: str  # 'plain', 'face', or a mesh file
   template_colors: bool  # whether to begin with those of a mesh file
   edge_length: float  # cm, of 'plain' and 'face'
@@ -195,15 +195,15 @@ class MaskSettings(trainer.Settings):
   regularizers: Regularizers
 
   # The run ends by the first of these that comes true.
-  steps: int = _may_change(_number(1))
+  steps: int = _may_change(_number(1, 10**9))
   loss_threshold: float = _may_change(_number(0))  # of the smoothed loss
   seconds: float = _may_change(_number(0))  # of the loop; 0 for no limit
   # What to do with a run, rather than what it is.
   resume: bool = settings_lib.command()
-  back: int = settings_lib.command(_number(0))  # a checkpoint to export
+  back: int = settings_lib.command(_number(0, 10**9))  # a checkpoint to export
 
-  log_every: int = _may_change(_number(1))
-  checkpoint_every: int = _may_change(_number(1))
+  log_every: int = _may_change(_number(1, 10**9))
+  checkpoint_every: int = _may_change(_number(1, 10**9))
   formats: tuple[str, ...] = _may_change(
     settings_lib.some_of(*(suffix.lstrip('.') for suffix in mesh_io.WRITABLE))
   )

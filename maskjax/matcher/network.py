@@ -25,6 +25,7 @@ import numpy as np
 
 from maskjax.data.creatures import captions, creatures
 from maskjax.studio import views as studio_views
+from maskjax.training import settings
 from maskjax.weights import bundled, diffusers_folder
 
 # Pictures come from files or from the device.
@@ -50,8 +51,10 @@ class MatcherConfig:
   """
 
   words: tuple[str, ...]
-  channels: tuple[int, ...] = (32, 64, 128, 192)
-  features: int = 96
+  channels: tuple[int, ...] = settings.number(
+    1, 4096, most=6, default=(32, 64, 128, 192)
+  )
+  features: int = settings.number(1, 4096, default=96)
 
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> 'MatcherConfig':
@@ -62,11 +65,7 @@ class MatcherConfig:
       raise ValueError(
         f'config.json describes {found!r}, not a whole {_MODEL_TYPE!r}'
       )
-    return cls(
-      words=tuple(values['words']),
-      channels=tuple(values['channels']),
-      features=values['features'],
-    )
+    return settings.read(cls, {name: values[name] for name in fields})
 
   def to_dict(self) -> dict[str, Any]:
     """Return the content of config.json."""

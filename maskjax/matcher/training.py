@@ -48,14 +48,14 @@ class Settings(trainer.Settings):
   """
 
   data: str
-  held_out: int = settings_lib.number(1)
-  channels: tuple[int, ...] = settings_lib.number(1)
-  features: int = settings_lib.number(1)
-  batch_size: int = settings_lib.number(1)
-  learning_rate: float = settings_lib.number(0)
-  warmup_steps: int = settings_lib.number(0)
-  weight_decay: float = settings_lib.number(0)
-  ema_decay: float = settings_lib.number(0)
+  held_out: int = settings_lib.number(1, 10**6)
+  channels: tuple[int, ...] = settings_lib.number(1, 4096, most=6)
+  features: int = settings_lib.number(1, 4096)
+  batch_size: int = settings_lib.number(1, 65_536)
+  learning_rate: float = settings_lib.number(0, 10)
+  warmup_steps: int = settings_lib.number(0, 10**9)
+  weight_decay: float = settings_lib.number(0, 10)
+  ema_decay: float = settings_lib.number(0, 1)
 
 
 def _names(config: matcher_lib.MatcherConfig) -> Int[np.ndarray, 'k names t']:

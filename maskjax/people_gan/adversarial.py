@@ -182,6 +182,13 @@ def create(
   generator, discriminator = _networks(settings, begin, new)
   module: Any = generator.module
   stage_lib.check_size(settings, module.config.output_side, data)
+  side = module.config.output_side
+  if discriminator.module.config.resolution != side:
+    raise ValueError(
+      f'the discriminator sees {discriminator.module.config.resolution} '
+      f'pixels, the generator makes {side}; give discriminator one width for '
+      'each side from 4 pixels up, doubled'
+    )
   config = gan_config(settings, kind)
   codes = _anchor(begin, data, kind, bool(config.anchor_weight))
   shared = settings.batch

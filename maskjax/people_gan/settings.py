@@ -67,43 +67,55 @@ class Settings(trainer.Settings):
   stage: str
   init: str
   data: str
-  shards: int = settings.number(0)
+  shards: int = settings.number(0, 10**6)
 
-  latent: int = settings.number(1)
-  channels: tuple[int, ...] = settings.number(1)
-  features: int = settings.number(1)
-  hidden: int = settings.number(1)
-  rendering: int = settings.number(1)
-  enlarged: tuple[int, int] = settings.number(1)
+  latent: int = settings.number(1, 8192)
+  channels: tuple[int, ...] = settings.number(1, 8192, most=10)
+  features: int = settings.number(1, 8192)
+  hidden: int = settings.number(1, 8192)
+  rendering: int = settings.number(1, 2048)
+  enlarged: tuple[int, int] = settings.number(1, 8192)
   plane_axes: triplane.PlaneAxes
-  coarse: int = settings.number(1)
-  fine: int = settings.number(1)
-  start: float = settings.number(0)
-  end: float = settings.number(0)
-  box: float = settings.number(0)
+  coarse: int = settings.number(1, 4096)
+  fine: int = settings.number(1, 4096)
+  start: float = settings.number(0, 1000)
+  end: float = settings.number(0, 1000)
+  box: float = settings.number(0, 1000)
 
   losses: autodecoder.DecoderLosses
-  scenes: int = settings.number(1)
-  views: int = settings.number(1)
-  learning_rate: float = settings.number(0)
-  codes_rate: float = settings.number(0)
-  warmup_steps: int = settings.number(0)
-  decay_steps: int = settings.number(0)
-  ema_decay: float = settings.number(0)
+  scenes: int = settings.number(1, 65_536)
+  views: int = settings.number(1, 10**4)
+  learning_rate: float = settings.number(0, 10)
+  codes_rate: float = settings.number(0, 10)
+  warmup_steps: int = settings.number(0, 10**9)
+  decay_steps: int = settings.number(0, 10**9)
+  ema_decay: float = settings.number(0, 1)
 
-  pictures_every: int = settings.number(0)
-  walk_every: int = settings.number(0)
-  walk_frames: int = settings.number(0)
-  measure_every: int = settings.number(0)
-  measured: int = settings.number(1)
+  pictures_every: int = settings.number(0, 10**9)
+  walk_every: int = settings.number(0, 10**9)
+  walk_frames: int = settings.number(0, 10_000)
+  measure_every: int = settings.number(0, 10**9)
+  measured: int = settings.number(8, 10**6)
 
   teacher: str
 
-  batch: int = settings.number(1)
-  discriminator: tuple[int, ...] = settings.number(1)
-  mapping_layers: int = settings.number(1)
+  batch: int = settings.number(1, 65_536)
+  discriminator: tuple[int, ...] = settings.number(1, 8192, most=10)
+  mapping_layers: int = settings.number(0, 64)
   adversarial: Adversarial
-  anchor_scenes: int = settings.number(1)
-  raw_start: int = settings.number(1)
-  raw_kimg: float = settings.number(0)
-  raw_sides: tuple[int, ...] = settings.number(1)
+  anchor_scenes: int = settings.number(1, 65_536)
+  raw_start: int = settings.number(1, 2048)
+  raw_kimg: float = settings.number(0, 10**9)
+  raw_sides: tuple[int, ...] = settings.number(1, 2048)
+
+  def __post_init__(self) -> None:
+    """Refuse what would show itself only when it is first used."""
+    if self.start >= self.end:
+      raise ValueError(f'start is {self.start}, not below end, {self.end}')
+    if not self.raw_sides:
+      raise ValueError('raw_sides is empty; give one or more')
+    if self.raw_kimg and max(self.raw_start, *self.raw_sides) > self.rendering:
+      raise ValueError(
+        f'raw_start, {self.raw_start}, and raw_sides, {self.raw_sides}, go up '
+        f'to rendering, {self.rendering}, at most'
+      )

@@ -16,12 +16,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
-from PIL import Image, ImageOps
 
 import maskjax
 from maskjax.diffusion import model as model_lib, painting, sampling
 from maskjax.geometry import color
-from maskjax.studio import condition as condition_lib, sheets
+from maskjax.studio import (
+  condition as condition_lib,
+  pictures as pictures_lib,
+  sheets,
+)
 from maskjax.training import (
   files,
   media,
@@ -37,6 +40,8 @@ _LATENT_GUIDANCE = (7.5, 0.0)
 _COLUMNS = 4
 # 'auto' is that of the model's scheduler.
 SAMPLERS = ('auto', *sampling.METHODS)
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,36 +75,25 @@ class Request:
   controlnets: tuple[str, ...] = ()
   mask: str = ''
   conditions: tuple[str, ...] = ()
-  controlnet_scales: tuple[float, ...] = settings_lib.number(default=(1.0,))
+  controlnet_scales: tuple[float, ...] = _number(0, 10, default=(1.0,))
   init_image: str = ''
-  count: int = settings_lib.number(1, default=4)
-  seed: int = 0
-  steps: int = settings_lib.number(1, default=30)
+  count: int = _number(1, 10_000, default=4)
+  seed: int = settings_lib.seed(default=0)
+  steps: int = _number(1, 1000, default=30)
   sampler: str = settings_lib.choice(*SAMPLERS, default='auto')
-  guidance_scale: float | None = settings_lib.number(default=None)
+  guidance_scale: float | None = _number(0, 1000, default=None)
   dtype: str = 'auto'
   variant: str = ''
 
   def __post_init__(self):
     settings_lib.check_limits(self)
+    last = self.seed + self.count - 1
+    if last >= 2**32:
+      raise ValueError(f'the last seed would be {last}; it is below 2^32')
     if self.init_image and not self.mask:
       raise ValueError('--init_image needs --mask: white where to paint')
     if self.controlnets and not (self.conditions or self.mask):
       raise ValueError('--controlnet needs --condition or --mask to be shown')
-
-
-def _read(path: str, size: int, mode: str) -> Float[np.ndarray, '1 s s c']:
-  """Read a picture, cropped to a square, in [0, 1]."""
-  if not pathlib.Path(path).is_file():
-    raise FileNotFoundError(f'{path}: no such picture')
-  with Image.open(path) as file:
-    image = ImageOps.fit(
-      ImageOps.exif_transpose(file).convert(mode),
-      (size, size),
-      Image.Resampling.LANCZOS,
-    )
-  values = np.asarray(image, np.float32) / 255.0
-  return values.reshape(1, size, size, -1)
 
 
 def _condition(
@@ -107,8 +101,8 @@ def _condition(
 ) -> Float[np.ndarray, '1 s s k']:
   """Read what a ControlNet is shown; the stack of five sees it as its mask."""
   if channels == 3:
-    return _read(path, size, 'RGB')
-  grey = _read(path, size, 'L')
+    return pictures_lib.read_square(path, size)[None]
+  grey = pictures_lib.read_grey(path, size)[None, ..., None]
   if channels == condition_lib.CONDITION_CHANNELS:
     return np.pad(grey, ((0, 0),) * 3 + ((0, channels - 1),))
   return np.repeat(grey, channels, axis=-1)
@@ -122,6 +116,7 @@ def _conditions(
   paths = request.conditions
   if not paths and request.mask and not request.init_image:
     paths = (request.mask,) * len(configs)
+    pictures_lib.read_mask(request.mask, model.sample_size)  # not a flat one
   if not paths:
     return None
   if len(paths) != len(configs):
@@ -145,10 +140,15 @@ def _inpainting(
     return None
   mask = jnp.ones((1, size, size, 1))
   if painted:
-    mask = jnp.asarray(_read(request.mask, size, 'L'))
+    mask = jnp.asarray(pictures_lib.read_mask(request.mask, size))[
+      None, ..., None
+    ]
   images = jnp.zeros((1, size, size, 3))
   if request.init_image:
-    images = 2.0 * jnp.asarray(_read(request.init_image, size, 'RGB')) - 1.0
+    images = jnp.asarray(pictures_lib.read_square(request.init_image, size))[
+      None
+    ]
+    images = 2.0 * images - 1.0
   return painting.Inpainting(images, mask)
 
 

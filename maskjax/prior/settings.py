@@ -17,9 +17,9 @@ class Heads:
     size: side of a picture, pixels.
   """
 
-  shards: int = settings.number(1)
-  views: int = settings.number(1)
-  size: int = settings.number(1)
+  shards: int = settings.number(1, 10**6)
+  views: int = settings.number(1, 10**6)
+  size: int = settings.number(8, 2048)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,22 +54,22 @@ class Settings(trainer.Settings):
   init: str
   data: str
   heads: Heads
-  sample_size: int = settings.number(1)
-  pixel_unshuffle: int = settings.number(1)
-  channels: tuple[int, ...] = settings.number(1)
-  attention_heads: int = settings.number(1)
-  norm_groups: int = settings.number(1)
-  text_features: int = settings.number(1)
-  text_layers: int = settings.number(1)
-  vocabulary: int = settings.number(1)
-  tokens: int = settings.number(1)
-  condition_embedding: tuple[int, ...] = settings.number(1)
+  sample_size: int = settings.number(8, 2048)
+  pixel_unshuffle: int = settings.number(1, 64)
+  channels: tuple[int, ...] = settings.number(1, 8192, most=10)
+  attention_heads: int = settings.number(1, 1024)
+  norm_groups: int = settings.number(1, 8192)
+  text_features: int = settings.number(1, 8192)
+  text_layers: int = settings.number(1, 256)
+  vocabulary: int = settings.number(514, 2**20)
+  tokens: int = settings.number(3, 4096)
+  condition_embedding: tuple[int, ...] = settings.number(1, 8192, most=10)
   trained: tuple[str, ...] = settings.some_of(*NETWORKS)
-  downscale: int = settings.number(1)
-  batch_size: int = settings.number(1)
-  learning_rate: float = settings.number(0)
-  warmup_steps: int = settings.number(0)
-  decay_steps: int = settings.number(0)
-  weight_decay: float = settings.number(0)
-  ema_decay: float = settings.number(0)
+  downscale: int = settings.number(1, 64)
+  batch_size: int = settings.number(1, 65_536)
+  learning_rate: float = settings.number(0, 10)
+  warmup_steps: int = settings.number(0, 10**9)
+  decay_steps: int = settings.number(0, 10**9)
+  weight_decay: float = settings.number(0, 10)
+  ema_decay: float = settings.number(0, 1)
   dtype: str = settings.choice('float32', 'bfloat16')

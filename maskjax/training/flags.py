@@ -8,16 +8,22 @@ from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 import difflib
+import logging as std_logging
+import math
 import pathlib
 import re
+import runpy
 import sys
+import textwrap
 from typing import Any, TypeVar
+import warnings
 
 from absl import app, flags, logging
 import ml_collections
 from ml_collections.config_flags import config_flags
 
-from maskjax.training import parallel, settings
+import maskjax
+from maskjax.training import config_help, parallel, settings
 
 FLAGS = flags.FLAGS
 T = TypeVar('T')
@@ -27,6 +33,95 @@ flags.disclaim_key_flags()
 # What bad input shows itself as. Anything else is a defect of ours, and a
 # traceback is what one wants then.
 _INPUT_ERRORS = (ValueError, OSError, FloatingPointError, flags.Error)
+_HELP = {'-h', '-help', '--help', '--helpshort', '--helpfull'}
+# A line is to be read in a terminal, whatever a file holds.
+_MOST_LETTERS = 600
+_MOST_NUMBERS = 1_000_000  # of a range
+# Seeds have 32 bits: larger ones would count as smaller ones.
+LARGEST_SEED = 2**32 - 1
+
+
+class _Finite(flags.FloatParser):
+  """Reads a number within limits; NaN is within none."""
+
+  def parse(self, argument: Any) -> float:
+    """Return the number."""
+    value = super().parse(argument)
+    if not math.isfinite(value):
+      raise ValueError(f'{argument} is no finite number')
+    return value
+
+
+def define_float(
+  name: str,
+  default: float | None,
+  words: str,
+  low: float | None = None,
+  high: float | None = None,
+) -> flags.FlagHolder[Any]:
+  """Define a flag that is a finite number.
+
+  Args:
+    name: of the flag.
+    default: its value where it is not given.
+    words: for the help.
+    low: the least.
+    high: the most.
+  """
+  parser = _Finite(low, high)
+  return flags.DEFINE(
+    parser, name, default, words, serializer=flags.ArgumentSerializer()
+  )
+
+
+def define_seed(words: str, default: int = 0) -> flags.FlagHolder[Any]:
+  """Define --seed.
+
+  Args:
+    words: for the help.
+    default: its value where it is not given.
+  """
+  return flags.DEFINE_integer('seed', default, words, 0, LARGEST_SEED)
+
+
+def _home() -> pathlib.Path:
+  """Return the folder in which configs/ lies: of the wheel, or the source."""
+  package = pathlib.Path(maskjax.__file__).parent
+  return package if (package / 'configs').is_dir() else package.parent
+
+
+def _config_file(path: str) -> pathlib.Path:
+  """Find a config file: of the user, or one that comes with the package."""
+  file = pathlib.Path(path.split(':', 1)[0])
+  own = _home() / file
+  if not file.is_file() and file.parts[:1] == ('configs',) and own.is_file():
+    return own
+  if file.suffix != '.py' or not file.is_file():
+    raise flags.Error(f'no config file {str(file)!r} (--config={path})')
+  return file
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+  """Log nothing; what is wrong is said in one line."""
+  std_logging.disable(std_logging.WARNING)
+  try:
+    yield
+  finally:
+    std_logging.disable(std_logging.NOTSET)
+
+
+def _cause(error: Exception, file: pathlib.Path) -> str:
+  """Say what is wrong with a config file."""
+  # ml_collections wraps what the file raised in its traceback.
+  cause = error.__context__ if 'Traceback' in str(error) else error
+  if isinstance(cause, SyntaxError):
+    return f'{file}, line {cause.lineno}: {cause.msg}'
+  if isinstance(cause, AttributeError) and 'get_config' in str(cause):
+    return f'{file} has no get_config(); it is no config file'
+  if isinstance(cause, TypeError | ValueError | OSError):
+    return str(cause)
+  return f'{file}: {type(cause).__name__}: {cause}'
 
 
 def _fields(
@@ -47,15 +142,19 @@ class _ConfigParser(config_flags.ConfigFileFlagParser):
 
   def parse(self, path: str) -> ml_collections.ConfigDict:
     """Return the config; says in one line what is wrong with it."""
-    file = pathlib.Path(path.split(':', 1)[0])
-    if file.suffix != '.py' or not file.is_file():
-      raise flags.Error(f'no config file {str(file)!r} (--config={path})')
+    file = _config_file(path)
+    _, colon, argument = path.partition(':')
     try:
-      config = super().parse(path)
-    except (TypeError, ValueError) as error:
-      # ml_collections wraps what the file raised in its traceback.
-      raise flags.Error(str(error.__context__ or error)) from error
-    known = list(_fields(config))
+      with _silent():
+        config = super().parse(f'{file}{colon}{argument}')
+      known = list(_fields(config))
+    # A config file is a program, which can raise anything.
+    except Exception as error:
+      if not isinstance(error, AttributeError) or 'get_config' in str(error):
+        raise flags.Error(_cause(error, file)) from error
+      raise flags.Error(
+        f'{file}: get_config() does not return a ConfigDict'
+      ) from error
     given = [re.match(r'--?(?:no)?config\.([\w.]+)', w) for w in sys.argv]
     for field in (match[1] for match in given if match):
       if field not in known:
@@ -105,7 +204,10 @@ def whole_numbers(text: str) -> tuple[int, ...]:
   try:
     for part in text.split(','):
       first, _, last = part.partition('-')
-      found += range(int(first), int(last or first) + 1)
+      low, high = int(first), int(last or first)
+      if high - low >= _MOST_NUMBERS:
+        raise ValueError
+      found += range(low, high + 1)
   except ValueError:
     raise ValueError(f'{text!r}: not like 0-3 or 1,5,7') from None
   return tuple(found)
@@ -190,6 +292,54 @@ def define_folder(
   return holder
 
 
+def sweep() -> list[dict[str, Any]]:
+  """Return the changes that the sweep of the config's file asks for.
+
+  Raises:
+    ValueError: the file has none.
+  """
+  file = _config_file(_config_path(sys.argv))
+  function = runpy.run_path(str(file)).get('sweep')
+  if function is None:
+    raise ValueError(f'{file} has no sweep(add)')
+  variants: list[dict[str, Any]] = []
+  function(lambda **changes: variants.append(changes))
+  return variants
+
+
+def _config_path(argv: list[str]) -> str:
+  """Return what --config says, or its default; '' where there is none."""
+  for index, word in enumerate(argv[1:], 1):
+    match = re.fullmatch('--?config(=(.*))?', word)
+    if match:
+      return match[2] or ''.join(argv[index + 1 : index + 2])
+  return FLAGS['config'].default or ''
+
+
+def _help(main: Callable[[list[str]], None]) -> str:
+  """Return help on a command: its words, flags, and the config's fields."""
+  lines = [(sys.modules[main.__module__].__doc__ or '').strip(), '', 'Flags:']
+  for module, own in sorted(FLAGS.flags_by_module_dict().items()):
+    if module.startswith(('absl', 'ml_collections', 'orbax', 'etils')):
+      continue
+    for flag in own:
+      if '.' in flag.name:  # a field of the config, below
+        continue
+      default = '' if flag.default is None else f' ({flag.default_as_str})'
+      lines += textwrap.wrap(
+        f'--{flag.name}: {flag.help}{default}',
+        80,
+        initial_indent='  ',
+        subsequent_indent=' ' * 6,
+      )
+  path = _config_path(sys.argv) if 'config' in FLAGS else ''
+  if path:
+    config: Any = FLAGS['config'].parser.parse(path)
+    lines += ['', f'Fields of {path}:']
+    lines.append(config_help.text(_config_file(path), config.to_dict()))
+  return '\n'.join(lines)
+
+
 def _parse(argv: list[str]) -> list[str]:
   """Parse all flags; where no config is named, it is the default one."""
   if 'config' in FLAGS and not any(
@@ -198,7 +348,13 @@ def _parse(argv: list[str]) -> list[str]:
     if FLAGS['config'].default is None:
       raise flags.Error('--config=FILE is missing')
     argv = [argv[0], f'--config={FLAGS["config"].default}', *argv[1:]]
-  rest = FLAGS(argv)
+  try:
+    rest = FLAGS(argv)
+  except flags.Error:
+    raise
+  # What parses a value raises anything.
+  except Exception as error:
+    raise flags.Error(f'{type(error).__name__}: {error}') from error
   if len(rest) > 1:
     raise flags.Error(f'unexpected argument {rest[1]!r}; flags begin with --')
   return rest
@@ -212,7 +368,10 @@ def _one_line() -> Iterator[None]:
   except _INPUT_ERRORS as error:
     if {'--debug', '--debug=true'} & set(sys.argv):
       raise
-    sys.exit(f'error: {" ".join(str(error).split())}')
+    words = ' '.join(str(error).split()) or type(error).__name__
+    if len(words) > _MOST_LETTERS:
+      words = f'{words[:_MOST_LETTERS]}...'
+    sys.exit(f'error: {words}')
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)
     sys.exit(130)
@@ -230,6 +389,9 @@ def run(main: Callable[[list[str]], None]) -> None:
   """
   if 'debug' not in FLAGS:
     flags.DEFINE_bool('debug', False, 'Show the traceback of input errors.')
+  if not sys.warnoptions:  # what others warn of is nothing a user can mend
+    warnings.simplefilter('ignore')
+    warnings.filterwarnings('default', module='maskjax|experiments|configs')
 
   @_one_line()
   def guarded(argv: list[str]) -> None:
@@ -237,5 +399,12 @@ def run(main: Callable[[list[str]], None]) -> None:
       logging.set_verbosity(logging.WARNING)
     main(argv)
 
+  @_one_line()
+  def parse(argv: list[str]) -> list[str]:
+    if _HELP & set(argv):
+      print(_help(main))
+      sys.exit(0)
+    return _parse(argv)
+
   parallel.set_xla_flags()
-  app.run(guarded, flags_parser=_one_line()(_parse))
+  app.run(guarded, flags_parser=parse)

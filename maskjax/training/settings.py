@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 import dataclasses
 import difflib
 import math
+import reprlib
 import types
 import typing
 from typing import Any, TypeVar
@@ -29,6 +30,11 @@ _CHECK = 'check'
 LIMITS = 'limits'  # of a number, the least and the most
 _MAY_CHANGE = 'may_change'
 _COMMAND = 'command'
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 3
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
+_REPR.maxtuple = _REPR.maxlist = _REPR.maxdict = 12
 
 
 def checked(check: Check, **options: Any) -> Any:
@@ -46,7 +52,9 @@ def _marked(field: Any, **marks: Any) -> Any:
   if field is None:
     return dataclasses.field(metadata=marks)
   return dataclasses.field(
-    default=field.default, metadata={**field.metadata, **marks}
+    default=field.default,
+    default_factory=field.default_factory,
+    metadata={**field.metadata, **marks},
   )
 
 
@@ -68,39 +76,59 @@ def command(field: Any = None) -> Any:
   return _marked(field, **{_COMMAND: True})
 
 
+def shown(value: Any) -> str:
+  """Return a value as code has it, shortened where it is long or deep."""
+  return _REPR.repr(value)
+
+
 def _is_within(value: Any, low: float, high: float) -> bool:
   return math.isfinite(value) and low <= value <= high
+
+
+def _number(value: float) -> str:
+  """Return a limit in words: 10, 0.5, 4,294,967,295."""
+  return f'{value:,.0f}' if abs(value) >= 1e6 else f'{value:g}'
 
 
 def _limits(low: float, high: float) -> str:
   """Say in words what lies within two limits."""
   if math.isfinite(low) and math.isfinite(high):
-    return f'{low:g} to {high:g}'
+    return f'{_number(low)} to {_number(high)}'
   if math.isfinite(low):
-    return f'>= {low:g}'
-  return f'<= {high:g}' if math.isfinite(high) else 'a finite number'
+    return f'>= {_number(low)}'
+  return f'<= {_number(high)}' if math.isfinite(high) else 'a finite number'
 
 
 def number(
-  low: float = -math.inf, high: float = math.inf, **options: Any
+  low: float = -math.inf,
+  high: float = math.inf,
+  *,
+  most: int = 100,
+  **options: Any,
 ) -> Any:
   """Declare a finite number, or a tuple of them, within limits (inclusive).
 
   Args:
-    low: the least value.
-    high: the largest value.
-    options: of `dataclasses.field`; a field that may be None may have None.
+    low: the least.
+    high: the most.
+    most: numbers of a tuple at most.
+    **options: of `dataclasses.field`, e.g. a default; None is no number.
   """
 
   def check(value):
-    if value is None:
-      return None
     values = value if isinstance(value, tuple) else (value,)
-    if all(_is_within(x, low, high) for x in values):
+    if len(values) > most:
+      return f'give at most {most} numbers'
+    if all(x is None or _is_within(x, low, high) for x in values):
       return None
     return f'expected {_limits(low, high)}'
 
   return _marked(checked(check, **options), **{LIMITS: (low, high)})
+
+
+def seed(**options: Any) -> Any:
+  """Declare a seed: 32 bits, since larger ones would count as smaller ones."""
+  return number(0, 2**32 - 1, **options)
 
 
 def span(low: float = -math.inf, high: float = math.inf) -> Any:
@@ -114,13 +142,15 @@ def span(low: float = -math.inf, high: float = math.inf) -> Any:
   return _marked(checked(check), **{LIMITS: (low, high)})
 
 
-def power_of_two() -> Any:
-  """Declare a power of two."""
-  return checked(
-    lambda value: (
-      None if value > 0 and not value & (value - 1) else 'give a power of two'
-    )
-  )
+def power_of_two(high: int = 2**14) -> Any:
+  """Declare a power of two up to a limit."""
+
+  def check(value):
+    if 0 < value <= high and not value & (value - 1):
+      return None
+    return f'give a power of two up to {high}'
+
+  return checked(check)
 
 
 def choice(*names: Any, **options: Any) -> Any:
@@ -165,7 +195,7 @@ def _typed(value: Any, wanted: Any, name: str) -> Any:
     if isinstance(value, wanted):
       return value
     if not isinstance(value, Mapping):
-      raise ValueError(f'{name} is {value!r}; expected a group of fields')
+      raise ValueError(f'{name} is {shown(value)}; expected a group of fields')
     return _fill(wanted, value, f'{name}.')
   origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
   if wanted is Any:
@@ -186,22 +216,30 @@ def _typed(value: Any, wanted: Any, name: str) -> Any:
     if arguments[-1] is Ellipsis:
       return tuple(_typed(item, arguments[0], name) for item in value)
     if len(value) != len(arguments):
-      raise ValueError(f'{name} is {value}; give {len(arguments)} values')
+      raise ValueError(
+        f'{name} is {shown(value)}; give {len(arguments)} values'
+      )
     return tuple(_typed(*pair, name) for pair in zip(value, arguments))
   elif wanted is float and type(value) in (int, float):
     return float(value)
   elif wanted in (int, bool, str) and type(value) is wanted:
     return value
   words = getattr(wanted, '__name__', None) if origin is None else str(wanted)
-  raise ValueError(f'{name} is {value!r}; expected {words or wanted}')
+  raise ValueError(f'{name} is {shown(value)}; expected {words or wanted}')
 
 
-def _check(field: dataclasses.Field, value: Any, name: str) -> None:
-  """Raise ValueError where a value is not what its field declares."""
+def check_field(field: dataclasses.Field, value: Any, name: str) -> None:
+  """Raise ValueError where a value is not within the limits of its field.
+
+  Args:
+    field: of a dataclass.
+    value: of the field's type.
+    name: what to call it.
+  """
   check = field.metadata.get(_CHECK)
   expected = check(value) if check is not None else None
   if expected is not None:
-    raise ValueError(f'{name} is {value!r}; {expected}')
+    raise ValueError(f'{name} is {shown(value)}; {expected}')
 
 
 def check_limits(settings: Any) -> None:
@@ -214,7 +252,7 @@ def check_limits(settings: Any) -> None:
     ValueError: a value outside of its limits; one line.
   """
   for field in dataclasses.fields(settings):
-    _check(field, getattr(settings, field.name), field.name)
+    check_field(field, getattr(settings, field.name), field.name)
 
 
 def _fill(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
@@ -241,7 +279,7 @@ def _fill(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
         raise ValueError(f'the field {full!r} is missing')
       continue
     value = _typed(_plain(values[name]), hints[name], full)
-    _check(field, value, full)
+    check_field(field, value, full)
     filled[name] = value
   return kind(**filled)
 

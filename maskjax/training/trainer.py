@@ -39,11 +39,11 @@ class Settings:
     checkpoint_every: steps between two checkpoints.
   """
 
-  seed: int
+  seed: int = settings_lib.seed()
   resume: bool
-  steps: int = settings_lib.number(1)
-  log_every: int = settings_lib.number(1)
-  checkpoint_every: int = settings_lib.number(1)
+  steps: int = settings_lib.number(1, 10**9)
+  log_every: int = settings_lib.number(1, 10**9)
+  checkpoint_every: int = settings_lib.number(1, 10**9)
 
 
 def _begin(

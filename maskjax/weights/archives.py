@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import contextlib
 import os
 import pathlib
-from typing import Any, BinaryIO
+from typing import Any
 import zipfile
 
 import numpy as np
@@ -48,7 +48,7 @@ def opened(file: Any) -> Iterator[zipfile.ZipFile]:
     yield archive
 
 
-def _array(file: BinaryIO, size: int) -> np.ndarray:
+def _array(file: Any, size: int) -> np.ndarray:
   """Read one array of an archive; `size` is that of its entry."""
   version = np.lib.format.read_magic(file)
   reads = {
@@ -94,7 +94,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
       for entry in archive.infolist():
         with archive.open(entry) as content:
           name = entry.filename.removesuffix('.npy')
-          arrays[name] = _array(content, entry.file_size)  # type: ignore[arg-type]
+          arrays[name] = _array(content, entry.file_size)
   # Damage shows as an error of any type.
   except Exception as error:
     reason = ' '.join(str(error).split())[:200] or type(error).__name__

@@ -10,7 +10,7 @@ import os
 import pathlib
 from typing import Any
 
-from maskjax.weights import keymap, tensor_files
+from maskjax.weights import json_files, keymap, tensor_files
 
 
 def read_config(folder: str | os.PathLike) -> dict[str, Any]:
@@ -31,13 +31,7 @@ def read_config(folder: str | os.PathLike) -> dict[str, Any]:
     raise ValueError(f'{folder}: no such folder; expected a model component')
   if not path.is_file():
     raise ValueError(f'{folder}: no config.json; not a model component')
-  try:
-    config = json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:
-    raise ValueError(f'{path}: not valid JSON ({error})') from error
-  if not isinstance(config, dict):
-    raise ValueError(f'{path}: holds no JSON object')
-  return config
+  return json_files.read(path)
 
 
 def _summary(names: list[str]) -> str:

@@ -30,6 +30,8 @@ _NETWORK = (
   'model*.safetensors*',
 )
 _NEVER = ('*.non_ema*',)
+# A whole model in one file, which is no folder and no id.
+_SINGLE = ('.safetensors', '.ckpt', '.pt', '.pth', '.bin')
 
 
 def _load_config(
@@ -128,6 +130,13 @@ def resolve(
   folder = pathlib.Path(name).expanduser()
   if name and folder.is_dir():
     return folder
+  if folder.is_file() or folder.suffix in _SINGLE:
+    there = 'is a single file' if folder.is_file() else 'is no folder'
+    raise ValueError(
+      f'{name!r} {there}; give a folder in the layout of diffusers, which '
+      'PyTorch makes of one: StableDiffusionPipeline.from_single_file(FILE)'
+      '.save_pretrained(FOLDER)'
+    )
   if not _ID.fullmatch(name):
     raise ValueError(
       f'{name!r}: no such folder, and not an id "owner/name" of the Hub'

@@ -4,13 +4,14 @@ A safetensors file whose metadata entry `quantization` gives [scale, minimum]
 of each array of bytes: its numbers are minimum + scale * byte.
 """
 
-import json
 import os
 from typing import Any
 
 from flax import traverse_util
 import numpy as np
 from safetensors import safe_open
+
+from maskjax.weights import json_files, pointers
 
 
 def read(path: str | os.PathLike) -> dict[str, Any]:
@@ -27,8 +28,10 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     ValueError: bytes without a scale.
   """
   arrays = {}
+  pointers.refuse(path)
   with safe_open(path, 'np') as file:
-    scales = json.loads((file.metadata() or {}).get('quantization', '{}'))
+    text = (file.metadata() or {}).get('quantization', '{}')
+    scales = json_files.parse(text, f'{path}: quantization')
     for name in file.keys():  # noqa: SIM118, it is no dict
       array = file.get_tensor(name)
       if array.dtype == np.uint8:

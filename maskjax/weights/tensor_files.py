@@ -28,6 +28,7 @@ import numpy as np
 import safetensors
 
 from maskjax.training import files
+from maskjax.weights import json_files, pointers
 
 STEMS = ('diffusion_pytorch_model', 'model')
 # Taken, in this order, where there are no weights in full precision.
@@ -50,7 +51,9 @@ def _missing(folder: pathlib.Path, variant: str | None) -> ValueError:
 def _indexed(index: pathlib.Path) -> list[pathlib.Path]:
   """Return the files that an index names."""
   try:
-    names = set(json.loads(index.read_text('utf-8'))['weight_map'].values())
+    names = set(json_files.read(index)['weight_map'].values())
+    if outside := [n for n in names if pathlib.Path(n).name != n]:
+      raise ValueError(f'{outside[0][:80]!r} is no name of a file beside it')
     paths = sorted(index.with_name(name) for name in names)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(
@@ -122,6 +125,7 @@ def read(path: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
   Raises:
     ValueError: it is not a whole safetensors file.
   """
+  pointers.refuse(path)
   try:
     with safetensors.safe_open(path, 'np') as file:
       for key in file.keys():  # noqa: SIM118  (it is no dictionary)

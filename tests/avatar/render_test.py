@@ -93,10 +93,13 @@ def test_bad_requests_are_one_line(model, tmp_path):
     avatar_render.Request(mesh_format='stl')
   with pytest.raises(ValueError, match=r'seeds is .* give one seed'):
     avatar_render.Request(seeds=())
-  with pytest.raises(ValueError, match='rendering is 0; expected >= 1'):
+  with pytest.raises(ValueError, match='rendering is 0; expected 1 to 2048'):
     avatar_render.Request(rendering=0)
-  with pytest.raises(ValueError, match='cutoff is -1; expected >= 0'):
+  with pytest.raises(ValueError, match='cutoff is -1; expected 0 to 1000'):
     avatar_render.Request(cutoff=-1)
-  broken = avatar_render.Request(radius=float('nan'))
+  with pytest.raises(ValueError, match='radius is nan; expected'):
+    avatar_render.Request(radius=float('nan'))
+  broken = avatar_render.Request()
+  object.__setattr__(broken, 'radius', float('nan'))
   with pytest.raises(ValueError, match=r'camera 0 .*not finite'):
     avatar_render.render(model, broken, tmp_path)

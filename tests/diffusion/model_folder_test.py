@@ -1,7 +1,9 @@
 """Folders of whole models: what is missing, wrong, or does not fit."""
 
 import dataclasses
+import json
 import shutil
+import time
 
 import jax
 import numpy as np
@@ -15,6 +17,7 @@ from maskjax.diffusion import (
   tokenizer,
 )
 from tests.diffusion import tiny_model
+from tests.weights.pointers_test import POINTER
 
 PARTS = ('unet', 'text_encoder', 'tokenizer', 'scheduler', 'model_index.json')
 
@@ -63,7 +66,7 @@ def test_no_controlnet_is_no_fault(copy):
 @pytest.mark.parametrize(
   'content, words',
   [
-    ('{"sample_size": ', 'not JSON'),
+    ('{"sample_size": ', 'not valid JSON'),
     ('[16]', 'no JSON object'),
     ('{"pixel_unshuffle": "2"}', "pixel_unshuffle='2'"),
     ('{"sample_size": 0}', 'sample_size=0'),
@@ -108,3 +111,66 @@ def test_controlnets_are_counted_not_spelled():
 def test_pixels_of_a_sample_without_an_autoencoder(model, block):
   found = model_folder.downscaling(model.networks, block)
   assert found == (block, 3 * block**2)
+
+
+HOSTILE = [
+  ('unet', {'layers_per_block': 10**9}, 'layers_per_block is 1000000000'),
+  (
+    'unet',
+    {'transformer_layers_per_block': [64] * 2, 'layers_per_block': 32},
+    'layers; at most',
+  ),
+  ('unet', {'attention_head_dim': 0}, 'attention_head_dim is 0'),
+  ('unet', {'in_channels': -4}, 'in_channels is -4'),
+  ('unet', {'norm_num_groups': 0}, 'norm_num_groups is 0'),
+  ('unet', {'block_out_channels': []}, 'block_out_channels'),
+  ('unet', {'block_out_channels': [8] * 1000}, 'at most 16'),
+  ('unet', {'block_out_channels': [8, 10**12]}, 'expected 1 to 16384'),
+  ('unet', {'down_block_types': []}, 'empty'),
+  ('unet', {'norm_eps': float('nan')}, 'norm_eps is nan'),
+  ('unet', {'cross_attention_dim': None}, 'cross_attention_dim=None'),
+  ('unet', {'cross_attention_dim': {'a': [1]}}, 'cross_attention_dim='),
+  ('unet', {'time_cond_proj_dim': 8}, 'distilled from guidance'),
+  ('text_encoder', {'num_hidden_layers': 10**9}, 'num_hidden_layers is'),
+  ('text_encoder', {'num_attention_heads': 0}, 'num_attention_heads is 0'),
+  ('text_encoder', {'hidden_size': 2**62}, 'hidden_size is'),
+  ('unet', {'_class_name': ['UNet2DConditionModel']}, 'names the class'),
+  ('unet', {'_class_name': None, 'architectures': {'a': 1}}, 'the class None'),
+  ('unet', {'_class_name': None, 'architectures': 7}, 'the class None'),
+  ('scheduler', {'num_train_timesteps': 10**9}, 'num_train_timesteps'),
+  ('scheduler', {'num_train_timesteps': '9'}, "num_train_timesteps '9'"),
+  ('scheduler', {'trained_betas': [[1], {}]}, 'trained_betas'),
+  ('scheduler', {'prediction_type': ['epsilon']}, 'prediction_type'),
+  ('scheduler', {'steps_offset': 10**30}, 'steps_offset'),
+]
+
+
+@pytest.mark.parametrize('part, changes, words', HOSTILE)
+def test_absurd_numbers_are_refused_at_once(copy, part, changes, words):
+  name = 'scheduler_config.json' if part == 'scheduler' else 'config.json'
+  path = copy / part / name
+  path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+  began = time.process_time()
+  assert words in one_line(copy)
+  assert time.process_time() - began < 10  # a cold start among it
+
+
+@pytest.mark.parametrize('part', ['unet', 'text_encoder'])
+@pytest.mark.parametrize('content', ['null', '[' * 5000, '{"a":' * 5000, ''])
+def test_descriptions_that_are_none(copy, part, content):
+  (copy / part / 'config.json').write_text(content)
+  one_line(copy)
+
+
+def test_pointers_of_git_lfs_are_named(copy):
+  path = next((copy / 'unet').glob('*.safetensors'))
+  path.write_text(POINTER)
+  assert 'Git LFS' in one_line(copy)
+
+
+def test_shards_lie_beside_their_index(copy):
+  path = next((copy / 'unet').glob('*.safetensors'))
+  path.unlink()
+  index = path.with_name(f'{path.name}.index.json')
+  index.write_text(json.dumps({'weight_map': {'a': '../../etc/passwd'}}))
+  assert 'no name of a file beside it' in one_line(copy)

@@ -162,11 +162,31 @@ def test_most_frequent_pair_is_merged_first(tmp_path):
   assert lines == ['#version: 0.2', 'l o', 'lo w</w>', 'lo t</w>']
 
 
+def _extend(path, **entries):
+  """Add entries to a JSON file."""
+  path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_special_tokens_may_be_listed_as_added(folder, tmp_path):
+  _set(folder, tmp_path)
+  before = tokenizer.load(tmp_path)
+  end = before.end_id
+  _extend(
+    tmp_path / 'tokenizer_config.json',
+    added_tokens_decoder={str(end): {'content': tokenizer.END}},
+  )
+  after = tokenizer.load(tmp_path)
+  texts = ['a tiger', f'a {tokenizer.END}']
+  np.testing.assert_array_equal(
+    tokenizer.encode(after, texts), tokenizer.encode(before, texts)
+  )
+
+
 @pytest.mark.parametrize(
   'mischief, message',
   [
     (lambda f: (f / 'merges.txt').unlink(), 'no merges.txt'),
-    (lambda f: (f / 'vocab.json').write_text('{'), 'not a JSON'),
+    (lambda f: (f / 'vocab.json').write_text('{'), 'not valid JSON'),
     (lambda f: (f / 'merges.txt').write_text('a b c\n'), 'two symbols'),
     (
       lambda f: (f / 'tokenizer_config.json').write_text('{}'),
@@ -182,6 +202,53 @@ def test_most_frequent_pair_is_merged_first(tmp_path):
     (
       lambda f: (f / 'tokenizer.json').write_text('{"model": {}}'),
       'CLIP tokenizer',
+    ),
+    (
+      lambda f: (f / 'added_tokens.json').write_text('{"<my-tiger>": 900}'),
+      "added_tokens.json: the added token '<my-tiger>'",
+    ),
+    (
+      lambda f: _extend(
+        f / 'tokenizer_config.json',
+        added_tokens_decoder={'900': {'content': '<my-tiger>'}},
+      ),
+      "tokenizer_config.json: the added token '<my-tiger>'",
+    ),
+    (
+      lambda f: _extend(
+        f / 'special_tokens_map.json',
+        additional_special_tokens=['<my-tiger>'],
+      ),
+      "special_tokens_map.json: the added token '<my-tiger>'",
+    ),
+    (
+      lambda f: _extend(
+        f / 'tokenizer_config.json',
+        additional_special_tokens=[{'content': '<my-tiger>'}],
+      ),
+      "tokenizer_config.json: the added token '<my-tiger>'",
+    ),
+    # In the vocabulary, too, a text would not find it.
+    (
+      lambda f: (
+        (f / 'added_tokens.json').write_text('{"<my-tiger>": 900}')
+        + (_extend(f / 'vocab.json', **{'<my-tiger>': 900}) or 0)
+      ),
+      "the added token '<my-tiger>'",
+    ),
+    (lambda f: _extend(f / 'vocab.json', x=-1), 'ids of a vocabulary'),
+    (lambda f: _extend(f / 'vocab.json', x=2**40), 'ids of a vocabulary'),
+    (lambda f: _extend(f / 'vocab.json', x='1'), 'ids of a vocabulary'),
+    (lambda f: _extend(f / 'vocab.json', x=0), 'have one id'),
+    (lambda f: (f / 'vocab.json').write_text('[' * 9999), 'too deeply'),
+    (lambda f: (f / 'merges.txt').write_text('q! zz\n'), 'not of tokens'),
+    (
+      lambda f: _extend(f / 'tokenizer_config.json', bos_token={'a': 1}),
+      'is no token',
+    ),
+    (
+      lambda f: _extend(f / 'tokenizer_config.json', model_max_length=[77]),
+      r'model_max_length is \[77\]',
     ),
   ],
 )

@@ -72,3 +72,33 @@ def test_bad_folders_are_one_line(tmp_path, folder):
   (tmp_path / 'config.json').write_text(json.dumps({'format': 'x'}))
   with pytest.raises(ValueError, match='describes no networks'):
     checkpoints.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+  'networks, words',
+  [
+    ({'../../G': {'kind': 'stylegan2'}}, 'is none of'),
+    ({'/etc/passwd': {'kind': 'stylegan2'}}, 'is none of'),
+    ({'G_ema': None}, 'is none of'),
+    (['G_ema'], 'describes no networks'),
+    (None, 'describes no networks'),
+    ({'G_ema': {'kind': ['stylegan2']}}, 'is not one of'),
+    ({'G_ema': {'kind': 'stylegan2', 'z_dim': 10**9}}, 'z_dim is 1000000000'),
+    ({'G_ema': {'kind': 'stylegan2', 'z_dim': -1}}, 'z_dim is -1'),
+    ({'G_ema': {'kind': 'stylegan2', 'z_dim': '512'}}, "z_dim is '512'"),
+    ({'G_ema': {'kind': 'stylegan2', 'channels': [8] * 40}}, 'at most 10'),
+    ({'G_ema': {'kind': 'stylegan2', 'mapping_layers': 10**9}}, 'expected 0'),
+    ({'G_ema': {'kind': 'eg3d', 'volume': {'coarse': 0}}}, 'volume.coarse is'),
+    ({'G_ema': {'kind': 'eg3d', 'volume': 3}}, 'expected a group of fields'),
+    ({'G_ema': {'kind': 'stylegan2', 'depth': 3}}, "unknown field 'depth'"),
+  ],
+)
+def test_hostile_descriptions_are_one_line(tmp_path, networks, words):
+  (tmp_path / 'config.json').write_text(
+    json.dumps({'format': 'maskjax.gan', 'networks': networks})
+  )
+  for read in (checkpoints.load, checkpoints.load_all):
+    with pytest.raises(ValueError, match=re.escape(words)) as error:
+      read(tmp_path)
+    assert str(tmp_path) in str(error.value)
+    assert '\n' not in str(error.value)

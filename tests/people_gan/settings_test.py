@@ -18,10 +18,13 @@ def test_stages_can_be_read(name):
 @pytest.mark.parametrize(
   ('field', 'value', 'words'),
   [
-    ('views', 0, 'views is 0; expected >= 1'),
-    ('raw_kimg', -1.0, r'raw_kimg is -1\.0; expected >= 0'),
-    ('enlarged', (8, 0), r'enlarged is \(8, 0\); expected >= 1'),
+    ('views', 0, 'views is 0; expected 1 to 10000'),
+    ('raw_kimg', -1.0, r'raw_kimg is -1\.0; expected 0 to 1,000,000,000'),
+    ('enlarged', (8, 0), r'enlarged is \(8, 0\); expected 1 to 8192'),
     ('enlarged', (8, 8, 8), r'enlarged is \(8, 8, 8\); give 2 values'),
+    ('measured', 7, 'measured is 7; expected 8 to'),
+    ('raw_sides', (), 'raw_sides is empty'),
+    ('start', 9.0, 'start is 9.0, not below end'),
     ('plane_axes', 'xyz', "plane_axes is 'xyz'"),
     ('learning_rate', float('nan'), 'learning_rate is nan'),
   ],

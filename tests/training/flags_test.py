@@ -176,3 +176,32 @@ def test_settings_are_built_from_flags_of_their_names():
   assert read == _Request(test_count=2, test_scales=(1.0, 3.0), other='new')
   with pytest.raises(flags.Error, match=r'test_scales=x.*not numbers'):
     values(['program', '--test_scales=x'])
+
+
+def test_help_has_the_flags_and_the_fields_of_the_config(experiment):
+  result = experiment('--help')
+  assert result.returncode == 0 and result.stderr == ''
+  assert '--workdir: Output folder.' in result.stdout
+  assert '--config.rates.color=0.1' in result.stdout
+  assert '--debug' in result.stdout and '--pdb' not in result.stdout
+
+
+@pytest.mark.parametrize(
+  'value', ['nan', 'inf', '-inf', '-0.1', '2.1', 'x', '']
+)
+def test_numbers_of_flags_are_finite_and_within_limits(value):
+  parser = mj_flags._Finite(0, 2)
+  assert parser.parse('0.5') == 0.5
+  with pytest.raises(ValueError):
+    parser.parse(value)
+
+
+def test_configs_that_come_with_the_package_are_found(monkeypatch, tmp_path):
+  monkeypatch.chdir(tmp_path)
+  assert (
+    mj_flags._config_file('configs/mask.py:tiny') == _ROOT / 'configs/mask.py'
+  )
+  (tmp_path / 'configs').mkdir()
+  own = tmp_path / 'configs/mask.py'
+  own.write_text('')
+  assert mj_flags._config_file('configs/mask.py').resolve() == own

@@ -172,3 +172,15 @@ def test_neither_library_is_imported_for_a_folder(tmp_path):
     'sys.exit(not {"diffusers", "torch"}.isdisjoint(sys.modules))'
   )
   subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize('name', ['v1-5.safetensors', 'a/b.ckpt', 'c.bin'])
+def test_a_single_file_is_no_folder(monkeypatch, tmp_path, downloads, name):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(ValueError, match='is no folder; give a folder in the'):
+    hub.resolve(name)
+  (tmp_path / 'a').mkdir()
+  (tmp_path / name).write_bytes(b'x')
+  with pytest.raises(ValueError, match=r'is a single file.*from_single_file'):
+    hub.resolve(name)
+  assert not downloads

@@ -92,19 +92,19 @@ class Recipe:
   It holds shards * people * moments * views pictures.
   """
 
-  seed: int = settings.number(0)
-  shards: int = settings.number(1)
-  people: int = settings.number(1)  # in a shard
-  moments: int = settings.number(1)  # expressions and lights of a person
-  views: int = settings.number(1)  # cameras of a moment
-  size: int = settings.number(1)  # pixels a side
-  samples: int = settings.number(1)  # per pixel and axis
+  seed: int = settings.seed()
+  shards: int = settings.number(1, 10**6)
+  people: int = settings.number(1, 10**6)  # in a shard
+  moments: int = settings.number(1, 10**4)  # expressions and lights of a person
+  views: int = settings.number(1, 10**4)  # cameras of a moment
+  size: int = settings.number(8, 2048)  # pixels a side
+  samples: int = settings.number(1, 16)  # per pixel and axis
   # Of everyone; '': any.
   expression: str = settings.choice('', *_WORDS)
   backdrop: str = settings.choice(*BACKDROPS)
-  yaw: float = settings.number(0)  # standard deviation, radians
-  pitch: float = settings.number(0)  # likewise
-  limit: tuple[float, float] = settings.number(0)  # of yaw and pitch
+  yaw: float = settings.number(0, 3.2)  # standard deviation, radians
+  pitch: float = settings.number(0, 1.6)  # likewise
+  limit: tuple[float, float] = settings.number(0, 3.2)  # of yaw and pitch
 
 
 def sample_cameras(

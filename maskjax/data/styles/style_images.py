@@ -30,10 +30,10 @@ class Recipe:
   """What a set is made by; `configs/styles.py` gives the numbers."""
 
   style: str = settings.choice(*styles.NAMES)
-  seed: int = settings.number(0)  # of the people
-  shards: int = settings.number(1)
-  count: int = settings.number(1)  # pictures in a shard
-  size: int = settings.number(1)  # pixels a side
+  seed: int = settings.seed()  # of the people
+  shards: int = settings.number(1, 10**6)
+  count: int = settings.number(1, 10**6)  # pictures in a shard
+  size: int = settings.number(8, 2048)  # pixels a side
   # Whether half of the pictures are of the style's second one.
   dicebear: bool
   emoji: str  # folder that pictures of others are fetched into; '': none

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Int
 
 from maskjax.kernels import permutation
 from maskjax.render.volume import rays as rays_lib
+from maskjax.training import settings as settings_lib
 
 # From points [B, N, 3] to raw densities [B, N] and features [B, N, C].
 Field = Callable[
@@ -33,6 +34,9 @@ Field = Callable[
 Mode = Literal['parity', 'clean']
 # Samples of a ray up to which counting is faster than sorting.
 _COUNTED = 48
+
+
+_number = settings_lib.number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,11 +57,11 @@ class VolumeConfig:
       misses the box depend on other rays.
   """
 
-  coarse: int = 48
-  fine: int = 48
-  start: float | None = 2.25
-  end: float | None = 3.3
-  box: float = 1.0
+  coarse: int = _number(2, 4096, default=48)
+  fine: int = _number(0, 4096, default=48)
+  start: float | None = _number(-1e6, 1e6, default=2.25)
+  end: float | None = _number(-1e6, 1e6, default=3.3)
+  box: float = _number(1e-6, 1e6, default=1.0)
   disparity: bool = False
   white_background: bool = False
   mode: Mode = 'parity'
