@@ -44,7 +44,9 @@ _INTERPRETER = flags.DEFINE_string(
 )
 _SMALL = flags.DEFINE_bool('small', False, 'Only the smallest cases.')
 _ROUNDS = flags.DEFINE_integer('rounds', 7, 'Timed calls of each part.', 1)
-_WORKDIR = flags.DEFINE_string('workdir', 'out/rasterizer', 'For the results.')
+_WORKDIR = flags_lib.define_folder(
+  'workdir', 'out/rasterizer', 'For the results.'
+)
 
 # Faces, pixels on a side, views.
 _CASES = (

@@ -19,7 +19,9 @@ from maskjax.prior import settings as prior_settings
 from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/prior.py')
-_WORKDIR = flags.DEFINE_string('workdir', 'out/heads', 'Folder of the shards.')
+_WORKDIR = flags_lib.define_folder(
+  'workdir', 'out/heads', 'Folder of the shards.'
+)
 _PART = flags.DEFINE_string('part', '0/1', 'Build every n-th shard: i/n.')
 _EMOJI = flags.DEFINE_string('emoji', '', 'Folder for the emoji packages.')
 

@@ -23,7 +23,7 @@ _RESULTS = flags.DEFINE_string(
 _OTHERS = flags.DEFINE_list('others', [], 'RESULTS=RUN[+RUN], ...')
 _NETWORKS = flags.DEFINE_list('networks', [], 'Of the last run; empty: all.')
 _NOTE = flags.DEFINE_string('note', '', 'For the card, on the training.')
-_OUT = flags.DEFINE_string('out', 'maskjax/assets/source', 'Where to.')
+_OUT = flags_lib.define_folder('out', 'maskjax/assets/source', 'Where to.')
 
 
 def main(argv: list[str]) -> None:

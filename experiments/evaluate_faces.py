@@ -15,9 +15,7 @@ from absl import flags
 from maskjax.evaluation import faces
 from maskjax.training import files, flags as flags_lib
 
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the results.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 _COUNT = flags.DEFINE_integer('count', 200, 'Rendered people.', 1)
 _SEED = flags_lib.define_seed('Seed of the people.', 1)
 _PHOTOS = flags.DEFINE_string('photos', '', 'Folder of folders of photos.')

@@ -21,9 +21,7 @@ from maskjax.matcher import network
 from maskjax.training import flags as flags_lib, settings as settings_lib
 
 _CONFIG = flags_lib.define_config('configs/mask.py')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the results.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 _MATCHER = flags.DEFINE_string('matcher', '', 'Folder; empty: the bundled one.')
 _KINDS = flags.DEFINE_list('kinds', [], 'Kinds; empty: 12 (ablation: 3).')
 _ABLATION = flags.DEFINE_bool('ablation', False, 'Run the sweep of the config.')

@@ -14,9 +14,7 @@ from maskjax.diffusion import sampling
 from maskjax.prior import evaluation as prior_evaluation
 from maskjax.training import flags as flags_lib
 
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the results.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 _PRIOR = flags.DEFINE_string('prior', '', 'Model folder.')
 _MATCHER = flags.DEFINE_string('matcher', '', 'Folder of the matcher.')
 _REAL = flags.DEFINE_string('real', '', 'Folder of head pictures to show.')

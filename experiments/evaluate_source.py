@@ -22,9 +22,7 @@ from maskjax.training import flags as flags_lib
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Model folder.')
 _DATA = flags.DEFINE_string('data', 'out/source_faces', 'Of make_faces.')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the results.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 _BESIDE = flags.DEFINE_string(
   'beside', None, 'Model folder of the EG3D that shares the latents.'
 )

@@ -23,9 +23,7 @@ _TASK = flags.DEFINE_enum(
 _IMAGE = flags.DEFINE_string('image', '', 'A photo of a face.')
 _SIZE = flags.DEFINE_integer('size', 128, 'Pixels on a side.', 16, 2048)
 _STEPS = flags.DEFINE_integer('steps', 200, 'Updates.', 1, 10**6)
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the results.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 
 
 def main(argv: list[str]) -> None:

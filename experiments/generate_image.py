@@ -36,7 +36,7 @@ flags.DEFINE_enum(
   'dtype', 'auto', ('auto', 'float32', 'bfloat16'), 'Type to compute in.'
 )
 flags.DEFINE_string('variant', '', "Of the weights, e.g. 'fp16'.")
-_OUT = flags.DEFINE_string('out', 'out/pictures', 'Folder of the pictures.')
+_OUT = flags_lib.define_folder('out', 'out/pictures', 'Folder of the pictures.')
 
 
 def main(argv: list[str]) -> None:

@@ -8,15 +8,11 @@ config.json in the workdir. `--config.resume=true --config.steps=400` trains
 on; `--config.back=150` exports the checkpoint of step 150 again.
 """
 
-from absl import flags
-
 from maskjax.mask import generate, settings
 from maskjax.training import flags as flags_lib, settings as settings_lib
 
 _CONFIG = flags_lib.define_config('configs/mask.py')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the run.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the run.')
 
 
 def main(argv: list[str]) -> None:

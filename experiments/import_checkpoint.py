@@ -22,7 +22,7 @@ from maskjax.gan import (
 from maskjax.training import flags as flags_lib
 
 _SOURCE = flags.DEFINE_string('source', None, 'File or folder.', required=True)
-_TARGET = flags.DEFINE_string('target', None, 'Folder or file.', required=True)
+_TARGET = flags_lib.define_folder('target', None, 'Folder or file.')
 _PRESET = flags.DEFINE_enum(
   'preset', None, sorted(snapshots.PRESETS), 'How a plain state is rendered.'
 )

@@ -15,7 +15,9 @@ from maskjax.data.people import face_images
 from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/faces.py')
-_WORKDIR = flags.DEFINE_string('workdir', 'out/faces', 'Folder of the shards.')
+_WORKDIR = flags_lib.define_folder(
+  'workdir', 'out/faces', 'Folder of the shards.'
+)
 _WORKERS = flags.DEFINE_integer(
   'workers', 0, 'Processes; 0: one per core.', 0, 1024
 )

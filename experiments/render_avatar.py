@@ -25,7 +25,7 @@ _CHECKPOINT = flags.DEFINE_string(
 flags_lib.define(
   'seeds', '0-3', 'Seeds: 0-3 or 1,5,7.', flags_lib.whole_numbers
 )
-_OUT = flags.DEFINE_string('out', 'avatars', 'Folder of the files.')
+_OUT = flags_lib.define_folder('out', 'avatars', 'Folder of the files.')
 flags.DEFINE_list(
   'what', ['image', 'depth', 'mesh'], f'Of {", ".join(avatar_render.WHAT)}.'
 )

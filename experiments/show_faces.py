@@ -19,7 +19,7 @@ from maskjax.training import files, flags as flags_lib
 _WHAT = flags.DEFINE_enum(
   'what', 'people', ['people', 'styles', *drawing.SHEETS], 'What to draw.'
 )
-_OUT = flags.DEFINE_string('out', 'out/faces.png', 'Picture to write.')
+_OUT = flags_lib.define_folder('out', 'out/faces.png', 'Picture to write.')
 _COUNT = flags.DEFINE_integer('count', 64, 'How many faces or people.', 1, 4096)
 _VIEWS = flags.DEFINE_integer(
   'views', 1, 'Cameras of each person, in a row.', 1, 64

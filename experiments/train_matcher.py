@@ -4,15 +4,11 @@ r"""Train the matcher; leaves its folder and report.json in the workdir.
     --workdir=out/matcher [--config.data=DIR] [--config.resume=true]
 """
 
-from absl import flags
-
 from maskjax.matcher import network, training as matcher_training
 from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/matcher.py')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the run.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the run.')
 
 
 def main(argv: list[str]) -> None:

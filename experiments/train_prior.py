@@ -4,15 +4,11 @@ r"""Train one stage of the bundled prior; leaves a model folder in the workdir.
     --workdir=out/fine --config.init=out/coarse/model [--config.resume=true]
 """
 
-from absl import flags
-
 from maskjax.prior import settings as prior_settings, training as prior_training
 from maskjax.training import flags as flags_lib, settings
 
 _CONFIG = flags_lib.define_config('configs/prior.py')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the run.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the run.')
 
 
 def main(argv: list[str]) -> None:

@@ -8,8 +8,6 @@ people beside their depth (samples/), the curves (metrics.jsonl) and, at the
 end, a walk from person to person (walk.mp4).
 """
 
-from absl import flags
-
 from maskjax.people_gan import (
   settings as people_settings,
   training as people_training,
@@ -17,9 +15,7 @@ from maskjax.people_gan import (
 from maskjax.training import flags as flags_lib, parallel, settings
 
 _CONFIG = flags_lib.define_config('configs/source.py')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder of the run.', required=True
-)
+_WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the run.')
 
 
 def main(argv: list[str]) -> None:

@@ -32,6 +32,7 @@ FLOORS = (
 # Arrows within a floor; each says what it is for.
 PEERS = {
   ('prior', 'matcher'): 'samples are judged by the matcher',
+  ('data.creatures', 'data'): 'shards of a data set',
   ('data.people', 'data'): 'shards of a data set',
   ('data.styles', 'data'): 'shards of a data set',
   ('data.styles', 'data.people'): 'the people who are drawn',
@@ -41,6 +42,8 @@ PEERS = {
   ('render', 'render.mesh'): 'one rasterizer pass below the renderer',
   ('studio', 'render'): 'lights of the studio',
   ('geometry', 'weights'): 'bundled meshes',
+  ('geometry', 'training'): 'files that are whole',
+  ('weights', 'training'): 'files that are whole',
 }
 # Arrows that point up still; this list only shrinks.
 DEBTS: set[tuple[str, str]] = set()

@@ -6,18 +6,20 @@ a pure function of its number.
 
 from collections.abc import Callable, Sequence
 import functools
-import hashlib
+import json
 import multiprocessing
 import os
 import pathlib
 import signal
+from typing import Any
 
 import jax
 import numpy as np
 
-from maskjax.training import progress
+from maskjax.training import files, progress, workdir
 
 Build = Callable[[pathlib.Path, int], None]
+MANIFEST = 'manifest.json'
 
 
 def path(folder: pathlib.Path, prefix: str, index: int) -> pathlib.Path:
@@ -32,6 +34,48 @@ def _build(build: Build, folder: pathlib.Path, prefix: str, index: int) -> None:
 
 def _leave_interrupts_to_the_parent() -> None:
   signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def claim(
+  folder: pathlib.Path,
+  recipe: Any,
+  *,
+  may_change: Sequence[str] = (),
+) -> None:
+  """Note in a folder what its shards are made by, and keep to it.
+
+  A set may grow: a shard is a function of its number, however many there are.
+
+  Args:
+    folder: of the shards; made when missing.
+    recipe: dataclass or mapping of JSON values; 'shards', if it is there, is
+      how many there shall be.
+    may_change: fields that do not say what is in a shard.
+
+  Raises:
+    ValueError: shards of another recipe lie there, or of none that is known,
+      or more than there shall be.
+  """
+  found = sorted(folder.glob('*-[0-9][0-9][0-9][0-9][0-9].npz'))
+  config, manifest = folder / workdir.CONFIG, folder / MANIFEST
+  if found and not config.is_file():
+    if not manifest.is_file():
+      raise ValueError(
+        f'{folder} holds shards, and nothing says what they are made by; give '
+        'another folder, or delete them'
+      )
+    known = json.loads(manifest.read_text('utf-8'))['recipe']
+    files.write_json(config, known)
+  workdir.prepare(
+    folder, recipe, resume=bool(found), may_change=('shards', *may_change)
+  )
+  count = workdir.read_config(folder).get('shards', len(found))
+  if len(found) > count:
+    raise ValueError(
+      f'{folder} holds {len(found)} shards already, and shards is {count}; '
+      'give more, or another folder'
+    )
+  files.sweep(folder)
 
 
 def build_missing(
@@ -118,4 +162,4 @@ def digests(folder: pathlib.Path) -> dict[str, str]:
 
 def digest(file: pathlib.Path) -> str:
   """Return the SHA-256 of a file, in hexadecimal digits."""
-  return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
+  return files.sha256(file)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import dataclasses
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import jax
@@ -169,6 +170,27 @@ def load(folder: files.PathLike, name: str | None = None) -> model_lib.Model:
   template = model_lib.variable_shapes(config)
   variables = checkpoint.restore(folder / name, dict(template))
   return model_lib.Model(config.build(), variables)
+
+
+def copy(folder: files.PathLike, target: files.PathLike) -> None:
+  """Copy networks, and what lies beside them, to another folder.
+
+  Args:
+    folder: that `save` or `pack` wrote.
+    target: must not exist.
+
+  Raises:
+    FileNotFoundError: no such folder.
+    ValueError: it describes no networks.
+  """
+  folder, target = pathlib.Path(folder), pathlib.Path(target)
+  names = _read_config(folder)
+  target.mkdir(parents=True)
+  for path in folder.iterdir():
+    if path.is_dir() and path.name in names:
+      shutil.copytree(path, target / path.name)
+    elif path.is_file():
+      shutil.copyfile(path, target / path.name)
 
 
 def load_all(folder: files.PathLike) -> dict[str, model_lib.Model]:

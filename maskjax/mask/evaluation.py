@@ -281,6 +281,46 @@ def _variant_of(
   return settings
 
 
+def _measure(
+  settings: settings_lib.MaskSettings,
+  folder: pathlib.Path,
+  matcher: matcher_lib.Matcher,
+  *,
+  kinds: Sequence[str],
+  variants: Sequence[Mapping[str, Any]],
+  model: model_lib.DiffusionModel | None,
+) -> list[Row]:
+  """Measure what a folder has not yet; see `evaluate`."""
+  rows = read_rows(folder)
+
+  jobs: dict[str, generate.Job] = {}
+  surface = None
+  for changes in variants:
+    step = None
+    for kind in kinds:
+      if _place(rows, changes, kind) is not None:
+        continue
+      run = _variant_of(settings, changes, kind)
+      if kind not in jobs:
+        model = guide_lib.load_model(settings) if model is None else model
+        jobs[kind] = generate.prepare(run, model=model)
+      # One start shape for all of them, as one compiled step asks for.
+      surface = surface or jobs[kind].surface
+      jobs[kind] = jobs[kind]._replace(surface=surface)
+      step = step or generate.build_step(surface, run)
+      name = '-'.join([*map(str, changes.values()), kind]).replace(' ', '_')
+      picture = folder / f'{name}.png'
+      row = compare(jobs[kind], run, kind, matcher, step, picture)
+      rows.append({**changes, **row})
+      write_rows(folder, rows)
+      if len(variants) == 1:
+        del jobs[kind]
+  indices = [
+    _place(rows, changes, kind) for changes in variants for kind in kinds
+  ]
+  return [rows[index] for index in indices if index is not None]
+
+
 def evaluate(
   settings: settings_lib.MaskSettings,
   directory: files.PathLike,
@@ -317,39 +357,15 @@ def evaluate(
       f'kinds {unknown or "are missing"}: use some of '
       f'{", ".join(creatures.KINDS)}'
     )
-  folder = workdir_lib.prepare(
+  opened = workdir_lib.opened(
     directory,
-    dataclasses.asdict(settings) | {'matcher': _checksum(matcher)},
+    generate.identity(settings) | {'matcher': _checksum(matcher)},
     ignored=(*read_lib.commands(settings), 'prompt'),
   )
-  rows = read_rows(folder)
-
-  jobs: dict[str, generate.Job] = {}
-  surface = None
-  for changes in variants:
-    step = None
-    for kind in kinds:
-      if _place(rows, changes, kind) is not None:
-        continue
-      run = _variant_of(settings, changes, kind)
-      if kind not in jobs:
-        model = guide_lib.load_model(settings) if model is None else model
-        jobs[kind] = generate.prepare(run, model=model)
-      # One start shape for all of them, as one compiled step asks for.
-      surface = surface or jobs[kind].surface
-      jobs[kind] = jobs[kind]._replace(surface=surface)
-      step = step or generate.build_step(surface, run)
-      name = '-'.join([*map(str, changes.values()), kind]).replace(' ', '_')
-      picture = folder / f'{name}.png'
-      row = compare(jobs[kind], run, kind, matcher, step, picture)
-      rows.append({**changes, **row})
-      write_rows(folder, rows)
-      if len(variants) == 1:
-        del jobs[kind]
-  indices = [
-    _place(rows, changes, kind) for changes in variants for kind in kinds
-  ]
-  return [rows[index] for index in indices if index is not None]
+  with opened as folder:
+    return _measure(
+      settings, folder, matcher, kinds=kinds, variants=variants, model=model
+    )
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -6,7 +6,9 @@ Every part is a pure function of the settings and their seed, so a run can be
 broken off, resumed, continued ("more training") and taken back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
+import dataclasses
 import functools
 import pathlib
 import time
@@ -198,30 +200,74 @@ def _loop_or_back(
   return outcome.state, outcome.reason
 
 
-def _open(
+def identity(settings: settings_lib.MaskSettings) -> dict[str, Any]:
+  """Return what a run is: its settings, and what a file among them holds.
+
+  Args:
+    settings: all settings of the mask.
+  """
+  config = dataclasses.asdict(settings)
+  if surface_lib.is_file(settings):
+    config['template_sha256'] = files.sha256(settings.template)
+  return config
+
+
+@contextlib.contextmanager
+def _opened(
   settings: settings_lib.MaskSettings, directory: str
-) -> tuple[Job, pathlib.Path]:
+) -> Iterator[tuple[Job, pathlib.Path]]:
   """Prepare a new run in a work folder, or the one that is there."""
   surface_lib.variants(settings)
   # What cannot be loaded must not leave a folder behind.
   model = guide_lib.load_model(settings)
   template = surface_lib.load_template(settings)
   resume = settings.resume or bool(settings.back)
-  folder = workdir.prepare(
+  opened = workdir.opened(
     directory,
-    settings,
+    identity(settings),
     resume=resume,
     may_change=read_lib.changeable(settings),
     ignored=read_lib.commands(settings),
   )
-  progress.say(f'mask: {"preparing" if resume else "painting the first image"}')
-  job = prepare(settings, model=model, template=template, paint=not resume)
-  if not resume:
-    start_lib.save(folder, job.start)
-    return job, folder
-  start = start_lib.load(folder, job.start)
-  guide = job.guide._replace(first=start.first)
-  return job._replace(guide=guide, start=start), folder
+  with opened as folder:
+    what = 'preparing' if resume else 'painting the first image'
+    progress.say(f'mask: {what}')
+    job = prepare(settings, model=model, template=template, paint=not resume)
+    if resume:
+      start = start_lib.load(folder, job.start)
+      guide = job.guide._replace(first=start.first)
+      job = job._replace(guide=guide, start=start)
+    else:
+      start_lib.save(folder, job.start)
+    yield job, folder
+
+
+def _finish(
+  job: Job, settings: settings_lib.MaskSettings, folder: pathlib.Path
+) -> dict[str, Any]:
+  """Run the loop, write the files, and return the report of both."""
+  began = time.monotonic()
+  state, reason = _loop_or_back(job, settings, folder)
+  looped = time.monotonic()
+  progress.say('mask: writing the files')
+  steps = int(state.step)
+  written = export.save(
+    folder, job.surface, job.start, state.params, settings, steps=steps
+  )
+  return {
+    'prompt': settings.prompt,
+    'seed': settings.seed,
+    'steps': steps,
+    'ended_by': reason,
+    'smoothed_loss': float(state.smoothed_loss),
+    **written,
+    'seconds': {
+      'loop': round(looped - began, 2),
+      'export': round(time.monotonic() - looped, 2),
+    },
+    'versions': {'maskjax': maskjax.__version__, 'jax': jax.__version__},
+    'device': str(jax.devices()[0].device_kind),
+  }
 
 
 @parallel.explain_memory(
@@ -243,29 +289,9 @@ def run(settings: settings_lib.MaskSettings, directory: str) -> dict[str, Any]:
       that failed; one line.
   """
   began = time.monotonic()
-  job, folder = _open(settings, directory)
-  prepared = time.monotonic()
-  state, reason = _loop_or_back(job, settings, folder)
-  looped = time.monotonic()
-  progress.say('mask: writing the files')
-  steps = int(state.step)
-  written = export.save(
-    folder, job.surface, job.start, state.params, settings, steps=steps
-  )
-  report = {
-    'prompt': settings.prompt,
-    'seed': settings.seed,
-    'steps': steps,
-    'ended_by': reason,
-    'smoothed_loss': float(state.smoothed_loss),
-    **written,
-    'seconds': {
-      'prepare': round(prepared - began, 2),
-      'loop': round(looped - prepared, 2),
-      'export': round(time.monotonic() - looped, 2),
-    },
-    'versions': {'maskjax': maskjax.__version__, 'jax': jax.__version__},
-    'device': str(jax.devices()[0].device_kind),
-  }
-  files.write_json(folder / 'report.json', report)
+  with _opened(settings, directory) as (job, folder):
+    prepared = round(time.monotonic() - began, 2)
+    report = _finish(job, settings, folder)
+    report['seconds'] = {'prepare': prepared, **report['seconds']}
+    files.write_json(folder / 'report.json', report)
   return report

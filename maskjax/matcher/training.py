@@ -194,9 +194,8 @@ def _task(
   def save(number: int, state: state_lib.TrainState) -> None:
     del number
     averaged = jax.device_get(state.ema_params)
-    matcher_lib.save(
-      folder / 'matcher', matcher_lib.Matcher(averaged, matcher.module)
-    )
+    with files.replacing_folder(folder / 'matcher') as new:
+      matcher_lib.save(new, matcher_lib.Matcher(averaged, matcher.module))
 
   return task_lib.Task(
     state=state_lib.create(matcher.params, tx, ema=True),
@@ -222,17 +221,18 @@ def train(settings: Settings, directory: files.PathLike) -> dict[str, Any]:
     ValueError: there are too few heads, or the work folder belongs to other
       settings.
   """
-  folder = workdir_lib.prepare(
+  opened = workdir_lib.opened(
     directory,
     settings,
     resume=settings.resume,
     may_change=('checkpoint_every', 'data'),
   )
-  seen, held_out = matcher_batches.split(
-    pathlib.Path(settings.data), settings.held_out
-  )
-  outcome = trainer.fit(_task(settings, folder, seen), settings, folder)
-  saved = matcher_lib.load(folder / 'matcher')
-  result = {'steps': outcome.step, 'held_out': accuracy(saved, held_out)}
-  files.write_json(folder / 'report.json', result)
+  with opened as folder:
+    seen, held_out = matcher_batches.split(
+      pathlib.Path(settings.data), settings.held_out
+    )
+    outcome = trainer.fit(_task(settings, folder, seen), settings, folder)
+    saved = matcher_lib.load(folder / 'matcher')
+    result = {'steps': outcome.step, 'held_out': accuracy(saved, held_out)}
+    files.write_json(folder / 'report.json', result)
   return result

@@ -7,6 +7,7 @@ training of `gan.training`; so does `stylegan2`, in two dimensions, which
 leave sheets, a video from person to person, and how good the pictures are.
 """
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -104,9 +105,10 @@ def _task(
 
   def save(number: int, state: Any) -> None:
     del number
-    checkpoints.save(folder / 'model', stage.models(state))
-    if (codes := stage.codes(state)) is not None:
-      people_codes.write(folder / 'model', codes)
+    with files.replacing_folder(folder / 'model') as model:
+      checkpoints.save(model, stage.models(state))
+      if (codes := stage.codes(state)) is not None:
+        people_codes.write(model, codes)
 
   return task_lib.Task(
     state=stage.state,
@@ -118,6 +120,27 @@ def _task(
     examples=stage.images,
     shown=('loss', 'images_per_second'),
     curves=(_MEASURES,),
+  )
+
+
+def _kept(
+  settings: settings_lib.Settings, folder: pathlib.Path
+) -> settings_lib.Settings:
+  """Return settings whose models of others are copies in the work folder.
+
+  What a stage begins from, or learns from, may be gone or another one when it
+  is resumed.
+  """
+  begin = folder / workdir_lib.CHECKPOINTS / workdir_lib.BEGIN
+  given = {'init': settings.init, 'teacher': settings.teacher}
+  if not settings.resume:
+    with files.replacing_folder(begin) as new:
+      for name, path in given.items():
+        if path:
+          checkpoints.copy(path, new / name)
+  kept = {n: str(begin / n) if path else '' for n, path in given.items()}
+  return dataclasses.replace(
+    settings, init=kept['init'], teacher=kept['teacher']
   )
 
 
@@ -140,14 +163,14 @@ def train(settings: settings_lib.Settings, directory: files.PathLike) -> None:
   if create is None:
     names = ', '.join(people_stages.STAGES)
     raise ValueError(f'stage {settings.stage!r} is not one of {names}')
-  folder = workdir_lib.prepare(
+  opened = workdir_lib.opened(
     directory, settings, resume=settings.resume, may_change=_MAY_CHANGE
   )
-  data = people_batches.load(
-    pathlib.Path(settings.data), shards=settings.shards
-  )
-  # What a stage begins from may be gone when it is resumed.
-  begin = str(folder / 'model') if settings.resume else settings.init
-  stage = create(settings, data, begin)
-  hooks = _hooks(stage, settings, folder, data)
-  trainer.fit(_task(stage, hooks, folder), settings, folder)
+  with opened as folder:
+    data = people_batches.load(
+      pathlib.Path(settings.data), shards=settings.shards
+    )
+    kept = _kept(settings, folder)
+    stage = create(kept, data, kept.init)
+    hooks = _hooks(stage, kept, folder, data)
+    trainer.fit(_task(stage, hooks, folder), kept, folder)

@@ -33,7 +33,6 @@ from maskjax.diffusion import (
 from maskjax.prior import settings as settings_lib
 from maskjax.studio import condition as condition_lib, views as studio_views
 from maskjax.training import (
-  checkpoint,
   files,
   loop,
   parallel,
@@ -115,26 +114,17 @@ def _check_sizes(
       )
 
 
-def _begin(
+def _new(
   settings: settings_lib.Settings,
   folder: pathlib.Path,
   art: head_batches.Art | None,
   init: model_lib.DiffusionModel | None,
 ) -> model_lib.DiffusionModel:
-  """Take the model that the stage begins from, or make a new one."""
-  if settings.resume:
-    # What a stage begins from may be gone by then; the rest is in the run.
-    if checkpoint.latest_step(folder / 'checkpoints') is None:
-      raise FileNotFoundError(
-        f'{folder} holds no checkpoint to resume from; leave out resume=true'
-      )
-    return model_lib.load(folder / 'model')
-  out = folder / 'model' / 'tokenizer'
+  """Make the model that the stage begins with; its tokenizer is written."""
+  out = folder / 'tokenizer'
   if init is not None:
     model = init
-    out.mkdir(parents=True, exist_ok=True)
-    for path in (pathlib.Path(settings.init) / 'tokenizer').iterdir():
-      shutil.copyfile(path, out / path.name)
+    shutil.copytree(pathlib.Path(settings.init) / 'tokenizer', out)
   else:
     rng = np.random.default_rng(settings.seed)
     texts = sample_captions(rng, _VOCABULARY_CAPTIONS, art)
@@ -149,6 +139,35 @@ def _begin(
       conditioning_channels=condition_lib.CONDITION_CHANNELS,
       embedding_channels=settings.condition_embedding,
     )
+  return model
+
+
+def _save(folder: pathlib.Path, model: model_lib.DiffusionModel) -> None:
+  """Write the networks of a model folder that has its tokenizer."""
+  model_lib.save(folder, model, scheduler_config=SCHEDULER, dtype=_SAVED_DTYPE)
+
+
+def _first(folder: pathlib.Path) -> pathlib.Path:
+  """Return where a run keeps the model that it began with."""
+  return folder / workdir_lib.CHECKPOINTS / workdir_lib.BEGIN
+
+
+def _begin(
+  settings: settings_lib.Settings,
+  folder: pathlib.Path,
+  art: head_batches.Art | None,
+  init: model_lib.DiffusionModel | None,
+) -> model_lib.DiffusionModel:
+  """Take the model that the stage begins with, and keep it in the run.
+
+  What a stage begins from may be gone when it is resumed, and so may the
+  model that it leaves.
+  """
+  if settings.resume:
+    return model_lib.load(_first(folder))
+  with files.replacing_folder(_first(folder)) as new:
+    model = _new(settings, new, art, init)
+    _save(new, model)
   return model
 
 
@@ -281,12 +300,9 @@ def _task(
   def save(number: int, state: state_lib.TrainState) -> None:
     del number
     averaged = jax.device_get({**model.params, **(state.ema_params or {})})
-    model_lib.save(
-      folder / 'model',
-      dataclasses.replace(model, params=averaged),
-      scheduler_config=SCHEDULER,
-      dtype=_SAVED_DTYPE,
-    )
+    with files.replacing_folder(folder / 'model') as new:
+      shutil.copytree(_first(folder) / 'tokenizer', new / 'tokenizer')
+      _save(new, dataclasses.replace(model, params=averaged))
 
   trained = {name: model.params[name] for name in settings.trained}
   return task_lib.Task(
@@ -316,8 +332,9 @@ def train(settings: settings_lib.Settings, directory: files.PathLike) -> None:
   init = None
   if settings.init and not settings.resume:
     init = model_lib.load(settings.init)
-  folder = workdir_lib.prepare(
+  opened = workdir_lib.opened(
     directory, settings, resume=settings.resume, may_change=_MAY_CHANGE
   )
-  model = _begin(settings, folder, data[1], init)
-  trainer.fit(_task(settings, folder, data, model), settings, folder)
+  with opened as folder:
+    model = _begin(settings, folder, data[1], init)
+    trainer.fit(_task(settings, folder, data, model), settings, folder)

@@ -9,6 +9,7 @@ broken or foreign one is told apart from a good one in one line.
 from collections.abc import Iterator
 import contextlib
 import pathlib
+import shutil
 from typing import Any
 import zlib
 
@@ -109,9 +110,14 @@ def latest_step(directory: files.PathLike) -> int | None:
 
 def truncate(directory: files.PathLike, step: int) -> None:
   """Delete the checkpoints after a step, for a run that goes back to it."""
-  with _manager(directory) as manager:
-    for later in (s for s in all_steps(directory) if s > step):
-      manager.delete(later)
+  for later in (s for s in all_steps(directory) if s > step):
+    files.remove(pathlib.Path(directory) / _NAMES.build_name(later))
+
+
+def _sweep(directory: pathlib.Path) -> None:
+  """Delete what is left of a checkpoint that could not be written."""
+  for path in directory.glob('*.orbax-checkpoint-tmp*'):
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def save(
@@ -132,6 +138,7 @@ def save(
     keep_every: steps divisible by this are kept besides.
 
   Raises:
+    OSError: the disk is full, or cannot be written to; nothing is left behind.
     ValueError: `keep` is less than 1.
   """
   if keep is not None and keep < 1:
@@ -147,15 +154,22 @@ def save(
   content = ocp.args.Composite(
     leaves=ocp.args.PyTreeSave(full), manifest=ocp.args.JsonSave(manifest)
   )
-  with _manager(
-    directory,
-    max_to_keep=keep,
-    keep_period=keep_every or None,
-    cleanup_tmp_directories=True,
-  ) as manager:
-    if step in manager.all_steps():
-      manager.delete(step)
-    manager.save(step, args=content, force=True)
+  path = pathlib.Path(directory) / _NAMES.build_name(step)
+  files.remove(path)
+  try:
+    with (
+      files.explained(path),
+      _manager(
+        directory,
+        max_to_keep=keep,
+        keep_period=keep_every or None,
+        cleanup_tmp_directories=True,
+      ) as manager,
+    ):
+      manager.save(step, args=content, force=True)
+  except BaseException:
+    _sweep(path.parent)
+    raise
 
 
 def _read(

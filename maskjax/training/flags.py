@@ -27,6 +27,8 @@ from maskjax.training import config_help, parallel, settings
 
 FLAGS = flags.FLAGS
 T = TypeVar('T')
+# What is defined here belongs to the experiment that asks for it.
+flags.disclaim_key_flags()
 
 # What bad input shows itself as. Anything else is a defect of ours, and a
 # traceback is what one wants then.
@@ -312,6 +314,30 @@ def _help(main: Callable[[list[str]], None]) -> str:
     lines += ['', f'Fields of {path}:']
     lines.append(config_help.text(_config_file(path), config.to_dict()))
   return '\n'.join(lines)
+
+
+def define_folder(
+  name: str, default: str | None, help_string: str
+) -> flags.FlagHolder[Any]:
+  """Define a flag that names a folder, or a file, to write to.
+
+  Args:
+    name: of the flag.
+    default: None makes the flag a required one.
+    help_string: one line.
+
+  Returns:
+    A holder whose `.value`, a str, is never empty.
+  """
+  holder = flags.DEFINE_string(
+    name, default, help_string, required=default is None
+  )
+  flags.register_validator(
+    name,
+    lambda value: value is None or bool(value.strip()),
+    message='it is empty; give a place to write to',
+  )
+  return holder
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -1,6 +1,8 @@
 """Pictures and videos on disk, whole or not at all."""
 
 import os
+import pathlib
+import struct
 import warnings
 
 import imageio.v3 as iio
@@ -24,6 +26,22 @@ def save_png(
     Image.fromarray(image).save(temporary, format='PNG')
 
 
+def _is_whole(path: pathlib.Path) -> bool:
+  """Tell whether an MP4 file ends with its last box, and has an index."""
+  kinds, start, size = set(), 0, path.stat().st_size
+  with path.open('rb') as file:
+    while start + 8 <= size:
+      file.seek(start)
+      length, kind = struct.unpack('>I4s', file.read(8))
+      if length == 1 and start + 16 <= size:
+        (length,) = struct.unpack('>Q', file.read(8))
+      if length < 8:
+        return False
+      kinds.add(kind)
+      start += length
+  return start == size and {b'moov', b'mdat'} <= kinds
+
+
 def save_video(
   path: str | os.PathLike,
   frames: UInt8[np.ndarray, 'n h w 3'],
@@ -36,6 +54,9 @@ def save_video(
     path: final path, which ends in .mp4.
     frames: pictures whose sides are multiples of 8; others are scaled to one.
     frames_per_second: speed of the video.
+
+  Raises:
+    OSError: the disk is full, or cannot be written to; one line.
   """
   with files.replacing(path) as temporary, warnings.catch_warnings():
     # ffmpeg is started as a process; jax warns of forks that go on in Python.
@@ -48,4 +69,11 @@ def save_video(
       codec='libx264',
       quality=8,
       macro_block_size=8,
+      ffmpeg_log_level='quiet',
     )
+    # ffmpeg's own word for a full disk does not come back.
+    if not temporary.is_file() or not _is_whole(temporary):
+      raise OSError(
+        f'cannot write {os.fspath(path)}: the video is not whole; is the disk '
+        'full?'
+      )

@@ -45,7 +45,7 @@ def append(path: files.PathLike, step: int, values: Mapping[str, Any]) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
   record = {'step': int(step)} | {k: _plain(v) for k, v in values.items()}
   # One write of one whole line: a killed run leaves at most one torn line.
-  with open(path, 'a', encoding='utf-8') as file:
+  with files.explained(path), open(path, 'a', encoding='utf-8') as file:
     file.write(json.dumps(record) + '\n')
 
 

@@ -20,9 +20,10 @@ from maskjax.training import (
   progress,
   settings as settings_lib,
   task as task_lib,
+  workdir,
 )
 
-CHECKPOINTS = 'checkpoints'
+CHECKPOINTS = workdir.CHECKPOINTS
 METRICS = 'metrics.jsonl'
 
 
@@ -50,9 +51,11 @@ def _begin(
 ) -> loop.State:
   """Return the first state, or the newest checkpoint on its devices."""
   state = task.state
-  if folder is not None and settings.resume:
-    state = checkpoint.restore(folder / CHECKPOINTS, state)
   if folder is not None:
+    if settings.resume:
+      state = checkpoint.restore(folder / CHECKPOINTS, state)
+    else:  # A later resume may find none of another run.
+      checkpoint.truncate(folder / CHECKPOINTS, -1)
     for name in (METRICS, *task.curves):
       metrics_lib.truncate(folder / name, int(state.step))
   if task.devices is None:
@@ -75,7 +78,7 @@ def fit(
   Args:
     task: what to train.
     settings: settings of the run.
-    folder: work folder, see `workdir.prepare`; None keeps neither checkpoints
+    folder: work folder, see `workdir.opened`; None keeps neither checkpoints
       nor metrics.
     show_progress: whether to show a progress bar.
 

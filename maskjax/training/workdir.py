@@ -1,14 +1,28 @@
-"""Work folders: one run, one folder, one `config.json` that says what it is."""
+"""Work folders: one run, one folder, one `config.json` that says what it is.
 
-from collections.abc import Mapping, Sequence
+A run holds the lock of its folder until it ends. Whatever killed an earlier
+one, a resumed run needs `config.json` and `checkpoints/`, and no more.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 from typing import Any
 
-from maskjax.training import files
+from maskjax.training import checkpoint, files
+
+try:
+  import fcntl
+except ImportError:  # Windows has no such locks.
+  fcntl = None  # type: ignore[assignment]
 
 CONFIG = 'config.json'
+CHECKPOINTS = 'checkpoints'
+# Beside the checkpoints: what a run began from, and never changes.
+BEGIN = 'begin'
 
 
 def _plain(config: Any) -> dict[str, Any]:
@@ -86,6 +100,33 @@ def _holds_run(folder: pathlib.Path) -> bool:
   return any(path.name != CONFIG for path in folder.iterdir())
 
 
+def _folder(workdir: files.PathLike) -> pathlib.Path:
+  """Return the folder of a run, which need not exist.
+
+  Raises:
+    ValueError: the name is empty, or that of a file.
+  """
+  if not os.fspath(workdir).strip():
+    raise ValueError('workdir is empty; give a folder')
+  folder = pathlib.Path(workdir)
+  if folder.exists() and not folder.is_dir():
+    raise ValueError(f'workdir {workdir} is a file; give a folder')
+  return folder
+
+
+@contextlib.contextmanager
+def _writing(workdir: files.PathLike) -> Iterator[None]:
+  """Say that a work folder cannot be written to."""
+  try:
+    yield
+  except OSError as error:
+    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    raise ValueError(
+      f'workdir {workdir} cannot be written to ({cause.strerror}); give '
+      'another folder'
+    ) from error
+
+
 def prepare(
   workdir: files.PathLike,
   config: Any,
@@ -112,9 +153,7 @@ def prepare(
     ValueError: the folder belongs to another config, is a file, or cannot be
       written to.
   """
-  folder = pathlib.Path(workdir)
-  if folder.exists() and not folder.is_dir():
-    raise ValueError(f'workdir {workdir} is a file; give a folder')
+  folder = _folder(workdir)
   new = {k: v for k, v in _plain(config).items() if k not in ignored}
   if resume or _holds_run(folder):
     changed = differences(read_config(folder), new)
@@ -130,11 +169,88 @@ def prepare(
         f'workdir {workdir} belongs to another config '
         f'({", ".join(words[:5])}{more}); {advice}'
       )
-  try:
+  with _writing(workdir):
     files.write_json(folder / CONFIG, new)
-  except OSError as error:
-    raise ValueError(
-      f'workdir {workdir} cannot be written to ({error.strerror}); give '
-      'another folder'
-    ) from error
   return folder
+
+
+@contextlib.contextmanager
+def locked(workdir: files.PathLike) -> Iterator[pathlib.Path]:
+  """Keep a folder, made when missing, for one process.
+
+  The lock ends with the block, or with the process, however that ends. Where
+  the file system has no locks, nothing is kept.
+
+  Args:
+    workdir: the folder.
+
+  Yields:
+    The folder.
+
+  Raises:
+    ValueError: another process has it, it is a file, or it cannot be made.
+  """
+  folder = _folder(workdir)
+  with _writing(workdir):
+    folder.mkdir(parents=True, exist_ok=True)
+  if fcntl is None:
+    yield folder
+    return
+  handle = os.open(folder, os.O_RDONLY)
+  try:
+    try:
+      fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise ValueError(
+        f'workdir {workdir} is in use by another run; wait for its end, or '
+        'give another folder'
+      ) from None
+    except OSError:  # A file system without locks.
+      pass
+    yield folder
+  finally:
+    os.close(handle)
+
+
+@contextlib.contextmanager
+def opened(
+  workdir: files.PathLike,
+  config: Any,
+  *,
+  resume: bool = False,
+  may_change: Sequence[str] = ('steps',),
+  ignored: Sequence[str] = ('resume',),
+) -> Iterator[pathlib.Path]:
+  """Open a work folder for a run, which begins anew or goes on.
+
+  A run that begins deletes the checkpoints of the one before; files that a
+  killed run left half written are taken away.
+
+  Args:
+    workdir: see `prepare`, as are the others.
+    config: what the run is.
+    resume: whether the run in the folder is to be continued.
+    may_change: fields that a resumed run may have different.
+    ignored: fields that do not count and are not written.
+
+  Yields:
+    The folder, which is locked until the block ends.
+
+  Raises:
+    FileNotFoundError: there is no run to resume, or it has no checkpoint.
+    ValueError: what `prepare` refuses, or another run has the folder.
+  """
+  if resume:  # Nothing is made where there is nothing.
+    read_config(_folder(workdir))
+  with locked(workdir) as folder:
+    options = {'may_change': may_change, 'ignored': ignored}
+    prepare(folder, config, resume=resume, **options)
+    files.sweep(folder)
+    checkpoints = folder / CHECKPOINTS
+    if not resume:
+      files.remove(checkpoints)
+    elif checkpoint.latest_step(checkpoints) is None:
+      raise FileNotFoundError(
+        f'{folder} holds no checkpoint to resume from; leave out resume=true'
+      )
+    yield folder

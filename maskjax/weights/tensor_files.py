@@ -15,6 +15,7 @@ Never is more than one tensor in memory here, whatever the size of the files.
 """
 
 from collections.abc import Iterator, Mapping
+import contextlib
 import json
 import os
 import pathlib
@@ -26,6 +27,7 @@ import ml_dtypes  # noqa: F401  (makes NumPy know bfloat16)
 import numpy as np
 import safetensors
 
+from maskjax.training import files
 from maskjax.weights import json_files, pointers
 
 STEMS = ('diffusion_pytorch_model', 'model')
@@ -246,16 +248,14 @@ def write(
       json.dumps(index, indent=2, sort_keys=True) + '\n'
     )
   names = [*split.filename_to_tensors, *texts]
-  temporary = {name: folder / f'.{name}.{os.getpid()}.tmp' for name in names}
-  try:
+  with contextlib.ExitStack() as renamed:
+    places = {
+      name: renamed.enter_context(files.replacing(folder / name))
+      for name in names
+    }
     for name, keys in split.filename_to_tensors.items():
-      _write_file(temporary[name], {key: tensors[key] for key in keys}, dtype)
+      _write_file(places[name], {key: tensors[key] for key in keys}, dtype)
     for name, text in texts.items():
-      temporary[name].write_text(text, encoding='utf-8')
-    for name, path in temporary.items():
-      path.replace(folder / name)
-    for path in _obsolete(folder, stem, set(names)):
-      path.unlink()
-  finally:
-    for path in temporary.values():
-      path.unlink(missing_ok=True)
+      places[name].write_text(text, encoding='utf-8')
+  for path in _obsolete(folder, stem, set(names)):
+    path.unlink()

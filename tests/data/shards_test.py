@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from maskjax.data import shards
+from maskjax.training import files
 
 
 def _write(path, index, *, size):
@@ -38,3 +39,33 @@ def test_shards_of_different_sizes_are_refused(tmp_path):
     shards.load(sorted(tmp_path.glob('*.npz')), ('rgb',))
   with pytest.raises(FileNotFoundError, match='make_faces'):
     shards.load([], ('rgb',))
+
+
+def _recipe(**changes):
+  return {'seed': 0, 'size': 4, 'folder': 'a', 'shards': 2} | changes
+
+
+def test_shards_of_another_recipe_are_refused(tmp_path):
+  shards.claim(tmp_path, _recipe())
+  shards.claim(tmp_path, _recipe(seed=1))  # There is nothing yet.
+  _write(shards.path(tmp_path, 'a', 0), 0, size=4)
+  with pytest.raises(ValueError, match=r'another config \(seed 1 -> 0\)'):
+    shards.claim(tmp_path, _recipe())
+  # A set may grow, and be fetched from elsewhere.
+  again = _recipe(seed=1, shards=5, folder='b')
+  shards.claim(tmp_path, again, may_change=('folder',))
+  with pytest.raises(ValueError, match=r"folder 'b' -> 'a'"):
+    shards.claim(tmp_path, _recipe(seed=1))
+  _write(shards.path(tmp_path, 'a', 1), 1, size=4)
+  with pytest.raises(ValueError, match='holds 2 shards already, and shards is'):
+    shards.claim(tmp_path, again | {'shards': 1}, may_change=('folder',))
+
+
+def test_shards_without_a_recipe_are_refused_but_with_a_manifest(tmp_path):
+  _write(shards.path(tmp_path, 'a', 0), 0, size=4)
+  with pytest.raises(ValueError, match='nothing says what they are made by'):
+    shards.claim(tmp_path, _recipe())
+  files.write_json(tmp_path / 'manifest.json', {'recipe': _recipe()})
+  with pytest.raises(ValueError, match=r'size 4 -> 8'):
+    shards.claim(tmp_path, _recipe(size=8))
+  shards.claim(tmp_path, _recipe())

@@ -1,5 +1,7 @@
 """The whole job at a tiny size: files, resuming, going back, bad input."""
 
+import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from maskjax.geometry import gltf
+from maskjax.geometry import gltf, mesh_io, template as template_lib
 from maskjax.mask import generate
 from maskjax.training import metrics
 from tests.mask import small
@@ -127,6 +129,28 @@ def test_another_config_in_the_workdir_is_refused(finished, model_folder):
   workdir, _ = finished
   with pytest.raises(ValueError, match='belongs to another config'):
     generate.run(_settings(model_folder, seed=5), str(workdir))
+
+
+def test_a_template_file_that_has_changed_is_another_run(tmp_path, monkeypatch):
+  monkeypatch.setattr(generate.guide_lib, 'load_model', lambda settings: None)
+  stub = generate.Job(None, None, [], generate.start_lib.Start(None, None))
+  monkeypatch.setattr(generate, 'prepare', lambda *_, **__: stub)
+  sheet = template_lib.mask_template('plain', edge_length=2.0).mesh
+  path, folder = tmp_path / 'head.obj', str(tmp_path / 'run')
+  mesh_io.save_mesh(path, sheet)
+  fields = {'template': str(path), 'geometry': 'vertices'}
+  with generate._opened(small.settings(**fields), folder) as (_, workdir):
+    (workdir / 'metrics.jsonl').write_text('')
+    kept = json.loads((workdir / 'config.json').read_text())
+  assert kept['template_sha256'] == (
+    hashlib.sha256(path.read_bytes()).hexdigest()
+  )
+  moved = dataclasses.replace(sheet, vertices=sheet.vertices * 1.01)
+  mesh_io.save_mesh(path, moved)
+  for resume in (True, False):
+    opened = generate._opened(small.settings(**fields, resume=resume), folder)
+    with pytest.raises(ValueError, match='template_sha256'), opened:
+      pass
 
 
 def test_unknown_field_on_the_command_line_names_the_nearest_one(tmp_path):

@@ -1,6 +1,7 @@
 """Learning and resuming of the matcher."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -82,6 +83,7 @@ def test_resumed_training_equals_an_unbroken_one(config, tmp_path, monkeypatch):
   monkeypatch.setattr(matcher_batches, 'draw', break_off)
   with pytest.raises(RuntimeError, match='power cut'):
     train(config, tmp_path / 'broken')
+  shutil.rmtree(tmp_path / 'broken' / 'matcher')
   config.resume = True
   train(config, tmp_path / 'broken')
   for name in ('matcher/model.safetensors', 'matcher/config.json'):

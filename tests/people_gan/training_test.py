@@ -1,5 +1,7 @@
 """Stages of the source domain: files, resuming, one stage upon another."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -94,6 +96,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_unbroken_one(
 ):
   config = tiny(data, steps=1)
   train(config, tmp_path)
+  shutil.rmtree(tmp_path / 'model')  # Nothing but checkpoints is needed.
   config.update(steps=2, resume=True)
   train(config, tmp_path)
   (step, own), (_, unbroken) = leaves(tmp_path), leaves(trained)
@@ -105,7 +108,8 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_unbroken_one(
 def test_adversarial_training_goes_on_from_the_decoder_and_resumes(
   trained, data, tmp_path
 ):
-  begin = str(trained / 'model')
+  begin = str(tmp_path / 'begin')
+  shutil.copytree(trained / 'model', begin)
   config = tiny(data, 'tiny_adversarial', init=begin, steps=2)
   train(config, tmp_path / 'whole')
   networks = checkpoints.load_all(tmp_path / 'whole' / 'model')
@@ -118,6 +122,9 @@ def test_adversarial_training_goes_on_from_the_decoder_and_resumes(
   parts = tmp_path / 'parts'
   config.update(steps=1)
   train(config, parts)
+  # What it began from is gone, and so is what it left.
+  shutil.rmtree(begin)
+  shutil.rmtree(parts / 'model')
   config.update(steps=2, resume=True)
   train(config, parts)
   own, unbroken = leaves(parts)[1], leaves(tmp_path / 'whole')[1]
@@ -165,12 +172,14 @@ def test_a_student_draws_after_its_teacher_and_learns_on(
   trained, data, tmp_path
 ):
   teacher = str(trained / 'model')
-  config = tiny(data, 'tiny_student', channels=(8, 8, 8), teacher=teacher)
+  other = shutil.copytree(teacher, tmp_path / 'teacher')
+  config = tiny(data, 'tiny_student', channels=(8, 8, 8), teacher=str(other))
   config.steps = 1
   train(config, tmp_path / 'student')
+  shutil.rmtree(other)
   config.update(steps=2, resume=True)
   train(config, tmp_path / 'student')
-  config.update(resume=False)
+  config.update(resume=False, teacher=teacher)
   train(config, tmp_path / 'whole')
   own, unbroken = leaves(tmp_path / 'student')[1], leaves(tmp_path / 'whole')[1]
   for name, value in own.items():

@@ -1,5 +1,6 @@
 """A stage of the prior: data, rate, resuming, and one stage upon another."""
 
+import shutil
 import subprocess
 import sys
 
@@ -152,6 +153,7 @@ def resumed(data, tmp_path_factory):
   elsewhere = tmp_path_factory.mktemp('elsewhere')
   for path in data.iterdir():
     (elsewhere / path.name).write_bytes(path.read_bytes())
+  shutil.rmtree(folder / 'model')  # Nothing but checkpoints is needed.
   train(tiny(elsewhere, steps=3, resume=True), folder)
   return folder
 

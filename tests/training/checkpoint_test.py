@@ -138,3 +138,25 @@ def test_is_silent(tmp_path, capfd):
   checkpoint.save(tmp_path, 1, {'x': jnp.ones(3)})
   checkpoint.restore(tmp_path, {'x': jnp.ones(3)})
   assert capfd.readouterr() == ('', '')
+
+
+def test_a_full_disk_leaves_the_checkpoints_before_and_no_half_one(
+  tmp_path, full_disk, capfd
+):
+  checkpoint.save(tmp_path, 1, {'w': np.zeros(8)})
+  large = np.random.default_rng(0).normal(size=(200, 200))
+  with pytest.raises(OSError, match=r'cannot write .*step_00000002') as caught:
+    checkpoint.save(tmp_path, 2, {'w': large})
+  assert '\n' not in str(caught.value)
+  assert [path.name for path in tmp_path.iterdir()] == ['step_00000001']
+  checkpoint.restore(tmp_path, {'w': np.zeros(8)})
+  # Other libraries do not tell of it in words of their own.
+  assert capfd.readouterr() == ('', '')
+
+
+def test_truncating_all(tmp_path):
+  for step in (0, 3):
+    checkpoint.save(tmp_path, step, {'w': np.zeros(8)})
+  (tmp_path / 'begin').mkdir()
+  checkpoint.truncate(tmp_path, -1)
+  assert [path.name for path in tmp_path.iterdir()] == ['begin']

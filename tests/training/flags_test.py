@@ -29,11 +29,10 @@ def get_config(mode=''):
 
 _EXPERIMENT = """
 import os
-from absl import flags
 from maskjax.training import flags as mj_flags
 
 _CONFIG = mj_flags.define_config('config.py')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Output folder.', required=True)
+_WORKDIR = mj_flags.define_folder('workdir', None, 'Output folder.')
 
 def main(argv):
   config = _CONFIG.value
@@ -111,6 +110,7 @@ _GOOD = ('--workdir=out', '--config.prompt=a lion')
     ((*_GOOD, '--wrkdir=x'), "Unknown command line flag 'wrkdir'"),
     ((*_GOOD, 'stray'), "unexpected argument 'stray'"),
     (('--config.prompt=x',), '--workdir'),
+    (('--config.prompt=x', '--workdir='), 'it is empty; give a place'),
   ],
 )
 def test_bad_input_is_one_line(experiment, arguments, message):

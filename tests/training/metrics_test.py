@@ -39,3 +39,9 @@ def test_broken_line_is_named(tmp_path):
   path.write_text('{"step": 1}\nnonsense\n{"step": 3}\n')
   with pytest.raises(ValueError, match=r'metrics\.jsonl:2 is not'):
     metrics.read(path)
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path, full_disk):
+  path = tmp_path / 'metrics.jsonl'
+  with pytest.raises(OSError, match=r'cannot write .*metrics\.jsonl: File too'):
+    metrics.append(path, 1, {'words': 'x' * 200_000})

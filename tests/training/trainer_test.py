@@ -79,6 +79,15 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_unbroken_one(tmp_path):
   assert checkpoint.all_steps(tmp_path / 'all' / 'checkpoints') == [2, 4, 5]
 
 
+def test_a_run_that_begins_anew_can_be_resumed_as_itself(tmp_path):
+  trainer.fit(_task(), _settings(), tmp_path)
+  broken = _task(batches=_cut(3, _task().batches))
+  with pytest.raises(RuntimeError, match='power cut'):
+    trainer.fit(broken, _settings(), tmp_path)
+  # Of the run before, step 5 would be the newest.
+  assert checkpoint.all_steps(tmp_path / 'checkpoints') == [2]
+
+
 def test_the_products_are_saved_before_each_checkpoint(tmp_path):
   seen = []
 

@@ -1,9 +1,12 @@
 import dataclasses
+import subprocess
+import sys
 
 import ml_collections
+import numpy as np
 import pytest
 
-from maskjax.training import workdir
+from maskjax.training import checkpoint, workdir
 
 
 def _config(**changes):
@@ -77,6 +80,80 @@ def test_a_file_is_no_folder(tmp_path):
     workdir.prepare(path, _config())
   with pytest.raises(ValueError, match=r'cannot be written to \(Not a dir'):
     workdir.prepare(path / 'below', _config())
+
+
+def _save(folder, step):
+  checkpoint.save(folder / 'checkpoints', step, {'w': np.float32(step)})
+
+
+def test_a_run_that_begins_anew_leaves_no_checkpoint_of_the_one_before(
+  tmp_path,
+):
+  with workdir.opened(tmp_path, _config()) as folder:
+    _save(folder, 3)
+  with workdir.opened(tmp_path, _config(), resume=True) as folder:
+    assert checkpoint.latest_step(folder / 'checkpoints') == 3
+  with workdir.opened(tmp_path, _config()) as folder:
+    assert not (folder / 'checkpoints').exists()
+  # Such as one that was killed before its first checkpoint.
+  resumed = workdir.opened(tmp_path, _config(), resume=True)
+  with (
+    pytest.raises(FileNotFoundError, match='no checkpoint to resume from'),
+    resumed,
+  ):
+    pass
+
+
+def test_another_config_deletes_nothing(tmp_path):
+  with workdir.opened(tmp_path, _config()) as folder:
+    _save(folder, 3)
+  other = workdir.opened(tmp_path, _config(prompt='x'))
+  with pytest.raises(ValueError, match='another config'), other:
+    pass
+  assert checkpoint.latest_step(tmp_path / 'checkpoints') == 3
+
+
+def test_opening_takes_away_what_was_left_half_written(tmp_path):
+  gone = subprocess.Popen([sys.executable, '-c', ''])
+  gone.wait()
+  with workdir.opened(tmp_path, _config()) as folder:
+    _save(folder, 1)
+  (tmp_path / f'.new-{gone.pid}-model').mkdir()
+  with workdir.opened(tmp_path, _config(), resume=True):
+    names = sorted(path.name for path in tmp_path.iterdir())
+  assert names == ['checkpoints', 'config.json']
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+  code = (
+    'from maskjax.training import workdir\n'
+    f'with workdir.locked({str(tmp_path)!r}): print("locked")'
+  )
+
+  def other():
+    command = [sys.executable, '-c', code]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+  opened = workdir.opened(tmp_path, _config())
+  with opened:
+    again = workdir.opened(tmp_path, _config())
+    with pytest.raises(ValueError, match=r'in use by another run; wait'), again:
+      pass
+    assert 'in use by another run' in other().stderr
+  assert other().stdout == 'locked\n'
+
+
+def test_resuming_makes_no_folder(tmp_path):
+  opened = workdir.opened(tmp_path / 'x', _config(), resume=True)
+  with pytest.raises(FileNotFoundError, match='holds no run'), opened:
+    pass
+  assert not (tmp_path / 'x').exists()
+
+
+def test_an_empty_name_is_refused():
+  for name in ('', ' '):
+    with pytest.raises(ValueError, match='workdir is empty'):
+      workdir.prepare(name, _config())
 
 
 def test_differences_between_kinds_of_config():

@@ -8,7 +8,7 @@ pure function of `(seed, i)`, so any number of processes can build any subset.
 Shapes: `n` pictures, `s` pixels a side.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 import pathlib
 from typing import Any, NamedTuple
 import zipfile
@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int, Shaped, UInt8
 import numpy as np
 import tqdm
 
+from maskjax.data import shards
 from maskjax.data.creatures import creatures, table, traits
 from maskjax.geometry import camera as camera_lib, color, mesh as mesh_lib
 from maskjax.render import lights as lights_lib, renderer
@@ -252,7 +253,7 @@ def build_shard(
 
 def build(
   folder: pathlib.Path,
-  numbers: Iterable[int],
+  numbers: Sequence[int],
   *,
   seed: int,
   views: int,
@@ -266,10 +267,15 @@ def build(
     seed: of the data set.
     views: pictures of each head of the main kinds; the others have half.
     size: pixels a side.
+
+  Raises:
+    ValueError: the folder holds shards of another seed or size.
   """
+  recipe = {'seed': seed, 'views': views, 'size': size}
+  shards.claim(folder, recipe)
   for index in tqdm.tqdm(numbers, desc='shards'):
-    path = folder / f'heads-{index:05d}.npz'
-    build_shard(path, index, seed=seed, views=views, size=size)
+    path = shards.path(folder, 'heads', index)
+    build_shard(path, index, **recipe)
 
 
 def load(paths: list[pathlib.Path]) -> HeadImages:
@@ -284,18 +290,18 @@ def load(paths: list[pathlib.Path]) -> HeadImages:
       'no head pictures found (*.npz); build them with '
       'python -m experiments.build_prior_data --workdir=DIR'
     )
-  shards = []
+  parts = []
   for path in sorted(paths):
     try:
       with path.open('rb') as file, np.load(file) as data:
-        shards.append({name: data[name] for name in HeadImages._fields})
+        parts.append({name: data[name] for name in HeadImages._fields})
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
       raise ValueError(
         f'{path} is no whole shard ({error}); delete it and build it again'
       ) from error
   return HeadImages(
     **{
-      name: np.concatenate([shard[name] for shard in shards])
+      name: np.concatenate([part[name] for part in parts])
       for name in HeadImages._fields
     }
   )

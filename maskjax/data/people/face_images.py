@@ -30,7 +30,7 @@ from maskjax.data.people import (
 )
 from maskjax.geometry import camera as camera_lib, color, ffhq
 from maskjax.studio import words as studio_words
-from maskjax.training import files, settings
+from maskjax.training import files, settings, workdir
 from maskjax.weights import bundled
 
 # What is behind people: a room out of focus, another one in each moment, or
@@ -317,7 +317,12 @@ def build(folder: pathlib.Path, recipe: Recipe, *, workers: int = 0) -> None:
     folder: of the shards.
     recipe: of the data set.
     workers: processes; 0: one per core.
+
+  Raises:
+    ValueError: the folder holds shards of another recipe.
   """
   task = functools.partial(build_shard, recipe=recipe)
-  shards.build_missing(task, folder, 'faces', recipe.shards, workers=workers)
-  files.write_json(folder / 'manifest.json', manifest(folder, recipe))
+  with workdir.locked(folder):
+    shards.claim(folder, recipe)
+    shards.build_missing(task, folder, 'faces', recipe.shards, workers=workers)
+    files.write_json(folder / shards.MANIFEST, manifest(folder, recipe))

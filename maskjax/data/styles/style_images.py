@@ -16,7 +16,7 @@ import numpy as np
 from maskjax.data import shards
 from maskjax.data.people import words as people_words
 from maskjax.data.styles import style as style_lib, styles
-from maskjax.training import files, settings
+from maskjax.training import files, settings, workdir
 
 _UNKNOWN = 255
 _DTYPES = {
@@ -178,13 +178,16 @@ def build(folder: pathlib.Path, recipe: Recipe, *, workers: int = 0) -> None:
     workers: processes; 0: one per core.
 
   Raises:
-    ValueError: a source that is missing.
+    ValueError: a source that is missing, or the folder holds shards of
+      another recipe.
   """
   style, fetched = styles.get(recipe.style), recipe
   if style.fetch and recipe.emoji:
     fetched = dataclasses.replace(recipe, emoji=str(style.fetch(recipe.emoji)))
   task = functools.partial(build_shard, recipe=fetched)
-  shards.build_missing(
-    task, folder, recipe.style, recipe.shards, workers=workers
-  )
-  files.write_json(folder / 'manifest.json', manifest(folder, recipe))
+  with workdir.locked(folder):
+    shards.claim(folder, recipe, may_change=('emoji',))
+    shards.build_missing(
+      task, folder, recipe.style, recipe.shards, workers=workers
+    )
+    files.write_json(folder / shards.MANIFEST, manifest(folder, recipe))
