@@ -33,6 +33,9 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.seed = 0
   # Start shape: 'plain', 'face' (eye and mouth holes), or a mesh file.
   config.template = 'plain'
+  # Whether to begin with the colours of a mesh file that has some; without, it
+  # is painted with the first image.
+  config.template_colors = True
   config.edge_length = 0.6  # cm; 0.6 gives about 3,000 vertices
 
   # What is trained: 'vertices' of the start shape, or 'sdf', a signed distance

@@ -3,8 +3,8 @@
 | suffix | units in the file | colours in the file | read | write |
 |---|---|---|---|---|
 | .glb | metres | linear (COLOR_0), 16 bits, or an sRGB texture | yes | yes |
-| .gltf | metres | linear | yes | no |
-| .obj | centimetres | sRGB, after the position | yes | yes |
+| .gltf | metres | linear, or an sRGB texture | yes | no |
+| .obj | centimetres | sRGB, after the position or of materials | yes | yes |
 | .ply | centimetres | sRGB, 8 bits | yes | yes |
 | .stl | centimetres | none | yes | no |
 
@@ -15,20 +15,30 @@ temporary name and renamed, so that a reader never sees half a file.
 
 from collections.abc import Mapping, Sequence
 import json
-import os
 import pathlib
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 import numpy as np
 
-from maskjax.geometry import color, gltf, mesh as mesh_lib
+from maskjax.geometry import (
+  color,
+  gltf,
+  gltf_scene,
+  mesh as mesh_lib,
+  obj,
+  ply,
+  scene_part,
+)
+from maskjax.training import files
 
 READABLE = ('.glb', '.gltf', '.obj', '.ply', '.stl')
 WRITABLE = ('.glb', '.obj', '.ply')
 _METRES = ('.glb', '.gltf')
 _CM_PER_METRE = 100.0
+# Of a mesh's size: where float32 has larger steps, the mesh is moved.
+_LEAST_STEP = 1e-5
 
 
 def _normals(mesh: mesh_lib.Mesh) -> Float[np.ndarray, 'v 3']:
@@ -120,17 +130,6 @@ def _to_ply(mesh: mesh_lib.Mesh, extras: Mapping[str, Any] | None) -> bytes:
   return '\n'.join(header).encode() + table.tobytes() + faces.tobytes()
 
 
-def _write_atomically(path: pathlib.Path, data: bytes) -> None:
-  """Write a file under another name and give it its own when complete."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-  try:
-    temporary.write_bytes(data)
-    temporary.replace(path)
-  finally:
-    temporary.unlink(missing_ok=True)
-
-
 def save_mesh(
   path: str | pathlib.Path,
   mesh: mesh_lib.Mesh,
@@ -161,88 +160,80 @@ def save_mesh(
   mesh_lib.check(mesh)
   if not len(mesh.faces):
     raise ValueError(f'cannot write {path.name}: the mesh has no triangles')
-  _write_atomically(path, writers[path.suffix.lower()](mesh, extras))
+  files.write_bytes(path, writers[path.suffix.lower()](mesh, extras))
 
 
-def _unit(colors: Shaped[np.ndarray, 'v c']) -> Float[Array, 'v 3']:
-  """Return RGB in [0, 1] of floats or normalised integers."""
-  colors = np.asarray(colors)[:, :3]
-  top = np.iinfo(colors.dtype).max if colors.dtype.kind == 'u' else 1
-  return jnp.asarray(colors / np.float32(top), jnp.float32)
+def _stl(path: pathlib.Path) -> list[scene_part.Part]:
+  """Read an STL file, which names no other file."""
+  import trimesh  # heavy, and needed for this alone
 
-
-def _colors(part: Any, linear: bool) -> Float[Array, 'v 3'] | None:
-  """Return the linear vertex colours of a trimesh mesh, or None."""
-  visual = part.visual
-  if visual.kind == 'texture':
-    # Colours beside a material: glTF's COLOR_0, or behind OBJ positions.
-    own = visual.vertex_attributes.get('color')
-    own = part.vertex_attributes.get('color') if own is None else own
-  else:
-    own = visual.vertex_colors if visual.defined else None
-  if own is not None and np.shape(own)[:1] == part.vertices.shape[:1]:
-    return _unit(own) if linear else color.srgb_to_linear(_unit(own))
-  material = getattr(visual, 'material', None)
-  image = getattr(material, 'baseColorTexture', None)
-  image = getattr(material, 'image', None) if image is None else image
-  # The reader's stand-in for a missing texture has 2x2 pixels.
-  if image is None or visual.uv is None or max(image.size) <= 2:
-    return None
-  return color.srgb_to_linear(_unit(visual.to_color().vertex_colors))
+  mesh = trimesh.load_mesh(path, file_type='stl', process=False)
+  return [scene_part.Part(np.asarray(mesh.vertices), np.asarray(mesh.faces))]
 
 
 def _joined(
-  parts: Sequence[tuple[Float[Array, '_ c'] | None, int]],
-  fill: Float[np.ndarray, 'c'],
+  parts: Sequence[tuple[Float[np.ndarray, '_ c'] | None, int]], fill: float
 ) -> Float[Array, 'v c'] | None:
   """Return per-vertex arrays of all parts as one; None if no part has any."""
-  if all(values is None for values, _ in parts):
+  given = [values for values, _ in parts if values is not None]
+  if not given:
     return None
-  return jnp.concatenate(
-    [
-      jnp.full((count, fill.size), fill) if values is None else values
-      for values, count in parts
-    ]
-  )
+  width = given[0].shape[1]
+  rows = [
+    np.full((count, width), fill) if values is None else values
+    for values, count in parts
+  ]
+  return jnp.asarray(np.concatenate(rows), jnp.float32)
+
+
+def _near(vertices: Float[np.ndarray, 'v 3']) -> Float[np.ndarray, 'v 3']:
+  """Move what is too far off for float32 to the origin."""
+  low, high = vertices.min(0), vertices.max(0)
+  step = np.spacing(np.float32(max(np.abs(low).max(), np.abs(high).max())))
+  if np.isfinite(step) and step > _LEAST_STEP * np.max(high - low):
+    return vertices - (low + high) / 2
+  return vertices
 
 
 def _read(path: pathlib.Path, suffix: str) -> mesh_lib.Mesh:
-  """Read with trimesh and join all parts of the scene into one Mesh."""
-  import trimesh  # heavy, and needed for reading only
-
-  linear = suffix in _METRES
-  scale = _CM_PER_METRE if linear else 1.0
-  vertices, faces, colors, uvs, start = [], [], [], [], 0
-  scene = trimesh.load_scene(path, process=False)
-  for node in scene.graph.nodes_geometry:
-    matrix, name = scene.graph[node]
-    part = scene.geometry[name]
-    if not len(getattr(part, 'faces', ())):
-      continue
-    count = len(part.vertices)
-    vertices.append(part.vertices @ matrix[:3, :3].T + matrix[:3, 3])
-    mirrored = np.linalg.det(matrix[:3, :3]) < 0.0
-    faces.append(part.faces[:, [0, 2, 1] if mirrored else [0, 1, 2]] + start)
-    colors.append((_colors(part, linear), count))
-    uv = getattr(part.visual, 'uv', None)
-    uvs.append((None if uv is None else jnp.asarray(uv, jnp.float32), count))
-    start += count
-  if not faces:
+  """Read a file and join all parts of its scene into one Mesh."""
+  read = _READERS[suffix](path)
+  parts = [scene_part.used(part) for part in read if len(part.faces)]
+  if not parts:
     raise ValueError('it has no triangles')
-  return mesh_lib.Mesh(
-    vertices=jnp.asarray(np.concatenate(vertices) * scale, jnp.float32),
-    faces=jnp.asarray(np.concatenate(faces), jnp.int32),
-    colors=_joined(colors, np.ones(3, np.float32)),
-    uvs=_joined(uvs, np.zeros(2, np.float32)),
+  counts = [len(part.vertices) for part in parts]
+  starts = np.cumsum([0, *counts[:-1]])
+  vertices = np.concatenate([part.vertices for part in parts])
+  vertices *= _CM_PER_METRE if suffix in _METRES else 1.0
+  faces = np.concatenate([p.faces + s for p, s in zip(parts, starts)])
+  mesh = mesh_lib.Mesh(
+    vertices=jnp.asarray(_near(vertices), jnp.float32),
+    faces=jnp.asarray(faces, jnp.int32),
+    colors=_joined([(p.colors, n) for p, n in zip(parts, counts)], 1.0),
+    uvs=_joined([(p.uvs, n) for p, n in zip(parts, counts)], 0.0),
   )
+  mesh_lib.check(mesh)
+  if not (np.asarray(mesh_lib.face_areas(mesh.vertices, mesh.faces)) > 0).any():
+    raise ValueError('none of its triangles has an area')
+  return mesh
+
+
+_READERS = {
+  '.glb': gltf_scene.read,
+  '.gltf': gltf_scene.read,
+  '.obj': obj.read,
+  '.ply': ply.read,
+  '.stl': _stl,
+}
 
 
 def load_mesh(path: str | pathlib.Path, *, weld: bool = True) -> mesh_lib.Mesh:
   """Read a GLB, glTF, OBJ, PLY or STL file.
 
   GLB and glTF are in metres and become cm; all others are taken as cm.
-  Quads are split, the parts of a scene are joined, textures become vertex
-  colours.
+  Polygons are split, the parts of a scene are joined, materials and textures
+  become vertex colours. What stands so far off that float32 would not tell its
+  vertices apart is moved to the origin.
 
   Args:
     path: the file to read.
@@ -267,7 +258,6 @@ def load_mesh(path: str | pathlib.Path, *, weld: bool = True) -> mesh_lib.Mesh:
     raise ValueError(f'cannot read mesh {path}: there is no such file')
   try:
     mesh = _read(path, suffix)
-    mesh_lib.check(mesh)
   except Exception as error:  # readers of many formats, each with its own
     reason = ' '.join(str(error).split()) or type(error).__name__
     raise ValueError(f'cannot read mesh {path}: {reason}') from error

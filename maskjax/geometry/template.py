@@ -28,6 +28,11 @@ KINDS = shell.KINDS
 MAX_FACES = 10_000
 # Spans, in cm, that a mask on a human head can have.
 MIN_SPAN, MAX_SPAN = 4.0, 60.0
+# Further from the origin than this, the middle of a shape is moved there.
+_NEAR_CM = 15.0
+# Parts of the enclosed volume, and of the mean normal, that tell inward from
+# outward faces, and an open sheet from a closed surface.
+_INWARD, _OPEN = 0.1, 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -312,11 +317,77 @@ def from_mesh(
   return Template(mesh=mesh, rim=rim, hole_loops=hole_loops, name=name)
 
 
+def _without_doubles(mesh: mesh_lib.Mesh) -> mesh_lib.Mesh:
+  """Return a mesh without faces that lie on an earlier one.
+
+  Two-sided surfaces, and faces that are there twice, have no neighbours that
+  could be told apart: nothing that looks at both sides of an edge is right.
+  """
+  faces = np.asarray(mesh.faces)
+  places = mesh_lib.same_places(mesh.vertices)[faces]
+  _, first = np.unique(np.sort(places, 1), axis=0, return_index=True)
+  kept = faces[np.sort(first)]
+  return dataclasses.replace(mesh, faces=jnp.asarray(kept, jnp.int32))
+
+
+def _facing(mesh: mesh_lib.Mesh) -> tuple[Float[np.ndarray, '3'], float]:
+  """Return where a surface looks, and whether outward or inward.
+
+  The first is the mean of the normals, by area: short for a closed surface.
+  The second is the volume that the faces enclose with the middle, as a part of
+  the most they could, in [-1, 1].
+  """
+  corners = np.asarray(mesh.vertices, np.float64)[np.asarray(mesh.faces)]
+  areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+  sizes = np.linalg.norm(areas, axis=1)
+  middle = corners.mean(1) - (corners.max((0, 1)) + corners.min((0, 1))) / 2
+  reach = np.linalg.norm(middle, axis=1) * sizes
+  outward = np.sum(middle * areas) / max(float(reach.sum()), 1e-30)
+  return areas.sum(0) / max(float(sizes.sum()), 1e-30), float(outward)
+
+
+def _check_facing(mesh: mesh_lib.Mesh, path: str) -> None:
+  """Refuse a surface that a camera in front does not see from outside."""
+  mean, outward = _facing(mesh)
+  if outward < -_INWARD:
+    raise ValueError(
+      f'the faces of template {path!r} look inward; turn them over (flip the '
+      'normals)'
+    )
+  length = float(np.linalg.norm(mean))
+  is_cap = mean[1] > 0.8 * length  # open below, as hats and helmets are
+  if length > _OPEN and mean[2] < 0.5 * length and not is_cap:
+    x, y, z = mean / length
+    raise ValueError(
+      f'template {path!r} looks along ({x:.1f}, {y:.1f}, {z:.1f}); turn it so '
+      'that its face looks along +z, with +y up'
+    )
+
+
+def _shift(mesh: mesh_lib.Mesh, path: str) -> Float[np.ndarray, '3']:
+  """Return how far to move a shape that does not stand at the origin."""
+  vertices = np.asarray(mesh.vertices, np.float64)
+  middle = (vertices.min(0) + vertices.max(0)) / 2
+  if np.linalg.norm(middle) <= _NEAR_CM:
+    return np.zeros(3)
+  words = ', '.join(f'{value:.1f}' for value in middle)
+  print(
+    f'template: {path} is moved from ({words}) cm to the origin', flush=True
+  )
+  return -middle
+
+
+def _moved(mesh: mesh_lib.Mesh, shift: Float[np.ndarray, '3']) -> mesh_lib.Mesh:
+  moved = np.asarray(mesh.vertices, np.float64) + shift
+  return dataclasses.replace(mesh, vertices=jnp.asarray(moved, jnp.float32))
+
+
 def from_file(path: str, *, atlas_size: int | None = None) -> Template:
   """Make a template of a file, on request with uvs to lay an image over.
 
-  Usable uvs of the file are kept; otherwise xatlas makes new ones. Which it
-  is, is printed.
+  Faces that lie on others are left out, and a shape that does not stand at
+  the origin is moved there; both are printed. Usable uvs of the file are
+  kept; otherwise xatlas makes new ones. Which it is, is printed.
 
   Args:
     path: a GLB, glTF, OBJ, PLY or STL file.
@@ -324,12 +395,22 @@ def from_file(path: str, *, atlas_size: int | None = None) -> Template:
 
   Raises:
     ValueError: what `mesh_io.load_mesh`, `from_mesh` and `atlas.unwrap`
-      refuse.
+      refuse, or a shape that does not look along +z, or inward.
   """
-  template = from_mesh(mesh_io.load_mesh(path), name=path)
+  welded = mesh_io.load_mesh(path)
+  single = _without_doubles(welded)
+  if double := len(welded.faces) - len(single.faces):
+    print(
+      f'template: {double} faces of {path} that lie on others are left out',
+      flush=True,
+    )
+  shift = _shift(single, path)
+  template = from_mesh(_moved(single, shift), name=path)
+  _check_facing(template.mesh, path)
   if atlas_size is None:
     return template
-  cut = mesh_io.load_mesh(path, weld=False)
+  cut = _without_doubles(mesh_io.load_mesh(path, weld=False))
+  cut = _moved(cut, shift)
   if atlas_lib.usable(cut):
     print(f'texture: over the uv map of {path}', flush=True)
     whole, charts = atlas_lib.split(cut)

@@ -268,9 +268,14 @@ def export(
 
 def _as_shown(volume, template):
   """Return the start shape as the volume shows it, as a template."""
+  mesh = export(volume, jnp.zeros_like(volume.start))
+  if template.mesh.colors is not None:
+    tree = scipy.spatial.cKDTree(np.asarray(template.mesh.vertices))
+    _, nearest = tree.query(np.asarray(mesh.vertices))
+    mesh = dataclasses.replace(mesh, colors=template.mesh.colors[nearest])
   return dataclasses.replace(
     template,
-    mesh=export(volume, jnp.zeros_like(volume.start)),
+    mesh=mesh,
     rim=np.zeros(0, np.int32),
     hole_loops=(),
     symmetry=None,

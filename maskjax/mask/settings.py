@@ -175,6 +175,7 @@ class MaskSettings(trainer.Settings):
   prompt: str
   seed: int = settings_lib.seed()
   template: str  # 'plain', 'face', or a mesh file
+  template_colors: bool  # whether to begin with those of a mesh file
   edge_length: float  # cm, of 'plain' and 'face'
 
   geometry: str

@@ -48,6 +48,8 @@ def paint(
 ) -> Start:
   """Sample the first image, and paint the start shape with it.
 
+  A start shape that has colours keeps them.
+
   Args:
     surface: the start shape, prepared.
     guide: the diffusion model and the words of all views.
@@ -62,7 +64,9 @@ def paint(
     settings.first_image,
     shows=settings.controlnet.shows,
   )
-  colors, _ = projection.project(surface.template, first)
+  colors = surface.template.mesh.colors
+  if colors is None:
+    colors, _ = projection.project(surface.template, first)
   return Start(surface_lib.initial_params(surface, colors), first)
 
 

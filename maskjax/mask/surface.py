@@ -27,6 +27,9 @@ from maskjax.mask import (
 )
 from maskjax.render import textures
 
+# Of the start shape's: with less, a mask has collapsed.
+_LEAST_AREA = 0.25
+
 
 class Surface(NamedTuple):
   """What stays fixed while a mask is optimised.
@@ -88,6 +91,11 @@ def variants(
   return geometry, appearance
 
 
+def is_file(settings: settings_lib.MaskSettings) -> bool:
+  """Return whether the start shape is a mesh file of the user's."""
+  return settings.template not in template_lib.KINDS
+
+
 def load_template(
   settings: settings_lib.MaskSettings,
 ) -> template_lib.Template:
@@ -97,7 +105,7 @@ def load_template(
     ValueError: neither one of ours nor a mesh file that can be one.
     FileNotFoundError: there is no such file.
   """
-  if settings.template in template_lib.KINDS:
+  if not is_file(settings):
     return template_lib.mask_template(
       settings.template, edge_length=settings.edge_length
     )
@@ -108,7 +116,11 @@ def load_template(
     )
   geometry, appearance = variants(settings)
   size = appearance.atlas_size(settings) if geometry.keeps_faces else None
-  return template_lib.from_file(settings.template, atlas_size=size)
+  template = template_lib.from_file(settings.template, atlas_size=size)
+  if settings.template_colors:
+    return template
+  bare = dataclasses.replace(template.mesh, colors=None)
+  return dataclasses.replace(template, mesh=bare)
 
 
 def create(
@@ -198,6 +210,19 @@ def assemble(
   return dataclasses.replace(mesh, colors=_at_vertices(painted))
 
 
+def _check_size(mesh: mesh_lib.Mesh, start: mesh_lib.Mesh) -> None:
+  """Refuse a mask of which there is hardly anything left."""
+  area, before = (
+    float(jnp.sum(mesh_lib.face_areas(m.vertices, m.faces)))
+    for m in (mesh, start)
+  )
+  if not area >= _LEAST_AREA * before:
+    raise ValueError(
+      f'the mask has shrunk to {area:.3g} of {before:.3g} cm2; go back by '
+      '--config.back, or give lower rates (--config.optimizer.vertex_rate)'
+    )
+
+
 def finish(
   surface: Surface,
   params: trainable.MaskParams,
@@ -209,10 +234,14 @@ def finish(
     surface: the fixed part of the mask.
     params: the trained part of the mask.
     settings: all settings of the mask.
+
+  Raises:
+    ValueError: the mask has collapsed.
   """
   optimizer = settings.optimizer
   mesh = assemble(surface, params, bound=optimizer.offset_bound)
   mesh, sound = surface.geometry.finish(surface.base, mesh, optimizer.pin_rim)
+  _check_size(mesh, surface.template.mesh)
   return bake(surface, params, mesh, size=settings.baked_size), sound
 
 

@@ -227,3 +227,50 @@ def test_a_texture_is_written_to_glb_and_its_colours_to_others(tmp_path):
   np.testing.assert_allclose(plain.colors, 0.25, atol=0.005)
   with pytest.raises(ValueError, match='come with uvs'):
     mesh_io.save_mesh(tmp_path / 'b.glb', mesh.replace(uvs=None))
+
+
+def test_far_coordinates_are_moved_before_they_are_rounded(tmp_path):
+  """Of surveys: float32 has steps of half a metre there."""
+
+  def write(path, x, y, z):
+    lines = [f'v {x + a}.25 {y + b} {z}\n' for a, b in _CORNERS]
+    path.write_text(''.join(lines) + 'f 1 2 3 4\n')
+
+  write(tmp_path / 'far.obj', 450_000_000, 600_000_000, 9)
+  moved = mesh_io.load_mesh(tmp_path / 'far.obj').vertices
+  expected = np.array(_CORNERS) @ np.eye(2, 3) - (2, 2, 0)
+  np.testing.assert_allclose(moved, expected, atol=1e-5)
+  write(tmp_path / 'near.obj', 165, 0, 9)
+  near = mesh_io.load_mesh(tmp_path / 'near.obj').vertices
+  np.testing.assert_allclose(
+    near, expected + np.array([167.25, 2, 9]), atol=1e-4
+  )
+
+
+_CORNERS = [(0, 0), (4, 0), (4, 4), (0, 4)]
+
+
+def test_pieces_that_share_their_vertices_keep_their_colours(tmp_path):
+  text = 'mtllib a.mtl\nv 0 0 0\nv 4 0 0\nv 4 4 0\nv 0 4 0\nv 9 9 9\n'
+  text += 'usemtl red\nf 1 2 3\nusemtl blue\nf 1 3 4\n'
+  (tmp_path / 'a.mtl').write_text(
+    'newmtl red\nKd 1 0 0\nnewmtl blue\nKd 0 0 1\n'
+  )
+  (tmp_path / 'a.obj').write_text(text)
+  mesh = mesh_io.load_mesh(tmp_path / 'a.obj')
+  colors = np.asarray(mesh.colors)[np.asarray(mesh.faces)]
+  assert len(mesh.vertices) == 4
+  np.testing.assert_array_equal(colors[0, 1], [1, 0, 0])
+  np.testing.assert_array_equal(colors[1, 2], [0, 0, 1])
+
+
+@pytest.mark.parametrize('suffix', ['obj', 'ply', 'stl'])
+def test_a_mesh_without_an_area_is_refused_by_name(tmp_path, suffix):
+  path = tmp_path / f'point.{suffix}'
+  if suffix == 'obj':
+    path.write_text('v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n')
+  else:
+    point = trimesh.Trimesh(np.ones((3, 3)), [[0, 1, 2]], process=False)
+    point.export(path)
+  with pytest.raises(ValueError, match=r'cannot read mesh .*point.*an area'):
+    mesh_io.load_mesh(path)

@@ -3,8 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import trimesh
 
-from maskjax.geometry import canonical, mesh as mesh_lib, soundness, template
+from maskjax.geometry import (
+  canonical,
+  mesh as mesh_lib,
+  mesh_io,
+  soundness,
+  template,
+)
 
 
 @pytest.fixture(scope='module', params=template.KINDS)
@@ -184,3 +191,66 @@ def test_boundary_loops_of_pieces_that_share_a_corner():
 def test_from_mesh_refuses_bad_meshes(change, message):
   with pytest.raises(ValueError, match=message):
     template.from_mesh(tetrahedron().replace(**change))
+
+
+def _sheet():
+  return template.mask_template('plain', edge_length=1.2).mesh
+
+
+def _file(tmp_path, mesh):
+  path = tmp_path / 'head.obj'
+  mesh_io.save_mesh(path, mesh)
+  return str(path)
+
+
+def test_faces_that_lie_on_others_are_left_out(tmp_path, capsys):
+  sheet = _sheet()
+  faces = np.asarray(sheet.faces)
+  twice = np.concatenate([faces, faces[:, ::-1], faces[5:9]])
+  path = _file(tmp_path, sheet.replace(faces=jnp.asarray(twice)))
+  read = template.from_file(path)
+  np.testing.assert_array_equal(read.mesh.faces, faces)
+  assert f'{len(faces) + 4} faces of {path}' in capsys.readouterr().out
+  assert soundness.report(read.mesh).sound
+
+
+def test_a_shape_that_stands_elsewhere_is_moved(tmp_path, capsys):
+  sheet = _sheet()
+  far = sheet.replace(vertices=sheet.vertices + jnp.array([[0.0, 165.0, 3.0]]))
+  read = template.from_file(_file(tmp_path, far))
+  middle = np.asarray(read.mesh.vertices)
+  np.testing.assert_allclose(middle.max(0) + middle.min(0), 0, atol=1e-4)
+  assert 'is moved from (0.0, 16' in capsys.readouterr().out
+  near = sheet.replace(vertices=sheet.vertices + jnp.array([[0.0, 5.0, 3.0]]))
+  read = template.from_file(_file(tmp_path, near))
+  np.testing.assert_allclose(read.mesh.vertices, near.vertices, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('change', 'words'),
+  [
+    (lambda v, f: (v, f[:, ::-1]), 'look inward; turn them over'),
+    (lambda v, f: (v * [-1, 1, -1], f), r'looks along \(.*-1.0\); turn it so'),
+    (lambda v, f: (v[:, [2, 1, 0]] * [1, 1, -1], f), r'looks along \(1.0'),
+    # From a program in which z is up.
+    (lambda v, f: (v[:, [0, 2, 1]] * [1, -1, 1], f), r'looks along \(.*-1.0'),
+  ],
+)
+def test_a_shape_that_is_not_seen_from_ahead_is_refused(
+  tmp_path, change, words
+):
+  sheet = _sheet()
+  vertices, faces = change(np.asarray(sheet.vertices), np.asarray(sheet.faces))
+  other = mesh_lib.Mesh(jnp.asarray(vertices), jnp.asarray(faces))
+  with pytest.raises(ValueError, match=words) as caught:
+    template.from_file(_file(tmp_path, other))
+  assert '\n' not in str(caught.value)
+
+
+def test_closed_shapes_and_caps_look_everywhere(tmp_path):
+  ball = trimesh.creation.icosphere(subdivisions=2, radius=9.0)
+  ball.export(tmp_path / 'ball.obj')
+  assert len(template.from_file(str(tmp_path / 'ball.obj')).rim) == 0
+  cap = trimesh.intersections.slice_mesh_plane(ball, [0, 1, 0], [0, 0, 0])
+  cap.export(tmp_path / 'cap.obj')
+  assert len(template.from_file(str(tmp_path / 'cap.obj')).rim) > 9
