@@ -36,8 +36,13 @@ def _homogeneous(
   *,
   perspective: bool,
 ) -> Float[Array, 'b v 4']:
-  """Return X, Y, W (see `visibility`) and depth of vertices."""
-  x, y, z = jnp.moveaxis(vertices, -1, 0)
+  """Return X, Y, W (see `visibility`) and depth of vertices.
+
+  Those of a vertex that is not finite are nan: its faces are not drawn. No
+  gradient is multiplied by it, and none passes it.
+  """
+  known = jnp.isfinite(vertices).all(-1, keepdims=True)
+  x, y, z = jnp.moveaxis(jnp.where(known, vertices, 0.0), -1, 0)
   w = z if perspective else jnp.ones_like(z)
 
   def number(row: int, column: int) -> Float[Array, 'b 1']:
@@ -47,7 +52,8 @@ def _homogeneous(
   # put off, so that corners behind the camera stay finite.
   across = number(0, 0) * x + number(0, 1) * y + (number(0, 2) - 0.5) * w
   down = number(1, 1) * y + (number(1, 2) - 0.5) * w
-  return jnp.stack([across * size, down * size, w, z], -1)
+  place = jnp.stack([across * size, down * size, w, z], -1)
+  return jnp.where(known, place, jnp.nan)
 
 
 def _twins(faces: Int[Array | np.ndarray, 'f 3']) -> outline.Twins:

@@ -58,6 +58,8 @@ def _areas(
 
   def gather(face: Int[Array, 'q']) -> Float[Array, '3 k q']:
     gathered = numbers[:, jnp.minimum(face, count - 1)]
+    # Where no face is seen, the last one may be nan.
+    gathered = jnp.where((face < count)[None], gathered, 0.0)
     return gathered.reshape(3, numbers.shape[0] // 3, -1)
 
   gathered = fragments.staged(chunk.run, gather, chunk.face)

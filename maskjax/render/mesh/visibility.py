@@ -45,7 +45,7 @@ def facing(corners: Float[Array, '4 3 n']) -> Float[Array, 'n']:
 
   Returns:
     -1: the side from which the corners run counter-clockwise; 1: the other
-    one; 0 (or nan): neither.
+    one; 0: neither, also where a corner is not finite.
   """
   # The sign of det(c_0, c_1, c_2) = c_0 . ((c_1 - c_0) x (c_2 - c_0)): it tells
   # the side even where a corner is behind the camera.
@@ -55,7 +55,8 @@ def facing(corners: Float[Array, '4 3 n']) -> Float[Array, 'n']:
     a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3]
     for i in range(3)
   ]
-  return jnp.sign(sum(p * n for p, n in zip(first, normal)))
+  side = jnp.sign(sum(p * n for p, n in zip(first, normal)))
+  return jnp.where(jnp.isnan(side), 0.0, side)
 
 
 def steady(corners: Float[Array, '4 3 n']) -> Bool[Array, 'n']:

@@ -503,6 +503,47 @@ def test_hopeless_faces_change_nothing_and_give_finite_gradients():
     assert np.isfinite(b[:, :-6]).all()
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_a_lost_vertex_does_not_reach_its_neighbours(value):
+  """Faces with a corner that is not finite are as good as not there."""
+  side = 6
+  rows, columns = np.mgrid[:side, :side].reshape(2, -1)
+  height = 9 + 0.3 * np.sin(columns)
+  vertices = np.stack([columns - 2.5, rows - 2.5, height], -1)
+  first = (rows * side + columns)[(rows < side - 1) & (columns < side - 1)]
+  faces = np.concatenate(
+    [
+      np.stack([first, first + side, first + 1], -1),
+      np.stack([first + 1, first + side, first + side + 1], -1),
+    ]
+  )
+  colors = np.random.default_rng(0).uniform(size=vertices.shape)
+  # In the middle; in the first face; in the last one.
+  for lost in (14, 0, side**2 - 1):
+    gone = (faces == lost).any(1)
+    broken = vertices.copy()
+    broken[lost] = value
+    results = []
+    for places, kept in ((vertices, faces[~gone]), (broken, faces)):
+      # As many faces, so that the windows are the same.
+      padding = np.zeros((len(faces) - len(kept), 3), int)
+      kept = np.concatenate([padding, kept])
+      results.append(
+        _step(*_float32(places[None]), kept, *_float32(colors[None]))
+      )
+    (value_without, images), gradients = results[0]
+    (value_with, others), found = results[1]
+    np.testing.assert_allclose(value_with, value_without, rtol=1e-5)
+    for a, b in zip(images, others):
+      np.testing.assert_allclose(b, a, atol=1e-4)
+    rest = np.arange(side**2) != lost
+    for a, b in zip(gradients, found):
+      scale = np.abs(np.asarray(a)).max()
+      np.testing.assert_allclose(b[:, rest], a[:, rest], atol=1e-4 * scale)
+    # Nor does it reach itself.
+    assert not np.asarray(found[0])[:, lost].any()
+
+
 def test_nearly_degenerate_and_huge_faces_stay_finite():
   rng = np.random.default_rng(0)
   base = rng.uniform([-4, -4, 0], [4, 4, 9], (1, 200, 1, 3))
