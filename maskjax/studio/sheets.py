@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from jaxtyping import UInt8
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from maskjax.studio import lettering
 
 INK = (40, 42, 46)
 PAPER = (250, 250, 251)
@@ -119,9 +121,10 @@ def _write_caption(
 ) -> None:
   """Write the words below the picture whose lower left corner is given."""
   left, bottom = corner
-  font = ImageFont.load_default(look.letters)
   x, anchor = (left + size / 2, 'mm') if look.centred else (left, 'la')
-  pen.text((x, bottom + look.drop), words, INK, font, anchor=anchor)
+  words = lettering.cut(words, look.letters, size + look.gap / 2)
+  place = x, bottom + look.drop
+  lettering.write(pen, place, words, INK, look.letters, anchor=anchor)
 
 
 def titled(
@@ -134,7 +137,8 @@ def titled(
   """Lay pictures out in titled rows, with captions below them.
 
   Args:
-    title: words above all pictures.
+    title: words above all pictures, in any language; they take as many lines
+      as they need.
     rows: for each row its title, and its captioned pictures, which are resized
       to squares.
     size: pixels a side of a picture on the sheet.
@@ -147,17 +151,20 @@ def titled(
   columns = max(len(pictures) for _, pictures in rows)
   row_height = look.heading + size + look.caption + look.gap
   width = look.gap + columns * (size + look.gap)
-  height = look.heading + look.gap + len(rows) * row_height
+  letters, broad = look.heading * 0.62, width - 2 * look.gap
+  lines = lettering.lines(title, letters, broad) if look.heading else []
+  top = look.gap + max(len(lines), 1) * look.heading
+  height = top + len(rows) * row_height
   canvas = Image.new('RGB', (width, height), PAPER)
   pen = ImageDraw.Draw(canvas)
-  font = ImageFont.load_default
-  if look.heading:
-    pen.text((look.gap, look.gap), title, INK, font(look.heading * 0.62))
-  top = look.heading + look.gap
+  for number, line in enumerate(lines):
+    start = look.gap, look.gap + number * look.heading
+    lettering.write(pen, start, line, INK, letters)
   for name, pictures in rows:
     if look.heading:
-      place = (look.gap, top + look.heading * 0.3)
-      pen.text(place, name, INK, font(look.heading * 0.45))
+      place = look.gap, top + look.heading * 0.3
+      name = lettering.cut(name, look.heading * 0.45, broad)
+      lettering.write(pen, place, name, INK, look.heading * 0.45)
     for column, (words, picture) in enumerate(pictures):
       corner = look.gap + column * (size + look.gap), top + look.heading
       canvas.paste(Image.fromarray(_resized(picture, size)), corner)

@@ -102,3 +102,42 @@ def test_captions_of_a_sheet_without_titles_stand_in_the_middle():
   assert abs(columns.mean() - 60) < 4 and abs(rows.mean() - 20) < 4
   # Nothing is written but the caption.
   assert (sheet[:10] == np.uint8(sheets.PAPER)).all()
+
+
+@pytest.mark.parametrize(
+  'title',
+  [
+    'ein Löwe',
+    '虎の面',
+    'a tiger\nwith stripes',
+    'a ' + 'very ' * 55 + 'old one',
+  ],
+)
+def test_titles_take_as_many_lines_as_they_need(title):
+  picture = _plain(64, 64, 128)
+  rows = [('Start', [('start shape', picture)] * 5)]
+  sheet = sheets.titled(title, rows, size=64)
+  bare = sheets.titled('', rows, size=64)
+  extra = len(sheet) - len(bare)
+  look = sheets.layout(64)
+  assert extra % look.heading == 0
+  assert (extra > 0) == (len(title) > 10)
+  # Below the title everything is where it was.
+  start = look.gap + look.heading
+  np.testing.assert_array_equal(sheet[start + extra :], bare[start:])
+  ink = (sheet[: start + extra].astype(int) != sheets.PAPER).any(-1)
+  assert ink.any() and not ink[:, -look.gap :].any()
+  # Every line has words, and none runs into the next.
+  for top in range(look.gap, start + extra, look.heading):
+    assert ink[top : top + look.heading].any()
+    assert not ink[top + look.heading - 1].any()
+
+
+def test_a_caption_that_is_too_wide_does_not_reach_its_neighbour():
+  picture = _plain(64, 64, 128)
+  long = 'words without an end and more'
+  look = sheets.layout(64)
+  sheet = sheets.titled('', [('', [(long, picture), ('', picture)])], size=64)
+  second = 2 * look.gap + 64
+  below = sheet[-look.caption - look.gap :, second:]
+  assert (below == np.uint8(sheets.PAPER)).all()

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import pathlib
 import struct
+import tarfile
 
 import numpy as np
 import pytest
@@ -109,3 +110,15 @@ def test_face_api_names_and_bytes():
   assert json.loads(metadata['quantization']) == {'expression/kernel': [1, 2]}
   with pytest.raises(ValueError, match='1 bytes are left over'):
     build.convert([{'weights': weights}], data + b'x')
+
+
+def test_the_font_is_that_of_its_package(tmp_path):
+  build = _script('unifontex')
+  path = bundled.third_party_path('unifontex', 'unifontex.woff')
+  tarball = tmp_path / 'x.tgz'
+  with tarfile.open(tarball, 'w:gz') as archive:
+    archive.add(path, build.MEMBER)
+  assert build.extract(tarball) == pathlib.Path(path).read_bytes()
+  build.SHA256 = '0' * 64
+  with pytest.raises(ValueError, match='expected 0000'):
+    build.extract(tarball)
