@@ -87,7 +87,8 @@ def read(path):
       commands.append(first._replace(words=first.words + _split(line[3:])))
       continue
     match = _PROGRAM.search(line)
-    if match is None or '...' in match[3]:
+    # 'python -m experiments.NAME' stands for all of them.
+    if match is None or match[2].isupper() or '...' in match[3]:
       continue
     for variant in _variants(match[3]):
       commands.append(Command(where, match[1], _split(variant)))
