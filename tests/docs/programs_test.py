@@ -173,9 +173,8 @@ def _carry_out(page, place, monkeypatch):
 
 
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
-@pytest.mark.parametrize('page', ['docs/people.md', 'docs/gan.md'])
-def test_the_commands_of_a_page(page, place, monkeypatch):
-  _carry_out(page, place, monkeypatch)
+def test_the_commands_of_a_page(place, monkeypatch):
+  _carry_out('docs/gan.md', place, monkeypatch)
 
 
 @pytest.mark.slow
@@ -187,6 +186,7 @@ def test_the_commands_of_a_page(page, place, monkeypatch):
     'docs/faces.md',
     'docs/fitting.md',
     'docs/masks.md',
+    'docs/people.md',
     'docs/prior.md',
     'docs/source.md',
     'docs/stable_diffusion.md',

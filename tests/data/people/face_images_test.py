@@ -1,6 +1,7 @@
 """Shards of people: deterministic, resumable, with true labels."""
 
 import dataclasses
+import json
 
 import jax.numpy as jnp
 import numpy as np
@@ -130,6 +131,27 @@ def test_manifest_names_sources_and_shards(folder):
     'Apache-2.0',
   }
   assert all(len(source['sha256']) == 64 for source in told['sources'])
+
+
+def test_a_set_is_built_and_grows_but_not_by_another_recipe(
+  tmp_path, monkeypatch
+):
+  def build_shard(path, index, *, recipe):
+    pixels = np.full((2, recipe.size, recipe.size, 3), index, np.uint8)
+    np.savez(path, rgb=pixels)
+
+  monkeypatch.setattr(face_images, 'build_shard', build_shard)
+  face_images.build(tmp_path, _RECIPE, workers=1)
+  more = dataclasses.replace(_RECIPE, shards=3)
+  face_images.build(tmp_path, more, workers=1)
+  told = json.loads((tmp_path / 'manifest.json').read_text())
+  assert told['images'] == 6 and told['recipe']['shards'] == 3
+  before = (tmp_path / 'manifest.json').read_bytes()
+  for fields in ({'seed': 4}, {'size': 16}, {'shards': 1}):
+    other = dataclasses.replace(more, **fields)
+    with pytest.raises(ValueError, match=next(iter(fields))):
+      face_images.build(tmp_path, other, workers=1)
+  assert (tmp_path / 'manifest.json').read_bytes() == before
 
 
 def test_people_of_a_source_domain(tmp_path):
