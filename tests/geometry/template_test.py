@@ -251,6 +251,6 @@ def test_closed_shapes_and_caps_look_everywhere(tmp_path):
   ball = trimesh.creation.icosphere(subdivisions=2, radius=9.0)
   ball.export(tmp_path / 'ball.obj')
   assert len(template.from_file(str(tmp_path / 'ball.obj')).rim) == 0
-  cap = trimesh.intersections.slice_mesh_plane(ball, [0, 1, 0], [0, 0, 0])
-  cap.export(tmp_path / 'cap.obj')
+  upper = ball.faces[ball.triangles_center[:, 1] > 0]
+  trimesh.Trimesh(ball.vertices, upper).export(tmp_path / 'cap.obj')
   assert len(template.from_file(str(tmp_path / 'cap.obj')).rim) > 9
