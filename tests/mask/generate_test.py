@@ -135,7 +135,7 @@ def test_a_template_file_that_has_changed_is_another_run(tmp_path, monkeypatch):
   monkeypatch.setattr(generate.guide_lib, 'load_model', lambda settings: None)
   stub = generate.Job(None, None, [], generate.start_lib.Start(None, None))
   monkeypatch.setattr(generate, 'prepare', lambda *_, **__: stub)
-  sheet = template_lib.mask_template('plain', edge_length=2.0).mesh
+  sheet = template_lib.mask_template('plain', edge_length=1.2).mesh
   path, folder = tmp_path / 'head.obj', str(tmp_path / 'run')
   mesh_io.save_mesh(path, sheet)
   fields = {'template': str(path), 'geometry': 'vertices'}
