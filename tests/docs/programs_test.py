@@ -172,11 +172,6 @@ def _carry_out(page, place, monkeypatch):
   assert done
 
 
-@pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
-def test_the_commands_of_a_page(place, monkeypatch):
-  _carry_out('docs/gan.md', place, monkeypatch)
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 @pytest.mark.parametrize(
@@ -185,6 +180,7 @@ def test_the_commands_of_a_page(place, monkeypatch):
     'README.md',
     'docs/faces.md',
     'docs/fitting.md',
+    'docs/gan.md',
     'docs/masks.md',
     'docs/people.md',
     'docs/prior.md',
@@ -192,5 +188,5 @@ def test_the_commands_of_a_page(place, monkeypatch):
     'docs/stable_diffusion.md',
   ],
 )
-def test_the_commands_of_a_longer_page(page, place, monkeypatch):
+def test_the_commands_of_a_page(page, place, monkeypatch):
   _carry_out(page, place, monkeypatch)
