@@ -7,7 +7,6 @@ a pure function of its number.
 from collections.abc import Callable, Sequence
 import functools
 import json
-import multiprocessing
 import os
 import pathlib
 import signal
@@ -97,6 +96,8 @@ def build_missing(
     workers: processes; 0: one per core, or one alone where JAX has an
       accelerator, which processes cannot share.
   """
+  import multiprocessing  # those who only read shards need none
+
   missing = [
     index for index in range(count) if not path(folder, prefix, index).exists()
   ]

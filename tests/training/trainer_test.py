@@ -197,5 +197,7 @@ def test_a_state_is_copied_to_the_devices_of_the_task(tmp_path):
   ('field', 'value'), [('steps', 0), ('log_every', 0), ('checkpoint_every', 0)]
 )
 def test_limits_of_the_settings(field, value):
-  with pytest.raises(ValueError, match=f'{field} is 0; expected >= 1'):
+  with pytest.raises(
+    ValueError, match=f'{field} is 0; expected 1 to 1,000,000,000'
+  ):
     _settings(**{field: value})
