@@ -340,30 +340,6 @@ def _help(main: Callable[[list[str]], None]) -> str:
   return '\n'.join(lines)
 
 
-def define_folder(
-  name: str, default: str | None, help_string: str
-) -> flags.FlagHolder[Any]:
-  """Define a flag that names a folder, or a file, to write to.
-
-  Args:
-    name: of the flag.
-    default: None makes the flag a required one.
-    help_string: one line.
-
-  Returns:
-    A holder whose `.value`, a str, is never empty.
-  """
-  holder = flags.DEFINE_string(
-    name, default, help_string, required=default is None
-  )
-  flags.register_validator(
-    name,
-    lambda value: value is None or bool(value.strip()),
-    message='it is empty; give a place to write to',
-  )
-  return holder
-
-
 def _parse(argv: list[str]) -> list[str]:
   """Parse all flags; where no config is named, it is the default one."""
   if 'config' in FLAGS and not any(
