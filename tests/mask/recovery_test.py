@@ -33,7 +33,7 @@ from maskjax.render import renderer
 from maskjax.studio import views as studio_views
 from tests.mask import small
 
-_SIZE = 32
+_SIZE = 48
 _STEPS = 120
 
 
@@ -59,7 +59,7 @@ def test_the_loop_recovers_a_known_mask(residual):
     'default',
     **{'distill.residual': residual, 'optimizer.pin_rim': False},
   )
-  template = template_lib.mask_template('plain', edge_length=1.2)
+  template = template_lib.mask_template('plain', edge_length=1.0)
   target = _target(template)
   surface = surface_lib.create(template, settings)
   schedule = schedulers.from_config(prior_training.SCHEDULER)
