@@ -206,7 +206,7 @@ def test_controlnet_is_trained_upon_a_model_that_stays(data, resumed, tmp_path):
   [
     ({'trained': ('unet', 'wings')}, ValueError, 'wings'),
     ({'dtype': 'half'}, ValueError, 'not one of float32, bfloat16'),
-    ({'steps': 0}, ValueError, 'steps is 0; expected >= 1'),
+    ({'steps': 0}, ValueError, 'steps is 0; expected'),
     ({'learning_rate': float('nan')}, ValueError, 'learning_rate is nan'),
     ({'resume': True}, FileNotFoundError, 'no config.json'),
     ({'init': 'nowhere'}, ValueError, 'no such folder'),
