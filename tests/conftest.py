@@ -14,14 +14,9 @@ for _name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
   os.environ.setdefault(_name, '1')
 os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 # Compiling is most of a test's time. The same operations are fused in the same
-# way, only their machine code is not optimised, and comes from the emitters
-# that are done sooner.
+# way, only their machine code is not optimised.
 os.environ['XLA_FLAGS'] = ' '.join(
-  [
-    os.environ.get('XLA_FLAGS', ''),
-    '--xla_backend_optimization_level=0',
-    '--xla_cpu_use_fusion_emitters=false',
-  ]
+  [os.environ.get('XLA_FLAGS', ''), '--xla_backend_optimization_level=0']
 )
 # No test may reach a network.
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
