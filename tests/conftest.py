@@ -65,17 +65,17 @@ if not flags.FLAGS.is_parsed():
   flags.FLAGS(sys.argv[:1])
 
 # Memory maps of a process before programs are let go. Each compiled program
-# takes several, Linux allows 65,530, and XLA aborts beyond.
-_MOST_MAPS = 40_000
-# Programs compiled since the maps were last counted, which takes a while.
-_compiled: list[str] = []
-_COUNT_EVERY = 100
+# takes several, a large one thousands, Linux allows 65,530, and XLA aborts
+# beyond; one test of a training makes up to 25,000.
+_MOST_MAPS = 20_000
+# Programs made since the maps were last counted, which takes a while.
+_made: list[str] = []
 
 
 def _note(event: str, seconds: float, **about: object) -> None:
   del seconds, about
   if event.endswith('backend_compile_duration'):
-    _compiled.append(event)
+    _made.append(event)
 
 
 jax.monitoring.register_event_duration_secs_listener(_note)
@@ -93,9 +93,9 @@ def unchecked():
 def few_memory_maps():
   """Forget compiled programs after a test, where there are many."""
   yield
-  if len(_compiled) < _COUNT_EVERY:
+  if not _made:
     return
-  _compiled.clear()
+  _made.clear()
   maps = pathlib.Path('/proc/self/maps')
   if maps.exists() and maps.read_bytes().count(b'\n') > _MOST_MAPS:
     jax.clear_caches()
