@@ -22,7 +22,7 @@ def _unfit_seeds(seeds: tuple[int, ...]) -> str | None:
   """Say what seeds should be, where some are not that."""
   if not seeds or len(seeds) > _MOST_SEEDS:
     return f'give one seed or more, {_MOST_SEEDS} at most'
-  if min(seeds) < 0 or max(seeds) >= 2**32:
+  if min(seeds) < 0 or max(seeds) > settings.LARGEST_SEED:
     return 'give seeds from 0 to 4,294,967,295'
   return None
 

@@ -11,6 +11,7 @@ import os
 import pathlib
 import signal
 from typing import Any
+import zipfile
 
 import jax
 import numpy as np
@@ -136,7 +137,7 @@ def load(
 
   Raises:
     FileNotFoundError: when there is no shard.
-    ValueError: when their pictures differ in size.
+    ValueError: when one of them is broken, or their pictures differ in size.
   """
   if not paths:
     raise FileNotFoundError(
@@ -145,8 +146,13 @@ def load(
     )
   parts = []
   for shard in sorted(paths):
-    with np.load(shard) as data:
-      parts.append({name: data[name] for name in names})
+    try:
+      with shard.open('rb') as file, np.load(file) as data:
+        parts.append({name: data[name] for name in names})
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+      raise ValueError(
+        f'{shard} is no whole shard ({error}); delete it and build it again'
+      ) from error
   sizes = sorted({part['rgb'].shape[1] for part in parts})
   if len(sizes) > 1:
     raise ValueError(
@@ -158,9 +164,4 @@ def load(
 
 def digests(folder: pathlib.Path) -> dict[str, str]:
   """Return {name: SHA-256} of every shard of a folder."""
-  return {p.name: digest(p) for p in sorted(folder.glob('*.npz'))}
-
-
-def digest(file: pathlib.Path) -> str:
-  """Return the SHA-256 of a file, in hexadecimal digits."""
-  return files.sha256(file)
+  return {p.name: files.sha256(p) for p in sorted(folder.glob('*.npz'))}

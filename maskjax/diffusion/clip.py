@@ -59,7 +59,6 @@ _ACTIVATIONS = {
   'gelu': lambda x: jax.nn.gelu(x, approximate=False),
 }
 
-
 _number = settings_lib.number
 
 

@@ -29,26 +29,17 @@ from maskjax.diffusion import (
 )
 from maskjax.training import settings as settings_lib
 
-# Keys of the UNet's config that a ControlNet's config does not have.
-_UNET_ONLY = (
-  'sample_size',
-  'out_channels',
-  'up_block_types',
-  'time_embedding_dim',
-  'time_cond_proj_dim',
-  'center_input_sample',
-)
 _FIXED = {**unet_blocks.FIXED, 'global_pool_conditions': False}
-
 
 _number = settings_lib.number
 
 
-@dataclasses.dataclass(frozen=True)
-class ControlNetConfig:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ControlNetConfig(unet_blocks.BlocksConfig):
   """Keys of controlnet/config.json; defaults are those of PyTorch diffusers.
 
-  The fields that a UNetConfig has too mean the same here.
+  A ControlNet's timestep embedding is 4 times as wide as its first block, and
+  it takes no embedded guidance scale.
 
   Attributes:
     conditioning_channels: channels of the condition image.
@@ -59,40 +50,11 @@ class ControlNetConfig:
       condition's channels.
   """
 
-  in_channels: int = _number(1, 4096, default=4)
   conditioning_channels: int = _number(1, 4096, default=3)
-  down_block_types: tuple[str, ...] = (
-    'CrossAttnDownBlock2D',
-    'CrossAttnDownBlock2D',
-    'CrossAttnDownBlock2D',
-    'DownBlock2D',
-  )
-  mid_block_type: str | None = 'UNetMidBlock2DCrossAttn'
-  block_out_channels: tuple[int, ...] = _number(
-    1, 2**14, most=16, default=(320, 640, 1280, 1280)
-  )
-  layers_per_block: int | tuple[int, ...] = _number(1, 32, default=2)
-  transformer_layers_per_block: int | tuple[int, ...] = _number(
-    0, 64, default=1
-  )
-  attention_head_dim: int | tuple[int, ...] = _number(1, 1024, default=8)
-  cross_attention_dim: int = _number(1, 2**16, default=1280)
-  norm_num_groups: int = _number(1, 2**14, default=32)
-  norm_eps: float = _number(0, 1, default=1e-5)
-  use_linear_projection: bool = False
-  flip_sin_to_cos: bool = True
-  freq_shift: float = _number(-100, 100, default=0)
-  act_fn: str = 'silu'
   conditioning_embedding_out_channels: tuple[int, ...] = _number(
     1, 2**14, most=16, default=(16, 32, 96, 256)
   )
   controlnet_conditioning_channel_order: str = 'rgb'
-  only_cross_attention: bool | tuple[bool, ...] = False
-  class_embed_type: str | None = None
-  num_class_embeds: int | None = _number(1, 2**24, default=None)
-  projection_class_embeddings_input_dim: int | None = _number(
-    1, 2**16, default=None
-  )
 
   def __post_init__(self):
     unet_blocks.check(self)
@@ -106,16 +68,6 @@ class ControlNetConfig:
         'conditioning_embedding_out_channels is empty; give one width for a '
         'condition of the size of the sample, one more for each halving'
       )
-
-  @property
-  def time_embedding_dim(self) -> None:
-    """None: a ControlNet's embedding is 4 times as wide as its first block."""
-    return None
-
-  @property
-  def time_cond_proj_dim(self) -> None:
-    """None: a ControlNet takes no embedded guidance scale."""
-    return None
 
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> 'ControlNetConfig':
@@ -140,8 +92,7 @@ class ControlNetConfig:
     """
     shared = {
       field.name: getattr(config, field.name)
-      for field in dataclasses.fields(config)
-      if field.name not in _UNET_ONLY
+      for field in dataclasses.fields(unet_blocks.BlocksConfig)
     }
     return cls(**(shared | values))
 

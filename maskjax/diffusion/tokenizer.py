@@ -31,7 +31,6 @@ from maskjax.weights import json_files
 
 START = '<|startoftext|>'
 END = '<|endoftext|>'
-_SUFFIX = vocabulary.SUFFIX
 _WORDS = (
   r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
   r'|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+'
@@ -46,8 +45,6 @@ _SPECIAL = {
   'pad_token': END,
   'unk_token': END,
 }
-
-Pair = vocabulary.Pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,7 +122,7 @@ def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
 
 def _build(
   vocab: dict[str, int],
-  merges: list[Pair],
+  merges: list[vocabulary.Pair],
   special: dict[str, Any],
   max_length: int,
 ) -> Tokenizer:
@@ -145,7 +142,7 @@ def _build(
       vocab=vocab,
       merges=merges,
       continuing_subword_prefix='',
-      end_of_word_suffix=_SUFFIX,
+      end_of_word_suffix=vocabulary.SUFFIX,
       fuse_unk=False,
       unk_token=special['unk_token'],
     )
@@ -277,11 +274,11 @@ def _count_words(captions: Iterable[str]) -> collections.Counter:
   for text, repeats in collections.Counter(captions).items():
     clean = normalizer.normalize_str(text)
     for word, _ in pre_tokenizer.pre_tokenize_str(clean):
-      counts[(*word[:-1], word[-1] + _SUFFIX)] += repeats
+      counts[(*word[:-1], word[-1] + vocabulary.SUFFIX)] += repeats
   return counts
 
 
-def _merge(word: tuple[str, ...], pair: Pair) -> tuple[str, ...]:
+def _merge(word: tuple[str, ...], pair: vocabulary.Pair) -> tuple[str, ...]:
   """Join every occurrence of the pair in a word, from the left."""
   merged, i = [], 0
   while i < len(word):
@@ -291,7 +288,7 @@ def _merge(word: tuple[str, ...], pair: Pair) -> tuple[str, ...]:
   return tuple(merged)
 
 
-def _learn_merges(counts: collections.Counter) -> Iterator[Pair]:
+def _learn_merges(counts: collections.Counter) -> Iterator[vocabulary.Pair]:
   """Yield the most frequent pair again and again; ties by spelling."""
   words = sorted(counts.items())
   pairs = collections.Counter()
@@ -327,7 +324,7 @@ def _write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
 def _write(
   folder: pathlib.Path,
   vocab: dict[str, int],
-  merges: list[Pair],
+  merges: list[vocabulary.Pair],
   max_length: int,
 ) -> None:
   """Write the four files of a CLIP tokenizer folder."""
@@ -375,7 +372,9 @@ def train(
   """
   folder = pathlib.Path(folder)
   alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-  tokens = dict.fromkeys([*alphabet, *(byte + _SUFFIX for byte in alphabet)])
+  tokens = dict.fromkeys(
+    [*alphabet, *(byte + vocabulary.SUFFIX for byte in alphabet)]
+  )
   if vocab_size < len(tokens) + 2:
     raise ValueError(
       f'vocab_size {vocab_size} is below {len(tokens) + 2}: 256 bytes, each '

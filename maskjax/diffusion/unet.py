@@ -31,39 +31,15 @@ _UP = ('UpBlock2D', 'CrossAttnUpBlock2D')
 _number = settings_lib.number
 
 
-@dataclasses.dataclass(frozen=True)
-class UNetConfig:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UNetConfig(unet_blocks.BlocksConfig):
   """Keys of unet/config.json; defaults are those of PyTorch diffusers.
 
   Attributes:
     sample_size: side of the sample in pixels (of the latent, for latent
       models); only a record, the network takes any size.
-    in_channels: channels of the sample, conditions included.
     out_channels: channels of the prediction.
-    down_block_types: DownBlock2D or CrossAttnDownBlock2D, fine to coarse.
-    mid_block_type: UNetMidBlock2DCrossAttn, or None for no middle block.
     up_block_types: UpBlock2D or CrossAttnUpBlock2D, coarse to fine.
-    block_out_channels: channels of each block, fine to coarse.
-    layers_per_block: residual blocks of each down block (up blocks have one
-      more), one number or one for each block.
-    transformer_layers_per_block: transformer blocks after each residual
-      block, one number or one for each block.
-    attention_head_dim: NUMBER of attention heads (the name is a mistake that
-      all published configs keep), one number or one for each block.
-    cross_attention_dim: size of a text token.
-    norm_num_groups: groups of every group normalisation.
-    norm_eps: epsilon of the residual blocks' normalisations.
-    use_linear_projection: store the transformers' projections as matrices
-      (Stable Diffusion 2) and not as 1x1 convolutions (1).
-    flip_sin_to_cos: cosines first in the timestep embedding.
-    freq_shift: shift of the timestep embedding's frequencies.
-    act_fn: 'silu'.
-    only_cross_attention: the first attention of each transformer is to text
-      too, one value or one for each block.
-    class_embed_type: how classes are embedded: 'timestep', 'projection',
-      'identity', or None by a table of `num_class_embeds`.
-    num_class_embeds: number of classes; None for none.
-    projection_class_embeddings_input_dim: size of what is projected.
     time_embedding_dim: size of the timestep embedding; None for 4 times the
       channels of the finest block.
     time_cond_proj_dim: size of an embedded guidance scale; None for none.
@@ -71,41 +47,12 @@ class UNetConfig:
   """
 
   sample_size: int | tuple[int, int] | None = _number(1, 2**16, default=None)
-  in_channels: int = _number(1, 4096, default=4)
   out_channels: int = _number(1, 4096, default=4)
-  down_block_types: tuple[str, ...] = (
-    'CrossAttnDownBlock2D',
-    'CrossAttnDownBlock2D',
-    'CrossAttnDownBlock2D',
-    'DownBlock2D',
-  )
-  mid_block_type: str | None = 'UNetMidBlock2DCrossAttn'
   up_block_types: tuple[str, ...] = (
     'UpBlock2D',
     'CrossAttnUpBlock2D',
     'CrossAttnUpBlock2D',
     'CrossAttnUpBlock2D',
-  )
-  block_out_channels: tuple[int, ...] = _number(
-    1, 2**14, most=16, default=(320, 640, 1280, 1280)
-  )
-  layers_per_block: int | tuple[int, ...] = _number(1, 32, default=2)
-  transformer_layers_per_block: int | tuple[int, ...] = _number(
-    0, 64, default=1
-  )
-  attention_head_dim: int | tuple[int, ...] = _number(1, 1024, default=8)
-  cross_attention_dim: int = _number(1, 2**16, default=1280)
-  norm_num_groups: int = _number(1, 2**14, default=32)
-  norm_eps: float = _number(0, 1, default=1e-5)
-  use_linear_projection: bool = False
-  flip_sin_to_cos: bool = True
-  freq_shift: float = _number(-100, 100, default=0)
-  act_fn: str = 'silu'
-  only_cross_attention: bool | tuple[bool, ...] = False
-  class_embed_type: str | None = None
-  num_class_embeds: int | None = _number(1, 2**24, default=None)
-  projection_class_embeddings_input_dim: int | None = _number(
-    1, 2**16, default=None
   )
   time_embedding_dim: int | None = _number(1, 2**16, default=None)
   time_cond_proj_dim: int | None = _number(1, 2**16, default=None)

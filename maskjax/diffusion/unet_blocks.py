@@ -11,7 +11,7 @@ CVPR 2022, section 3.3.
 """
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from maskjax.diffusion import (
   embedding as embedding_lib,
   layers,
 )
+from maskjax.training import settings as settings_lib
 
 Skips = tuple[Float[Array, 'b _ _ _'], ...]
 
@@ -30,6 +31,7 @@ _DOWN = ('DownBlock2D', 'CrossAttnDownBlock2D')
 _MOST_LAYERS = 300
 _MID = ('UNetMidBlock2DCrossAttn', None)
 
+_number = settings_lib.number
 
 # Keys PyTorch diffusers knows, with the one value that is computed here.
 FIXED = {
@@ -64,49 +66,78 @@ IGNORED = (
 )
 
 
-@runtime_checkable
-class BlocksConfig(embedding_lib.Config, Protocol):
-  """What a UNetConfig and a ControlNetConfig have in common; see the former."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BlocksConfig:
+  """What the configs of a UNet and of a ControlNet have in common.
+
+  Defaults are those of PyTorch diffusers.
+
+  Attributes:
+    in_channels: channels of the sample, conditions included.
+    down_block_types: DownBlock2D or CrossAttnDownBlock2D, fine to coarse.
+    mid_block_type: UNetMidBlock2DCrossAttn, or None for no middle block.
+    block_out_channels: channels of each block, fine to coarse.
+    layers_per_block: residual blocks of each down block (up blocks have one
+      more), one number or one for each block.
+    transformer_layers_per_block: transformer blocks after each residual
+      block, one number or one for each block.
+    attention_head_dim: NUMBER of attention heads (the name is a mistake that
+      all published configs keep), one number or one for each block.
+    cross_attention_dim: size of a text token.
+    norm_num_groups: groups of every group normalisation.
+    norm_eps: epsilon of the residual blocks' normalisations.
+    use_linear_projection: store the transformers' projections as matrices
+      (Stable Diffusion 2) and not as 1x1 convolutions (1).
+    flip_sin_to_cos: cosines first in the timestep embedding.
+    freq_shift: shift of the timestep embedding's frequencies.
+    act_fn: 'silu'.
+    only_cross_attention: the first attention of each transformer is to text
+      too, one value or one for each block.
+    class_embed_type: how classes are embedded: 'timestep', 'projection',
+      'identity', or None by a table of `num_class_embeds`.
+    num_class_embeds: number of classes; None for none.
+    projection_class_embeddings_input_dim: size of what is projected.
+  """
+
+  in_channels: int = _number(1, 4096, default=4)
+  down_block_types: tuple[str, ...] = (
+    'CrossAttnDownBlock2D',
+    'CrossAttnDownBlock2D',
+    'CrossAttnDownBlock2D',
+    'DownBlock2D',
+  )
+  mid_block_type: str | None = 'UNetMidBlock2DCrossAttn'
+  block_out_channels: tuple[int, ...] = _number(
+    1, 2**14, most=16, default=(320, 640, 1280, 1280)
+  )
+  layers_per_block: int | tuple[int, ...] = _number(1, 32, default=2)
+  transformer_layers_per_block: int | tuple[int, ...] = _number(
+    0, 64, default=1
+  )
+  attention_head_dim: int | tuple[int, ...] = _number(1, 1024, default=8)
+  cross_attention_dim: int = _number(1, 2**16, default=1280)
+  norm_num_groups: int = _number(1, 2**14, default=32)
+  norm_eps: float = _number(0, 1, default=1e-5)
+  use_linear_projection: bool = False
+  flip_sin_to_cos: bool = True
+  freq_shift: float = _number(-100, 100, default=0)
+  act_fn: str = 'silu'
+  only_cross_attention: bool | tuple[bool, ...] = False
+  class_embed_type: str | None = None
+  num_class_embeds: int | None = _number(1, 2**24, default=None)
+  projection_class_embeddings_input_dim: int | None = _number(
+    1, 2**16, default=None
+  )
 
   @property
-  def down_block_types(self) -> tuple[str, ...]:
-    """Kinds of the down blocks, fine to coarse."""
+  def time_embedding_dim(self) -> int | None:
+    """Size of the timestep embedding; None: 4 times the finest channels."""
+    return None
 
   @property
-  def mid_block_type(self) -> str | None:
-    """Kind of the middle block, None for no such block."""
-
-  @property
-  def layers_per_block(self) -> int | tuple[int, ...]:
-    """Residual blocks of each down block."""
-
-  @property
-  def transformer_layers_per_block(self) -> int | tuple[int, ...]:
-    """Transformer blocks after each residual block."""
-
-  @property
-  def attention_head_dim(self) -> int | tuple[int, ...]:
-    """Number of attention heads."""
-
-  @property
-  def norm_num_groups(self) -> int:
-    """Groups of every group normalisation."""
-
-  @property
-  def norm_eps(self) -> float:
-    """Epsilon of the residual blocks' normalisations."""
-
-  @property
-  def use_linear_projection(self) -> bool:
-    """Whether the transformers' projections are stored as matrices."""
-
-  @property
-  def act_fn(self) -> str:
-    """Name of the activation."""
-
-  @property
-  def only_cross_attention(self) -> bool | tuple[bool, ...]:
-    """Whether the first attention is to text too."""
+  def time_cond_proj_dim(self) -> int | None:
+    """Size of an embedded guidance scale; None: the network takes none."""
+    return None
 
 
 def check(config: BlocksConfig) -> None:

@@ -26,7 +26,6 @@ _UP = 'UpDecoderBlock2D'
 _FIXED = {'latents_mean': None, 'latents_std': None}
 _IGNORED = ('force_upcast',)
 
-
 _number = settings_lib.number
 
 

@@ -21,7 +21,6 @@ from maskjax.training import settings as settings_lib
 
 PyTree = Any
 
-
 _number = settings_lib.number
 
 

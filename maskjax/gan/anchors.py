@@ -12,7 +12,12 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from maskjax.gan import adversarial, autodecoder, context as context_lib
+from maskjax.gan import (
+  adversarial,
+  autodecoder,
+  context as context_lib,
+  scene_codes,
+)
 from maskjax.training import parallel
 
 PyTree = Any
@@ -65,7 +70,7 @@ def of_scenes(
   value, _ = autodecoder.decoder_loss(
     generator,
     variables,
-    autodecoder.Codes(known.z, spread),
+    scene_codes.Codes(known.z, spread),
     known.views._replace(scene=jnp.arange(count)),
     keys,
     _LOSSES,

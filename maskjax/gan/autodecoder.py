@@ -22,7 +22,6 @@ import dataclasses
 import math
 from typing import Any, NamedTuple
 
-import flax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
@@ -34,6 +33,7 @@ from maskjax.gan import (
   mapping as mapping_lib,
   model as model_lib,
   resize,
+  scene_codes,
   stylegan2,
 )
 from maskjax.geometry import camera as camera_lib
@@ -51,7 +51,6 @@ Metrics = dict[str, Float[Array, '']]
 _COVERED = 0.95
 # Of leaky ReLUs below zero.
 _SLOPE = 0.2
-
 
 _number = settings_lib.number
 
@@ -99,19 +98,6 @@ class Views(NamedTuple):
   alpha: Float[Array, 'b v h h']
   depth: Float[Array, 'b v h h']
   camera: Float[Array, 'b v 25']
-
-
-@flax.struct.dataclass
-class Codes:
-  """Distributions of latents.
-
-  Attributes:
-    mean: of each scene.
-    log_deviation: of all scenes.
-  """
-
-  mean: Float[Array, 'n z']
-  log_deviation: Float[Array, 'z']
 
 
 class Shown(NamedTuple):
@@ -205,23 +191,6 @@ def pyramid_distance(
     total += jnp.abs(fine).mean()
     difference = coarse
   return total + jnp.abs(difference).mean()
-
-
-def divergence(codes: Codes, scene: Int[Array, 'b']) -> Float[Array, '']:
-  """Return the divergence of scenes' latents from N(0, I), a mean over z."""
-  mean, log = codes.mean[scene], codes.log_deviation
-  return 0.5 * (
-    jnp.square(mean).mean() + (jnp.exp(2 * log) - 2 * log - 1).mean()
-  )
-
-
-def sample_codes(
-  codes: Codes, scene: Int[Array, 'b'], keys: Key[Array, 'b']
-) -> Float[Array, 'b z']:
-  """Draw a latent for each scene."""
-  size = codes.log_deviation.shape
-  noise = jax.vmap(lambda key: jax.random.normal(key, size))(keys)
-  return codes.mean[scene] + noise * jnp.exp(codes.log_deviation)[None]
 
 
 def rendered_truth(
@@ -389,7 +358,7 @@ def _roughness(
 def decoder_loss(
   generator: eg3d.EG3D,
   variables: PyTree,
-  codes: Codes,
+  codes: scene_codes.Codes,
   views: Views,
   keys: Key[Array, 'b'],
   losses: DecoderLosses,
@@ -422,7 +391,7 @@ def decoder_loss(
   alpha, depth = rendered_truth(*known, side)
   image = flat(views.image)
   raw = resize.resize(image, side)
-  z = sample_codes(codes, views.scene, for_z)
+  z = scene_codes.sample(codes, views.scene, for_z)
   ws = latents(generator, variables, z, c)
   shown = show(generator, variables, ws, views.camera, depth, for_rays)
   covered = alpha > _COVERED
@@ -435,7 +404,7 @@ def decoder_loss(
     'raw': pyramid_distance(shown.raw, raw, losses.levels - 1),
     'alpha': jnp.square(shown.alpha - alpha).mean(),
     'depth': over(shown.distance),
-    'prior': divergence(codes, views.scene),
+    'prior': scene_codes.divergence(codes, views.scene),
     'density': _roughness(
       generator, variables, shown.planes, for_points, losses
     ),

@@ -33,7 +33,6 @@ from maskjax.training import parallel, settings as settings_lib
 _HALF = math.sqrt(0.5)
 _ARCHITECTURES = ('skip', 'resnet', 'orig')
 
-
 _number = settings_lib.number
 
 

@@ -50,7 +50,6 @@ _BACKBONE = stylegan2.StyleGAN2Config(
 _SUPERRESOLUTION = superresolution_lib.SuperResolutionConfig()
 _VOLUME = volume_lib.VolumeConfig()
 
-
 _number = settings_lib.number
 
 

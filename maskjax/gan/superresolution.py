@@ -54,7 +54,6 @@ KINDS = {
   ),
 }
 
-
 _number = settings_lib.number
 
 

@@ -47,11 +47,12 @@ _DEEPEST = 200
 
 
 class _File(NamedTuple):
-  """A document, where it lies, and what reads its pictures only once."""
+  """A document, where it lies, and its pictures, each of which is read once."""
 
   document: Mapping[str, Any]
   buffers: tuple[bytes, ...]
   path: pathlib.Path
+  pictures: dict[int, Any]  # by texture, those that were asked for
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:
@@ -95,7 +96,7 @@ def _open(path: pathlib.Path) -> _File:
     _resource(path, entry['uri']) if 'uri' in entry else binary
     for entry in document.get('buffers', ())
   ]
-  return _File(document, tuple(buffers), path)
+  return _File(document, tuple(buffers), path, {})
 
 
 def _view(file: _File, number: int) -> tuple[bytes, int]:
@@ -245,8 +246,8 @@ def _uvs(file: _File, names: Mapping[str, int], texture: int) -> Any:
   return None if number is None else _accessor(file, number).astype(np.float64)
 
 
-def _picture_of(file: _File, number: int) -> Any:
-  """Return the picture of a texture, u8[h, w, 3], and how it is wrapped."""
+def _read_picture(file: _File, number: int) -> Any:
+  """Read the picture of a texture, u8[h, w, 3], and how it is wrapped."""
   texture = file.document['textures'][number]
   source = texture.get('source')
   webp = texture.get('extensions', {}).get('EXT_texture_webp', {})
@@ -265,6 +266,13 @@ def _picture_of(file: _File, number: int) -> Any:
     _WRAPS.get(sampler.get(k, 0), 'repeat') for k in ('wrapS', 'wrapT')
   )
   return scene_part.read_picture(data), wrap
+
+
+def _picture_of(file: _File, number: int) -> Any:
+  """Return the picture of a texture, which many primitives may share."""
+  if number not in file.pictures:
+    file.pictures[number] = _read_picture(file, number)
+  return file.pictures[number]
 
 
 def _textured(

@@ -269,7 +269,7 @@ def read(path: pathlib.Path) -> list[scene_part.Part]:
     raise ValueError(
       f'a face names uv {corners[:, 1].max() + 1} of {len(content.uvs)}'
     )
-  triangles, owner = polygons.triangulate(
+  triangles, _ = polygons.triangulate(
     positions, [[p for p, _ in polygon] for polygon in content.polygons]
   )
   used = sorted(set(content.materials))
@@ -292,7 +292,6 @@ def read(path: pathlib.Path) -> list[scene_part.Part]:
   else:
     materials = _libraries(path, content.libraries)
     linear = _material_colors(materials, used, kind, uvs)
-  del owner
   return [
     scene_part.Part(
       positions[place],

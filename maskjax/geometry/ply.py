@@ -42,6 +42,11 @@ class _Element(NamedTuple):
   properties: tuple[_Property, ...]
 
 
+def _cut_off(element: _Element) -> ValueError:
+  """Return the error of a file that is too short for what it says."""
+  return ValueError(f'it ends within its element {element.name!r}')
+
+
 def _header(data: bytes) -> tuple[str, list[_Element], int]:
   """Return the byte order, the elements, and where they begin."""
   end = re.search(rb'end_header[ \t]*(?:\r\n|\n|\r)', data)
@@ -49,6 +54,11 @@ def _header(data: bytes) -> tuple[str, list[_Element], int]:
     raise ValueError('it has no header of a PLY file')
   order: str | None = None
   elements: list[_Element] = []
+
+  def add(row: _Property) -> None:
+    last = elements[-1]
+    elements[-1] = last._replace(properties=(*last.properties, row))
+
   for line in data[: end.start()].decode('utf-8', 'replace').splitlines():
     match line.split():
       case ['format', name, *_]:
@@ -56,15 +66,9 @@ def _header(data: bytes) -> tuple[str, list[_Element], int]:
       case ['element', name, count]:
         elements.append(_Element(name, int(count), ()))
       case ['property', 'list', count, kind, name]:
-        row = _Property(name, _TYPES[kind], _TYPES[count])
-        elements[-1] = elements[-1]._replace(
-          properties=(*elements[-1].properties, row)
-        )
+        add(_Property(name, _TYPES[kind], _TYPES[count]))
       case ['property', kind, name]:
-        row = _Property(name, _TYPES[kind])
-        elements[-1] = elements[-1]._replace(
-          properties=(*elements[-1].properties, row)
-        )
+        add(_Property(name, _TYPES[kind]))
   if order is None:
     raise ValueError('it has no format that is known')
   return order, elements, end.end()
@@ -78,7 +82,7 @@ def _binary(
     kind = np.dtype([(p.name, order + p.kind) for p in element.properties])
     end = start + kind.itemsize * element.rows
     if end > len(data):
-      raise ValueError(f'it ends within its element {element.name!r}')
+      raise _cut_off(element)
     table = np.frombuffer(data, kind, element.rows, start)
     return {p.name: table[p.name] for p in element.properties}, end
   columns: dict[str, list[Any]] = {p.name: [] for p in element.properties}
@@ -88,12 +92,12 @@ def _binary(
       if row.length is not None:
         length = np.dtype(order + row.length)
         if start + length.itemsize > len(data):
-          raise ValueError(f'it ends within its element {element.name!r}')
+          raise _cut_off(element)
         size = int(np.frombuffer(data, length, 1, start)[0])
         start += length.itemsize
       kind = np.dtype(order + row.kind)
       if size < 0 or start + size * kind.itemsize > len(data):
-        raise ValueError(f'it ends within its element {element.name!r}')
+        raise _cut_off(element)
       values = np.frombuffer(data, kind, size, start)
       start += size * kind.itemsize
       columns[row.name].append(values if row.length else values[0])
@@ -113,7 +117,7 @@ def _text(
         start += 1
       part = words[start : start + size]
       if size < 0 or len(part) != size:
-        raise ValueError(f'it ends within its element {element.name!r}')
+        raise _cut_off(element)
       start += size
       if row.kind.startswith('f'):
         values = np.array(part, np.float64)
@@ -133,7 +137,7 @@ def _elements(data: bytes) -> dict[str, Mapping[str, Any]]:
   for element in elements:
     # Each row is a byte at least, or a word of one and a blank.
     if element.properties and element.rows > len(data):
-      raise ValueError(f'it ends within its element {element.name!r}')
+      raise _cut_off(element)
     if order:
       columns, place = _binary(data, place, element, order)
     else:

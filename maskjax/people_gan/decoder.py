@@ -13,7 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from maskjax.gan import autodecoder, checkpoints, model as model_lib
+from maskjax.gan import (
+  autodecoder,
+  checkpoints,
+  model as model_lib,
+  scene_codes,
+)
 from maskjax.people_gan import (
   batches as people_batches,
   codes as people_codes,
@@ -29,16 +34,16 @@ _KNOWN = 6  # Scenes of the sheet that are known.
 
 def _codes(
   settings: settings_lib.Settings, data: people_batches.SourceData
-) -> autodecoder.Codes:
+) -> scene_codes.Codes:
   """Return the latents that the training begins with.
 
   Those of a resumed run are restored, and need but their shapes.
   """
   if settings.resume:
     shape = (len(data.image), settings.latent)
-    return autodecoder.Codes(jnp.zeros(shape), jnp.zeros(settings.latent))
+    return scene_codes.Codes(jnp.zeros(shape), jnp.zeros(settings.latent))
   mean, deviation = people_codes.first_codes(data, settings.latent)
-  return autodecoder.Codes(jnp.asarray(mean), jnp.log(jnp.asarray(deviation)))
+  return scene_codes.Codes(jnp.asarray(mean), jnp.log(jnp.asarray(deviation)))
 
 
 def _optimizer(

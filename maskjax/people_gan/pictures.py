@@ -14,7 +14,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 import numpy as np
 
-from maskjax.gan import autodecoder, draws as draws_lib, eg3d, kinds
+from maskjax.gan import (
+  autodecoder,
+  draws as draws_lib,
+  eg3d,
+  kinds,
+  scene_codes,
+)
 from maskjax.geometry import (
   color,
   ffhq,
@@ -133,7 +139,7 @@ def samples(
 def known(
   generator: eg3d.EG3D,
   variables: Any,
-  codes: autodecoder.Codes,
+  codes: scene_codes.Codes,
   data: people_batches.SourceData,
   scenes: Int[np.ndarray, 'k'],
   view: int = 0,

@@ -131,7 +131,7 @@ def _kept(
   What a stage begins from, or learns from, may be gone or another one when it
   is resumed.
   """
-  begin = folder / workdir_lib.CHECKPOINTS / workdir_lib.BEGIN
+  begin = workdir_lib.begin(folder)
   given = {'init': settings.init, 'teacher': settings.teacher}
   if not settings.resume:
     with files.replacing_folder(begin) as new:

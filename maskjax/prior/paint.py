@@ -88,7 +88,7 @@ class Request:
   def __post_init__(self):
     settings_lib.check_limits(self)
     last = self.seed + self.count - 1
-    if last >= 2**32:
+    if last > settings_lib.LARGEST_SEED:
       raise ValueError(f'the last seed would be {last}; it is below 2^32')
     if self.init_image and not self.mask:
       raise ValueError('--init_image needs --mask: white where to paint')

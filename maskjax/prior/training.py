@@ -147,11 +147,6 @@ def _save(folder: pathlib.Path, model: model_lib.DiffusionModel) -> None:
   model_lib.save(folder, model, scheduler_config=SCHEDULER, dtype=_SAVED_DTYPE)
 
 
-def _first(folder: pathlib.Path) -> pathlib.Path:
-  """Return where a run keeps the model that it began with."""
-  return folder / workdir_lib.CHECKPOINTS / workdir_lib.BEGIN
-
-
 def _begin(
   settings: settings_lib.Settings,
   folder: pathlib.Path,
@@ -164,8 +159,8 @@ def _begin(
   model that it leaves.
   """
   if settings.resume:
-    return model_lib.load(_first(folder))
-  with files.replacing_folder(_first(folder)) as new:
+    return model_lib.load(workdir_lib.begin(folder))
+  with files.replacing_folder(workdir_lib.begin(folder)) as new:
     model = _new(settings, new, art, init)
     _save(new, model)
   return model
@@ -301,7 +296,9 @@ def _task(
     del number
     averaged = jax.device_get({**model.params, **(state.ema_params or {})})
     with files.replacing_folder(folder / 'model') as new:
-      shutil.copytree(_first(folder) / 'tokenizer', new / 'tokenizer')
+      shutil.copytree(
+        workdir_lib.begin(folder) / 'tokenizer', new / 'tokenizer'
+      )
       _save(new, dataclasses.replace(model, params=averaged))
 
   trained = {name: model.params[name] for name in settings.trained}

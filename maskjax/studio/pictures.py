@@ -33,6 +33,10 @@ _SPACES = {'RGB': 'RGB', 'GRAY': 'L', 'CMYK': 'CMYK'}
 _FLAT = 2 / 255
 
 
+class _TooManyPixelsError(ValueError):
+  """A picture that would not fit into memory."""
+
+
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
   """Open a picture of any size; what is too large is refused by `_check`."""
@@ -47,12 +51,12 @@ def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
 
 
 def _check(path: str | os.PathLike, file: Image.Image) -> None:
-  """Raise ValueError where a picture would not fit into memory."""
+  """Refuse a picture that would not fit into memory."""
   most = _MOST_WIDE if file.mode in _WIDE else _MOST
   most = _MOST_JPEG if file.format in ('JPEG', 'MPO') else most
   width, height = file.size
   if width * height > most:
-    raise ValueError(
+    raise _TooManyPixelsError(
       f'{path}: {width} x {height}, too many pixels: '
       f'{width * height / 1e6:,.0f} million, where {most / 1e6:.0f} million of '
       f'a {file.format} are read; make it smaller'
@@ -145,10 +149,9 @@ def _open(path: str | os.PathLike, side: int) -> Image.Image:
       profile = file.info.get('icc_profile')
       picture = ImageOps.exif_transpose(_smaller(file, side))
       picture.load()
-  except Exception as error:
-    if isinstance(error, ValueError) and 'too many pixels' in str(error):
-      raise
-    # Broken pictures raise anything.
+  except _TooManyPixelsError:
+    raise
+  except Exception as error:  # Broken pictures raise anything.
     raise ValueError(f'{path}: not a picture, or a broken one') from error
   if picture.mode in _WIDE:
     return _to_bytes(path, picture).convert('RGB')

@@ -123,6 +123,15 @@ def remove(path: PathLike) -> None:
 
 
 @contextlib.contextmanager
+def _beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yield where to write what will stand at a path; the place is made ready."""
+  with explained(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, path.name)
+    yield _aside(path, 'new')
+
+
+@contextlib.contextmanager
 def replacing(path: PathLike) -> Iterator[pathlib.Path]:
   """Yield a temporary path that becomes `path` when the block succeeds.
 
@@ -139,10 +148,7 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
     OSError: the place cannot be written to; one line.
   """
   path = pathlib.Path(path)
-  with explained(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent, path.name)
-    temporary = _aside(path, 'new')
+  with _beside(path) as temporary:
     try:
       yield temporary
       os.replace(temporary, path)
@@ -167,10 +173,8 @@ def replacing_folder(path: PathLike) -> Iterator[pathlib.Path]:
     OSError: the place cannot be written to; one line.
   """
   path = pathlib.Path(path)
-  with explained(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent, path.name)
-    new, old = _aside(path, 'new'), _aside(path, 'old')
+  old = _aside(path, 'old')
+  with _beside(path) as new:
     try:
       new.mkdir()
       yield new

@@ -37,8 +37,6 @@ _HELP = {'-h', '-help', '--help', '--helpshort', '--helpfull'}
 # A line is to be read in a terminal, whatever a file holds.
 _MOST_LETTERS = 600
 _MOST_NUMBERS = 1_000_000  # of a range
-# Seeds have 32 bits: larger ones would count as smaller ones.
-LARGEST_SEED = 2**32 - 1
 
 
 class _Finite(flags.FloatParser):
@@ -81,7 +79,7 @@ def define_seed(words: str, default: int = 0) -> flags.FlagHolder[Any]:
     words: for the help.
     default: its value where it is not given.
   """
-  return flags.DEFINE_integer('seed', default, words, 0, LARGEST_SEED)
+  return flags.DEFINE_integer('seed', default, words, 0, settings.LARGEST_SEED)
 
 
 def _home() -> pathlib.Path:

@@ -31,6 +31,9 @@ LIMITS = 'limits'  # of a number, the least and the most
 _MAY_CHANGE = 'may_change'
 _COMMAND = 'command'
 
+# Seeds have 32 bits: larger ones would count as smaller ones.
+LARGEST_SEED = 2**32 - 1
+
 _REPR = reprlib.Repr()
 _REPR.maxlevel = 3
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
@@ -127,8 +130,8 @@ def number(
 
 
 def seed(**options: Any) -> Any:
-  """Declare a seed: 32 bits, since larger ones would count as smaller ones."""
-  return number(0, 2**32 - 1, **options)
+  """Declare a seed, up to `LARGEST_SEED`."""
+  return number(0, LARGEST_SEED, **options)
 
 
 def span(low: float = -math.inf, high: float = math.inf) -> Any:

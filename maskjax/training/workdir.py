@@ -21,8 +21,11 @@ except ImportError:  # Windows has no such locks.
 
 CONFIG = 'config.json'
 CHECKPOINTS = 'checkpoints'
-# Beside the checkpoints: what a run began from, and never changes.
-BEGIN = 'begin'
+
+
+def begin(folder: pathlib.Path) -> pathlib.Path:
+  """Return where a run keeps what it began from, beside its checkpoints."""
+  return folder / CHECKPOINTS / 'begin'
 
 
 def _plain(config: Any) -> dict[str, Any]:

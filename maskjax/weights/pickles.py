@@ -43,6 +43,7 @@ _EMPTY: dict[str, Callable[[], Any]] = {
   'EMPTY_SET': set,
 }
 _FEW = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
+_MADE = ('GLOBAL', 'STACK_GLOBAL', 'INST', 'REDUCE', 'NEWOBJ', 'NEWOBJ_EX')
 _PUT = ('PUT', 'BINPUT', 'LONG_BINPUT')
 _GET = ('GET', 'BINGET', 'LONG_BINGET')
 
@@ -93,7 +94,7 @@ def is_key(value: Any) -> bool:
     return abs(value) <= _LARGEST_KEY
   # What a name stands for is of the caller's making.
   return (
-    value is None or isinstance(value, str | bytes | float) or (callable(value))
+    value is None or isinstance(value, str | bytes | float) or callable(value)
   )
 
 
@@ -263,9 +264,7 @@ class _Machine:
       self.add(name, self.pop_mark())
     elif name in ('APPEND', 'SETITEM'):
       self.add(name, self.pop(1 if name == 'APPEND' else 2))
-    elif name in ('GLOBAL', 'STACK_GLOBAL', 'INST', 'REDUCE') or (
-      name in ('NEWOBJ', 'NEWOBJ_EX')
-    ):
+    elif name in _MADE:
       push(self.make(name, argument))
     elif name == 'BUILD':
       (state,) = self.pop(1)

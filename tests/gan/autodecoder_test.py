@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from maskjax.gan import autodecoder, layers, model as model_lib
+from maskjax.gan import autodecoder, layers, model as model_lib, scene_codes
 from maskjax.people_gan import (
   batches as people_batches,
   networks as people_networks,
@@ -44,7 +44,7 @@ def compiled():
 
 def codes(seed=1):
   mean = jax.random.normal(jax.random.key(seed), (4, 8))
-  return autodecoder.Codes(mean, jnp.full(8, -2.0))
+  return scene_codes.Codes(mean, jnp.full(8, -2.0))
 
 
 def test_plain_mapping_is_lrelu_of_the_direction_for_any_camera():
@@ -76,29 +76,6 @@ def test_pyramid_sees_a_shift_of_all_pixels_at_the_coarse_level_only():
   stripes = jnp.where(jnp.arange(16) % 2 == 0, 1.0, -1.0)[None, None, :, None]
   value = autodecoder.pyramid_distance(a + 0.5 * stripes, a, 4)
   assert 0.35 < value < 0.75
-
-
-def test_divergence_equals_that_of_distributions():
-  own, scene = codes(), jnp.array([2, 0])
-  mean = np.asarray(own.mean)[np.asarray(scene)]
-  deviation = np.exp(np.asarray(own.log_deviation))
-  draws = mean + deviation * np.random.default_rng(0).normal(
-    size=(20_000, 2, 8)
-  )
-  log_q = -0.5 * ((draws - mean) / deviation) ** 2 - np.log(deviation)
-  estimate = (log_q + 0.5 * draws**2).mean()
-  np.testing.assert_allclose(
-    autodecoder.divergence(own, scene), estimate, rtol=0.02
-  )
-
-
-def test_codes_are_drawn_around_the_scene():
-  own, scene = codes(), jnp.repeat(jnp.array([1, 3]), 500)
-  z = autodecoder.sample_codes(
-    own, scene, jax.random.split(jax.random.key(0), 1000)
-  )
-  np.testing.assert_allclose(z[:500].mean(0), own.mean[1], atol=0.03)
-  np.testing.assert_allclose(z[500:].std(0), np.exp(-2.0), rtol=0.15)
 
 
 def test_truth_is_depth_along_rays():

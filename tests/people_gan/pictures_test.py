@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from maskjax.gan import autodecoder, model as model_lib
+from maskjax.gan import model as model_lib, scene_codes
 from maskjax.geometry import camera as camera_lib
 from maskjax.people_gan import (
   batches as people_batches,
@@ -52,7 +52,7 @@ def test_samples_are_rows_of_turned_people_beside_their_depth(model):
 
 
 def test_known_scenes_stand_beside_the_truth(model):
-  codes = autodecoder.Codes(jnp.zeros((3, 8)), jnp.zeros(8))
+  codes = scene_codes.Codes(jnp.zeros((3, 8)), jnp.zeros(8))
   sheet = people_pictures.known(
     model.module, model.variables, codes, DATA, np.array([2, 0])
   )

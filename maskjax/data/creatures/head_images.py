@@ -11,7 +11,6 @@ Shapes: `n` pictures, `s` pixels a side.
 from collections.abc import Sequence
 import pathlib
 from typing import Any, NamedTuple
-import zipfile
 
 import jax
 import jax.numpy as jnp
@@ -283,28 +282,14 @@ def load(paths: list[pathlib.Path]) -> HeadImages:
 
   Raises:
     FileNotFoundError: when there is no shard.
-    ValueError: one of them is broken.
+    ValueError: one of them is broken, or of another size than the others.
   """
   if not paths:
     raise FileNotFoundError(
       'no head pictures found (*.npz); build them with '
       'python -m experiments.build_prior_data --workdir=DIR'
     )
-  parts = []
-  for path in sorted(paths):
-    try:
-      with path.open('rb') as file, np.load(file) as data:
-        parts.append({name: data[name] for name in HeadImages._fields})
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-      raise ValueError(
-        f'{path} is no whole shard ({error}); delete it and build it again'
-      ) from error
-  return HeadImages(
-    **{
-      name: np.concatenate([part[name] for part in parts])
-      for name in HeadImages._fields
-    }
-  )
+  return HeadImages(**shards.load(paths, HeadImages._fields))
 
 
 def describe(images: HeadImages, index: int) -> dict[str, Any]:

@@ -276,7 +276,7 @@ def sources() -> list[dict[str, str]]:
       'file': '/'.join(parts),
       'licence': licence,
       'origin': origin,
-      'sha256': shards.digest(bundled.third_party_path(*parts)),
+      'sha256': files.sha256(bundled.third_party_path(*parts)),
     }
     for parts, licence, origin in SOURCES
   ]

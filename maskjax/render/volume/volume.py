@@ -35,7 +35,6 @@ Mode = Literal['parity', 'clean']
 # Samples of a ray up to which counting is faster than sorting.
 _COUNTED = 48
 
-
 _number = settings_lib.number
 
 
