@@ -4,19 +4,19 @@ What exists is kept, so a build can be stopped and gone on with; each shard is
 a pure function of its number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import functools
 import json
 import os
 import pathlib
 import signal
 from typing import Any
-import zipfile
 
 import jax
 import numpy as np
 
 from maskjax.training import files, progress, workdir
+from maskjax.weights import archives
 
 Build = Callable[[pathlib.Path, int], None]
 MANIFEST = 'manifest.json'
@@ -124,13 +124,14 @@ def build_missing(
 
 
 def load(
-  paths: Sequence[pathlib.Path], names: Sequence[str]
+  paths: Sequence[pathlib.Path], fields: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
   """Read arrays of shards and join them.
 
   Args:
     paths: of the shards, in any order.
-    names: of the arrays.
+    fields: the annotation of each array by name, see `archives.read_arrays`;
+      one of them is 'rgb'.
 
   Returns:
     {name: the arrays of all shards, one after the other by their names}.
@@ -147,9 +148,8 @@ def load(
   parts = []
   for shard in sorted(paths):
     try:
-      with shard.open('rb') as file, np.load(file) as data:
-        parts.append({name: data[name] for name in names})
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+      parts.append(archives.read_arrays(shard, fields, ratio=archives.PICTURES))
+    except ValueError as error:
       raise ValueError(
         f'{shard} is no whole shard ({error}); delete it and build it again'
       ) from error
@@ -159,7 +159,7 @@ def load(
       f'shards hold pictures of {sizes} pixels: expected one size; keep every '
       'data set in a folder of its own'
     )
-  return {name: np.concatenate([p[name] for p in parts]) for name in names}
+  return {name: np.concatenate([p[name] for p in parts]) for name in fields}
 
 
 def digests(folder: pathlib.Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ import pathlib
 import struct
 from typing import Any, NamedTuple
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 import numpy as np
 
 from maskjax.geometry import scene_part
@@ -44,15 +44,49 @@ _WRAPS = {33071: 'clamp', 33648: 'mirror'}
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 # Of nodes in nodes.
 _DEEPEST = 200
+# A file can name the same numbers any number of times: so many in all, which
+# is a mesh of 3 million vertices; and of all files that it names, bytes.
+_MOST_NUMBERS, _MOST_BYTES, _MOST_BUFFERS = 6 * 10**7, 2**30, 1000
+# Vertices whose joints are looked up together.
+_TOGETHER = 2**18
+# What is wrong shows itself as any of these.
+_BROKEN = (
+  *(KeyError, IndexError, TypeError, AttributeError, struct.error),
+  *(RecursionError, OverflowError),
+)
+
+
+class _Allowance:
+  """How many numbers may still be made of what a file holds."""
+
+  def __init__(self):
+    self._left = _MOST_NUMBERS
+
+  def pay(self, count: int) -> None:
+    """Pay for numbers.
+
+    Args:
+      count: how many.
+
+    Raises:
+      ValueError: there were too many.
+    """
+    self._left -= count
+    if self._left < 0:
+      raise ValueError(
+        'what it asks for is larger than any mesh, of more than 3 million '
+        'vertices; make it simpler'
+      )
 
 
 class _File(NamedTuple):
   """A document, where it lies, and its pictures, each of which is read once."""
 
   document: Mapping[str, Any]
-  buffers: tuple[bytes, ...]
+  buffers: tuple[memoryview, ...]
   path: pathlib.Path
-  pictures: dict[int, Any]  # by texture, those that were asked for
+  pictures: dict[int, Any]  # by image, those that were asked for
+  allowance: _Allowance
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:
@@ -69,6 +103,13 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
   return found[b'JSON'], found[b'BIN\0']
 
 
+def _size(value: Any) -> int:
+  """Return a count or an offset, if it is one."""
+  if type(value) is not int or value < 0:
+    raise ValueError(f'{str(value)[:40]} is no count and no offset')
+  return value
+
+
 def _resource(path: pathlib.Path, uri: str) -> bytes:
   """Return the content of a URI: data, or a file beside."""
   if uri.startswith('data:'):
@@ -78,8 +119,27 @@ def _resource(path: pathlib.Path, uri: str) -> bytes:
       raise ValueError(f'its data URI is broken: {error}') from error
   found = scene_part.beside(path, uri)
   if found is None:
-    raise ValueError(f'it names {uri!r}, which is not beside it')
+    raise ValueError(f'it names {uri[:200]!r}, which is not beside it')
+  if found.stat().st_size > _MOST_BYTES:
+    raise ValueError(f'{found.name} has more than {_MOST_BYTES:,} bytes')
   return found.read_bytes()
+
+
+def _buffers(
+  path: pathlib.Path, document: Mapping[str, Any], binary: bytes
+) -> tuple[memoryview, ...]:
+  """Return what a document's buffers hold; one that is shared is read once."""
+  entries = document.get('buffers', ())
+  if len(entries) > _MOST_BUFFERS:
+    raise ValueError(f'it has more than {_MOST_BUFFERS:,} buffers')
+  names = [entry.get('uri') for entry in entries]
+  read = {None: memoryview(binary)}
+  for name in names:
+    if name not in read:
+      read[name] = memoryview(_resource(path, name))
+    if sum(map(len, read.values())) > _MOST_BYTES:
+      raise ValueError(f'its buffers have more than {_MOST_BYTES:,} bytes')
+  return tuple(read[name] for name in names)
 
 
 def _open(path: pathlib.Path) -> _File:
@@ -91,24 +151,25 @@ def _open(path: pathlib.Path) -> _File:
   for name in document.get('extensionsRequired', ()):
     if name not in _READ and not name.startswith(_OF_MATERIALS):
       remedy = _REMEDIES.get(name, 'export it without it')
-      raise ValueError(f'it needs {name}, which is not read: {remedy}')
-  buffers = [
-    _resource(path, entry['uri']) if 'uri' in entry else binary
-    for entry in document.get('buffers', ())
-  ]
-  return _File(document, tuple(buffers), path, {})
+      raise ValueError(f'it needs {name[:80]}, which is not read: {remedy}')
+  buffers = _buffers(path, document, binary)
+  return _File(document, buffers, path, {}, _Allowance())
 
 
-def _view(file: _File, number: int) -> tuple[bytes, int]:
+def _view(file: _File, number: int) -> tuple[memoryview, int]:
   """Return the bytes of a buffer view, and its stride or 0."""
   view = file.document['bufferViews'][number]
-  start = view.get('byteOffset', 0)
-  data = file.buffers[view['buffer']][start : start + view['byteLength']]
-  return data, view.get('byteStride', 0)
+  start, size = (_size(view.get(k, 0)) for k in ('byteOffset', 'byteLength'))
+  data = file.buffers[view['buffer']][start : start + size]
+  return data, _size(view.get('byteStride', 0))
 
 
 def _plain(
-  data: bytes, stride: int, start: int, kind: np.dtype, shape: tuple[int, int]
+  data: memoryview,
+  stride: int,
+  start: int,
+  kind: np.dtype,
+  shape: tuple[int, int],
 ) -> np.ndarray:
   """Return rows of numbers in bytes, which may have others between them."""
   count, width = shape
@@ -123,12 +184,12 @@ def _accessor(file: _File, number: int) -> np.ndarray:
   """Return an accessor [count, width], normalised where it says so."""
   entry = file.document['accessors'][number]
   kind = np.dtype(_TYPES[entry['componentType']])
-  shape = entry['count'], _WIDTHS[entry['type']]
+  shape = _size(entry['count']), _WIDTHS[entry['type']]
+  file.allowance.pay(shape[0] * shape[1])
   if 'bufferView' in entry:
     data, stride = _view(file, entry['bufferView'])
-    values = _plain(data, stride, entry.get('byteOffset', 0), kind, shape)
-  elif shape[0] * shape[1] > 10**8:
-    raise ValueError('an accessor is larger than any mesh')
+    start = _size(entry.get('byteOffset', 0))
+    values = _plain(data, stride, start, kind, shape)
   else:
     values = np.zeros(shape, kind)
   if sparse := entry.get('sparse'):
@@ -138,8 +199,10 @@ def _accessor(file: _File, number: int) -> np.ndarray:
       data, _ = _view(file, place['bufferView'])
       own = own or np.dtype(_TYPES[place['componentType']])
       width = shape[1] if name == 'values' else 1
-      start = place.get('byteOffset', 0)
-      parts.append(_plain(data, 0, start, own, (sparse['count'], width)))
+      start = _size(place.get('byteOffset', 0))
+      count = _size(sparse['count'])
+      file.allowance.pay(count * width)
+      parts.append(_plain(data, 0, start, own, (count, width)))
     values[parts[0][:, 0]] = parts[1]
   if entry.get('normalized') and kind.kind in 'iu':
     # The least signed integer is -1, as its neighbour is.
@@ -235,9 +298,14 @@ def _skinned(
     matrices = matrices @ inverse
   weights = _accessor(file, names['WEIGHTS_0']).astype(np.float64)
   weights /= np.maximum(weights.sum(1, keepdims=True), 1e-12)
-  held = matrices[_accessor(file, names['JOINTS_0']).astype(np.int64)]
-  whole = np.einsum('vj,vjab->vab', weights, held)
-  return (whole[:, :3, :3] @ positions[..., None])[..., 0] + whole[:, :3, 3]
+  numbers = _accessor(file, names['JOINTS_0']).astype(np.int64)
+  held = np.empty_like(positions)
+  for start in range(0, len(positions), _TOGETHER):
+    part = slice(start, start + _TOGETHER)
+    whole = np.einsum('vj,vjab->vab', weights[part], matrices[numbers[part]])
+    moved = (whole[:, :3, :3] @ positions[part, :, None])[..., 0]
+    held[part] = moved + whole[:, :3, 3]
+  return held
 
 
 def _uvs(file: _File, names: Mapping[str, int], texture: int) -> Any:
@@ -246,33 +314,35 @@ def _uvs(file: _File, names: Mapping[str, int], texture: int) -> Any:
   return None if number is None else _accessor(file, number).astype(np.float64)
 
 
-def _read_picture(file: _File, number: int) -> Any:
-  """Read the picture of a texture, u8[h, w, 3], and how it is wrapped."""
+def _read_picture(file: _File, number: int) -> UInt8[np.ndarray, 'h w 3']:
+  """Read an image, which many textures may share."""
+  if number not in file.pictures:
+    image = file.document['images'][number]
+    if 'uri' in image:
+      data = _resource(file.path, image['uri'])
+    else:
+      data = bytes(_view(file, image['bufferView'])[0])
+    seen = sum(p.shape[0] * p.shape[1] for p in file.pictures.values())
+    left = scene_part.MOST_PIXELS - seen
+    file.pictures[number] = scene_part.read_picture(data, left)
+  return file.pictures[number]
+
+
+def _picture_of(file: _File, number: int) -> Any:
+  """Return the picture of a texture, u8[h, w, 3], and how it is wrapped."""
   texture = file.document['textures'][number]
   source = texture.get('source')
   webp = texture.get('extensions', {}).get('EXT_texture_webp', {})
   source = webp.get('source', source)
   if source is None:
     return None
-  image = file.document['images'][source]
-  if 'uri' in image:
-    data = _resource(file.path, image['uri'])
-  else:
-    data, _ = _view(file, image['bufferView'])
   sampler: Mapping[str, Any] = {}
   if 'sampler' in texture:
     sampler = file.document['samplers'][texture['sampler']]
   wrap = tuple(
     _WRAPS.get(sampler.get(k, 0), 'repeat') for k in ('wrapS', 'wrapT')
   )
-  return scene_part.read_picture(data), wrap
-
-
-def _picture_of(file: _File, number: int) -> Any:
-  """Return the picture of a texture, which many primitives may share."""
-  if number not in file.pictures:
-    file.pictures[number] = _read_picture(file, number)
-  return file.pictures[number]
+  return _read_picture(file, source), wrap
 
 
 def _textured(
@@ -339,7 +409,7 @@ def _parts(
     if 'indices' in primitive:
       order = _accessor(file, primitive['indices'])[:, 0].astype(np.int64)
     faces = _corners(mode, order)
-    if faces.size and faces.max() >= len(positions):
+    if faces.size and not 0 <= faces.min() <= faces.max() < len(positions):
       raise ValueError('a face names a vertex that is not there')
     held = None
     if 'skin' in node:
@@ -379,7 +449,7 @@ def read(path: pathlib.Path) -> list[scene_part.Part]:
       if 'mesh' in file.document['nodes'][number]
       for part in _parts(file, number, world)
     ]
-  except (KeyError, IndexError, TypeError, struct.error) as error:
+  except _BROKEN as error:
     raise ValueError(
       f'it is no whole glTF file ({type(error).__name__}: {error})'
     ) from error

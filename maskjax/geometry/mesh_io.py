@@ -32,6 +32,7 @@ from maskjax.geometry import (
   scene_part,
 )
 from maskjax.training import files
+from maskjax.weights import pointers
 
 READABLE = ('.glb', '.gltf', '.obj', '.ply', '.stl')
 WRITABLE = ('.glb', '.obj', '.ply')
@@ -256,9 +257,12 @@ def load_mesh(path: str | pathlib.Path, *, weld: bool = True) -> mesh_lib.Mesh:
     )
   if not path.is_file():
     raise ValueError(f'cannot read mesh {path}: there is no such file')
+  pointers.refuse(path)
   try:
-    mesh = _read(path, suffix)
+    # Numbers that are none are refused when all is read.
+    with np.errstate(all='ignore'):
+      mesh = _read(path, suffix)
   except Exception as error:  # readers of many formats, each with its own
-    reason = ' '.join(str(error).split()) or type(error).__name__
+    reason = ' '.join(str(error).split())[:300] or type(error).__name__
     raise ValueError(f'cannot read mesh {path}: {reason}') from error
   return mesh_lib.weld(mesh) if weld else mesh

@@ -26,13 +26,16 @@ _OPTIONS = {
   '-imfchan': 1, '-mm': 2, '-texres': 1, '-type': 1,
 }  # fmt: skip
 _VECTORS = ('-o', '-s', '-t')
+# Of a line, of a file, of all files: far above what programs write.
+_MOST_OPTIONS, _MOST_LIBRARIES, _MOST_MATERIALS = 30, 100, 10_000
+_LARGEST_INDEX = 2**31
 
 
 class _Material(NamedTuple):
   """What a material says of colour; uvs are scaled, then moved."""
 
   color: tuple[float, ...] | None = None  # sRGB
-  picture: pathlib.Path | None = None
+  picture: pathlib.Path | str | None = None  # a name, until it is found
   scale: tuple[float, float] = (1.0, 1.0)
   offset: tuple[float, float] = (0.0, 0.0)
   clamp: bool = False
@@ -67,8 +70,8 @@ def _lines(path: pathlib.Path) -> Iterator[tuple[int, list[str], str]]:
 def _index(word: str, count: int) -> int:
   """Return a reference to one of the `count` rows so far, from 0."""
   index = int(word)
-  if index == 0 or not -count <= index:
-    raise ValueError(f'index {index}, there are {count} before it')
+  if index == 0 or not -count <= index < _LARGEST_INDEX:
+    raise ValueError(f'index {word[:20]}, there are {count} before it')
   return index - 1 if index > 0 else count + index
 
 
@@ -138,7 +141,7 @@ def _vertex_colors(
 def _options(text: str) -> tuple[str, dict[str, list[str]]]:
   """Split `map_Kd`'s options from the name, which may have blanks."""
   found: dict[str, list[str]] = {}
-  while text.startswith('-'):
+  for _ in range(_MOST_OPTIONS):
     word, _, rest = text.partition(' ')
     if word in _OPTIONS:
       taken = rest.split(maxsplit=_OPTIONS[word])
@@ -161,19 +164,35 @@ def _pair(words: Sequence[str], fill: float) -> tuple[float, float]:
   return (*values, fill, fill)[0], (*values, fill, fill)[1]
 
 
-def _picture(path: pathlib.Path, text: str) -> _Material:
-  """Read what a `map_Kd` line says; a picture that is missing is told."""
+def _picture(text: str) -> _Material:
+  """Read what a `map_Kd` line says."""
   name, options = _options(text)
-  found = scene_part.beside(path, name)
-  if found is None:
-    logging.warning('%s names the picture %r, which is missing', path, name)
-    return _Material()
   return _Material(
-    picture=found,
+    picture=name,
     scale=_pair(options.get('-s', []), 1.0),
     offset=_pair(options.get('-o', []), 0.0),
     clamp=options.get('-clamp') == ['on'],
   )
+
+
+def _with_pictures(
+  path: pathlib.Path, materials: dict[str, _Material]
+) -> dict[str, _Material]:
+  """Find the pictures that materials name; those that are missing are told."""
+  found, missing = {}, []
+  for name, material in materials.items():
+    picture = material.picture
+    if isinstance(picture, str):
+      picture = scene_part.beside(path, picture)
+      if picture is None:
+        missing.append(material.picture)
+    found[name] = material._replace(picture=picture)
+  if missing:
+    more = f' and {len(missing) - 1} more' if len(missing) > 1 else ''
+    logging.warning(
+      '%s names the picture %.80r%s, which is missing', path, missing[0], more
+    )
+  return found
 
 
 def _library(path: pathlib.Path) -> dict[str, _Material]:
@@ -186,31 +205,38 @@ def _library(path: pathlib.Path) -> dict[str, _Material]:
         case 'newmtl':
           name = rest
           materials[name] = _Material()
+          if len(materials) > _MOST_MATERIALS:
+            raise ValueError(f'more than {_MOST_MATERIALS:,} materials')
         case 'kd' if len(words) > 1 and re.match(r'[-+.\d]', words[1]):
           values = tuple(float(w) for w in words[1:4])
           values = values if len(values) == 3 else values[:1] * 3
           materials[name] = materials[name]._replace(color=values)
         case 'map_kd':
           kept = materials[name].color
-          materials[name] = _picture(path, rest)._replace(color=kept)
+          materials[name] = _picture(rest)._replace(color=kept)
     except (ValueError, KeyError) as error:
       raise ValueError(f'{path.name}, line {number}: {error}') from None
-  return materials
+  return _with_pictures(path, materials)
 
 
 def _libraries(
   path: pathlib.Path, names: Sequence[str]
 ) -> dict[str, _Material]:
   """Read all .mtl files that an OBJ file names and that are there."""
-  materials: dict[str, _Material] = {}
-  for text in names:
+  wanted: list[str] = []
+  for text in dict.fromkeys(names):
     # One name with blanks, or several names.
-    for name in [text] if scene_part.beside(path, text) else text.split():
-      found = scene_part.beside(path, name)
-      if found is None:
-        logging.warning('%s names %r, which is missing', path, name)
-      else:
-        materials |= _library(found)
+    wanted += [text] if scene_part.beside(path, text) else text.split()
+    if len(wanted) > _MOST_LIBRARIES:
+      raise ValueError(f'it names more than {_MOST_LIBRARIES} material files')
+  found = {name: scene_part.beside(path, name) for name in wanted}
+  materials: dict[str, _Material] = {}
+  for name in (name for name, file in found.items() if file is None):
+    logging.warning('%s names %.80r, which is missing', path, name)
+  for library in dict.fromkeys(file for file in found.values() if file):
+    materials |= _library(library)
+    if len(materials) > _MOST_MATERIALS:
+      raise ValueError(f'it names more than {_MOST_MATERIALS:,} materials')
   return materials
 
 
@@ -222,23 +248,29 @@ def _material_colors(
 ) -> Float[np.ndarray, 'n 3'] | None:
   """Return linear colours of vertices by the material of each."""
   colors = np.ones((len(kind), 3), np.float32)
+  order = np.argsort(kind, kind='stable')
+  ends = np.searchsorted(kind[order], np.arange(len(used) + 1))
+  pictures: dict[pathlib.Path, list[int]] = {}
   known = False
   for number, name in enumerate(used):
     material = materials.get(name, _Material())
-    mine = kind == number
-    if material.picture is not None:
-      places = uvs[mine] * material.scale + material.offset
-      wrap = 'clamp' if material.clamp else 'repeat'
-      colors[mine] = scene_part.look_up(
-        scene_part.read_picture(material.picture), places, wrap=(wrap, wrap)
-      )
+    if isinstance(material.picture, pathlib.Path):
+      pictures.setdefault(material.picture, []).append(number)
     elif material.color is not None:
       value = np.clip(np.array(material.color, np.float32), 0.0, 1.0)
-      colors[mine] = scene_part.linear(value)
-    else:
-      continue
-    known = True
-  return colors if known else None
+      colors[order[ends[number] : ends[number + 1]]] = scene_part.linear(value)
+      known = True
+  left = scene_part.MOST_PIXELS
+  for path, numbers in pictures.items():
+    picture = scene_part.read_picture(path, left)
+    left -= picture.shape[0] * picture.shape[1]
+    for number in numbers:
+      material = materials[used[number]]
+      mine = order[ends[number] : ends[number + 1]]
+      places = uvs[mine] * material.scale + material.offset
+      wrap = 'clamp' if material.clamp else 'repeat'
+      colors[mine] = scene_part.look_up(picture, places, wrap=(wrap, wrap))
+  return colors if known or pictures else None
 
 
 def read(path: pathlib.Path) -> list[scene_part.Part]:
@@ -273,7 +305,8 @@ def read(path: pathlib.Path) -> list[scene_part.Part]:
     positions, [[p for p, _ in polygon] for polygon in content.polygons]
   )
   used = sorted(set(content.materials))
-  kinds = np.array([used.index(name) for name in content.materials], np.int64)
+  places = {name: number for number, name in enumerate(used)}
+  kinds = np.array([places[name] for name in content.materials], np.int64)
   sides = [len(polygon) for polygon in content.polygons]
   rows = np.concatenate([corners, np.repeat(kinds, sides)[:, None]], 1)
   # Corners of polygons that are no triangles make no vertex.

@@ -28,6 +28,8 @@ _COLORS = (('red', 'green', 'blue'), ('r', 'g', 'b'),
            ('diffuse_red', 'diffuse_green', 'diffuse_blue'))  # fmt: skip
 _UVS = (('s', 't'), ('u', 'v'), ('texture_u', 'texture_v'))
 _INDICES = ('vertex_indices', 'vertex_index')
+# Of a header, far above what programs write.
+_MOST_ELEMENTS, _MOST_PROPERTIES = 100, 1000
 
 
 class _Property(NamedTuple):
@@ -56,7 +58,11 @@ def _header(data: bytes) -> tuple[str, list[_Element], int]:
   elements: list[_Element] = []
 
   def add(row: _Property) -> None:
+    if not elements:
+      raise ValueError('it has a property of no element')
     last = elements[-1]
+    if len(last.properties) >= _MOST_PROPERTIES:
+      raise ValueError(f'an element of more than {_MOST_PROPERTIES} properties')
     elements[-1] = last._replace(properties=(*last.properties, row))
 
   for line in data[: end.start()].decode('utf-8', 'replace').splitlines():
@@ -65,6 +71,8 @@ def _header(data: bytes) -> tuple[str, list[_Element], int]:
         order = _ORDERS.get(name)
       case ['element', name, count]:
         elements.append(_Element(name, int(count), ()))
+        if elements[-1].rows < 0 or len(elements) > _MOST_ELEMENTS:
+          raise ValueError('it has a header that no program writes')
       case ['property', 'list', count, kind, name]:
         add(_Property(name, _TYPES[kind], _TYPES[count]))
       case ['property', kind, name]:
@@ -135,8 +143,10 @@ def _elements(data: bytes) -> dict[str, Mapping[str, Any]]:
   place = start if order else 0
   found: dict[str, Mapping[str, Any]] = {}
   for element in elements:
+    if not element.properties:
+      continue
     # Each row is a byte at least, or a word of one and a blank.
-    if element.properties and element.rows > len(data):
+    if element.rows > len(data):
       raise _cut_off(element)
     if order:
       columns, place = _binary(data, place, element, order)
@@ -173,11 +183,12 @@ def _strips(strips: list[np.ndarray]) -> list[list[int]]:
   found = []
   for strip in strips:
     run: list[int] = []
+    length = 0
     for index in strip.tolist():
-      run = [] if index < 0 else [*run, index]
-      if len(run) >= 3:
-        a, b, c = run[-3:]
-        found.append([a, b, c] if len(run) % 2 else [b, a, c])
+      run, length = ([], 0) if index < 0 else ([*run[-2:], index], length + 1)
+      if length >= 3:
+        a, b, c = run
+        found.append([a, b, c] if length % 2 else [b, a, c])
   return found
 
 

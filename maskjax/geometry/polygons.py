@@ -8,9 +8,15 @@ Source: Meisters, "Polygons have ears", 1975; Newell's method for normals.
 """
 
 from collections.abc import Sequence
+import itertools
 
 from jaxtyping import Bool, Float, Int
 import numpy as np
+
+# What a try to cut an ear costs beside its corners; what all tries of a file
+# may cost, and more for each corner of it: seconds. Outlines of 2,000 corners
+# can take a million tries.
+_TRY, _MOST, _OF_A_CORNER = 1000, 15 * 10**7, 1000
 
 
 def _flat(corners: Float[np.ndarray, 'k 3']) -> Float[np.ndarray, 'k 2']:
@@ -28,41 +34,44 @@ def _flat(corners: Float[np.ndarray, 'k 3']) -> Float[np.ndarray, 'k 2']:
   return (corners - middle) @ np.stack([u, np.cross(normal, u)], 1)
 
 
-def _turn(
-  a: Float[np.ndarray, '2'],
-  b: Float[np.ndarray, '2'],
-  c: Float[np.ndarray, '*n 2'],
-) -> Float[np.ndarray, '*n']:
-  """Return twice the signed area of triangles in the plane."""
-  (x, y), others = b - a, c - a
-  return np.asarray(x * others[..., 1] - y * others[..., 0])
+def _ears(
+  points: Float[np.ndarray, 'k 2'], most: int
+) -> tuple[list[tuple[int, int, int]], int]:
+  """Cut ears until a triangle is left; a fan where there is no ear.
 
+  Args:
+    points: the corners, anticlockwise.
+    most: what this may cost.
 
-def _ears(points: Float[np.ndarray, 'k 2']) -> list[tuple[int, int, int]]:
-  """Cut ears until a triangle is left; a fan where there is no ear."""
-  left, triangles = list(range(len(points))), []
+  Returns:
+    The triangles, and what is left of `most`.
+  """
+  left, ring, triangles = np.arange(len(points)), points, []
   while len(left) > 3:
-    for index, middle in enumerate(left):
-      before, after = left[index - 1], left[(index + 1) % len(left)]
-      a, b, c = points[before], points[middle], points[after]
-      if _turn(a, b, c) <= 0:
-        continue
-      others = points[[i for i in left if i not in (before, middle, after)]]
-      # A corner at the place of one of ours is a touching outline, not inside.
-      inside = (
-        (_turn(a, b, others) > 0)
-        & (_turn(b, c, others) > 0)
-        & (_turn(c, a, others) >= 0)
-      )
+    before, after = np.roll(ring, 1, 0), np.roll(ring, -1, 0)
+    (u, v), (s, t) = (ring - before).T, (after - before).T
+    x, y = ring.T
+    for index in np.flatnonzero(u * t - v * s > 0).tolist():
+      most -= _TRY + len(left)
+      if most < 0:
+        raise ValueError('faces of too many corners; split them in triangles')
+      a, b, c = before[index], ring[index], after[index]
+      (ux, uy), (vx, vy), (wx, wy) = b - a, c - b, a - c
+      # A corner at the place of one of ours, or one of ours itself, is a
+      # touching outline, not inside.
+      inside = ux * (y - a[1]) - uy * (x - a[0]) > 0
+      inside &= vx * (y - b[1]) - vy * (x - b[0]) > 0
+      inside &= wx * (y - c[1]) - wy * (x - c[0]) >= 0
       if not inside.any():
-        triangles.append((before, middle, after))
-        del left[index]
+        corners = (index - 1, index, (index + 1) % len(left))
+        triangles.append(tuple(left[k].item() for k in corners))
+        left, ring = np.delete(left, index), np.delete(ring, index, 0)
         break
     else:
       break
-  return triangles + [
-    (left[0], left[k], left[k + 1]) for k in range(1, len(left) - 1)
-  ]
+  first, *others = left.tolist()
+  rest = [(first, *pair) for pair in itertools.pairwise(others)]
+  return triangles + rest, most
 
 
 def _is_convex(corners: Float[np.ndarray, 'p k 3']) -> Bool[np.ndarray, 'p']:
@@ -88,11 +97,15 @@ def triangulate(
   Returns:
     For each triangle its corners, as places in one list of all corners (the
     polygons one after another), and the number of its polygon.
+
+  Raises:
+    ValueError: outlines that would take minutes.
   """
   counts = np.array([len(polygon) for polygon in polygons], np.int64)
   starts = np.cumsum(counts) - counts
   flat = np.array([i for polygon in polygons for i in polygon], np.int64)
   triangles, owners = [], []
+  left = _MOST + _OF_A_CORNER * len(flat)
   for size in np.unique(counts[counts >= 3]):
     numbers = np.flatnonzero(counts == size)
     places = starts[numbers, None] + np.arange(size)
@@ -106,8 +119,8 @@ def triangulate(
     triangles.append(places[convex][:, fan].reshape(-1, 3))
     owners.append(np.repeat(numbers[convex], size - 2))
     for index in np.flatnonzero(~convex):
-      ears = np.array(_ears(_flat(corners[index])))
-      triangles.append(places[index][ears])
+      ears, left = _ears(_flat(corners[index]), left)
+      triangles.append(places[index][np.array(ears)])
       owners.append(np.full(len(ears), numbers[index]))
   if not triangles:
     return np.zeros((0, 3), np.int64), np.zeros(0, np.int64)

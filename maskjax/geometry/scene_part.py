@@ -18,6 +18,12 @@ from PIL import Image
 
 from maskjax.geometry import color
 
+# Of all pictures of a mesh file; one alone may have 89 million.
+MOST_PIXELS = 400_000_000
+# Formats of pictures; others that Pillow knows run programs or hold none.
+_FORMATS = ('AVIF', 'BMP', 'DIB', 'GIF', 'JPEG', 'JPEG2000', 'MPO', 'PNG',
+            'PPM', 'TGA', 'TIFF', 'WEBP')  # fmt: skip
+
 
 class Part(NamedTuple):
   """A piece of a scene.
@@ -81,11 +87,14 @@ def beside(path: pathlib.Path, name: str) -> pathlib.Path | None:
   return None
 
 
-def read_picture(source: bytes | pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
+def read_picture(
+  source: bytes | pathlib.Path, most: int = MOST_PIXELS
+) -> UInt8[np.ndarray, 'h w 3']:
   """Read a picture of a material; what is clear in it keeps its colour.
 
   Args:
     source: content of a file, or its path.
+    most: pixels that it may have.
 
   Raises:
     ValueError: no picture, or one with too many pixels.
@@ -94,7 +103,14 @@ def read_picture(source: bytes | pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
   try:
     with warnings.catch_warnings():
       warnings.simplefilter('error', Image.DecompressionBombWarning)
-      with Image.open(file) as image:
+      Image.init()
+      formats = [name for name in _FORMATS if name in Image.OPEN]
+      with Image.open(file, formats=formats) as image:
+        if image.width * image.height > most:
+          raise ValueError(
+            f'its pictures have more than {MOST_PIXELS / 1e6:.0f} million '
+            'pixels in all; make them smaller'
+          )
         return np.asarray(image.convert('RGB'))
   except (OSError, Image.DecompressionBombError, SyntaxError) as error:
     raise ValueError(f'its picture cannot be read: {error}') from error
@@ -106,6 +122,7 @@ def _wrapped(
   place: Float[np.ndarray, 'v'], wrap: str
 ) -> Float[np.ndarray, 'v']:
   """Bring places on a picture into [0, 1]."""
+  place = np.where(np.isfinite(place), place, 0.0)
   if wrap == 'clamp':
     return np.clip(place, 0.0, 1.0)
   if wrap == 'mirror':

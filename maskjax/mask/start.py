@@ -7,10 +7,10 @@ no sampling: first_image.png to look at, and start.npz with the arrays
 
 import pathlib
 from typing import NamedTuple
-import zipfile
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 import numpy as np
 
 from maskjax.geometry import color
@@ -24,6 +24,7 @@ from maskjax.mask import (
   views,
 )
 from maskjax.training import files, media
+from maskjax.weights import archives
 
 _FILE = 'start.npz'
 
@@ -103,17 +104,22 @@ def load(folder: pathlib.Path, like: Start) -> Start:
       'another workdir'
     )
   kept, tree = jax.tree.flatten(like.params.colors)
+  fields = dict(first_image.FirstImage.__annotations__)
+  for i, leaf in enumerate(kept):
+    shape = ' '.join(map(str, leaf.shape))
+    fields[f'colors_{i}'] = Float[np.ndarray, shape]
   try:
-    with path.open('rb') as file, np.load(file) as data:
-      leaves = [jnp.asarray(data[f'colors_{i}']) for i in range(len(kept))]
-      image, mask = jnp.asarray(data['image']), jnp.asarray(data['mask'])
-  except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    data = archives.read_arrays(path, fields)
+  except ValueError as error:
     raise ValueError(
       f'{path} is damaged ({error}), so the run cannot be resumed; begin it '
       'anew in another workdir'
     ) from error
+  leaves = [jnp.asarray(data[f'colors_{i}']) for i in range(len(kept))]
   colors = jax.tree.unflatten(tree, leaves)
   return Start(
     params=like.params._replace(colors=colors),
-    first=first_image.FirstImage(image, mask),
+    first=first_image.FirstImage(
+      jnp.asarray(data['image']), jnp.asarray(data['mask'])
+    ),
   )

@@ -18,10 +18,12 @@ principal components).
 import pathlib
 from typing import NamedTuple
 
+from jaxtyping import Float, Int
 import numpy as np
 
 from maskjax.people_gan import batches as people_batches
 from maskjax.training import files
+from maskjax.weights import archives
 
 _FILE = 'codes.npz'
 
@@ -145,9 +147,9 @@ class Stored(NamedTuple):
     identity: number of each scene's person.
   """
 
-  mean: np.ndarray  # float32 [n, z]
-  deviation: np.ndarray  # float32 [z]
-  identity: np.ndarray  # int32 [n]
+  mean: Float[np.ndarray, 'n z']
+  deviation: Float[np.ndarray, 'z']
+  identity: Int[np.ndarray, 'n']
 
 
 def write(folder: files.PathLike, codes: Stored) -> None:
@@ -169,13 +171,18 @@ def read(folder: files.PathLike, scenes: int) -> Stored | None:
     scenes: number of scenes of the data; another number means other data.
 
   Raises:
-    ValueError: latents of other data.
+    ValueError: latents of other data, or none.
   """
   path = pathlib.Path(folder) / _FILE
   if not path.is_file():
     return None
-  with np.load(path) as content:
-    codes = Stored(*(content[name] for name in Stored._fields))
+  try:
+    codes = Stored(**archives.read_arrays(path, Stored.__annotations__))
+  except ValueError as error:
+    raise ValueError(
+      f'{path} holds no latents ({error}); copy the model folder again, or '
+      'delete the file to begin with new ones'
+    ) from error
   if len(codes.mean) != scenes:
     raise ValueError(
       f'{path} holds latents of {len(codes.mean)} scenes, the data has '

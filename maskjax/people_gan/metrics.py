@@ -62,7 +62,7 @@ class Request:
   identities: int = settings.number(2, default=60)
   batch: int = settings.number(1, default=20)
   psi: float = settings.number(default=1.0)
-  seed: int = 0
+  seed: int = settings.seed(default=0)
 
   def __post_init__(self):
     settings.check_limits(self)

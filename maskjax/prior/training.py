@@ -14,6 +14,7 @@ import shutil
 import flax
 import jax
 import jax.numpy as jnp
+from jaxtyping import Shaped, UInt8
 import numpy as np
 import optax
 
@@ -42,6 +43,7 @@ from maskjax.training import (
   trainer,
   workdir as workdir_lib,
 )
+from maskjax.weights import archives
 
 # Captions that the vocabulary is learnt from.
 _VOCABULARY_CAPTIONS = 20_000
@@ -49,6 +51,11 @@ _VOCABULARY_CAPTIONS = 20_000
 _SAVED_DTYPE = 'float16'
 # What a resumed run may be told anew.
 _MAY_CHANGE = ('steps', 'decay_steps', 'checkpoint_every', 'data')
+# Of art.npz, see `head_batches.Art`.
+_ART = {
+  'images': UInt8[np.ndarray, 'n s s 4'],
+  'captions': Shaped[np.ndarray, 'n'],
+}
 SCHEDULER = {
   '_class_name': 'DDIMScheduler',
   'num_train_timesteps': 1000,
@@ -74,8 +81,14 @@ def load_data(
   heads = head_images.load(shards)
   if not (folder / 'art.npz').exists():
     return heads, None
-  with np.load(folder / 'art.npz') as data:
-    return heads, head_batches.Art(data['images'], data['captions'])
+  try:
+    data = archives.read_arrays(folder / 'art.npz', _ART)
+  except ValueError as error:
+    raise ValueError(
+      f'{folder / "art.npz"} holds no emoji ({error}); delete it and build it '
+      'again'
+    ) from error
+  return heads, head_batches.Art(**data)
 
 
 def sample_captions(

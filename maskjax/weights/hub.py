@@ -10,7 +10,11 @@ import fnmatch
 import os
 import pathlib
 import re
+import socket
+import threading
 from typing import Any
+import urllib.parse
+import urllib.request
 import warnings
 
 _ID = re.compile(r'[\w.-]+/[\w.-]+')
@@ -32,6 +36,46 @@ _NETWORK = (
 _NEVER = ('*.non_ema*',)
 # A whole model in one file, which is no folder and no id.
 _SINGLE = ('.safetensors', '.ckpt', '.pt', '.pth', '.bin')
+# How long the Hub may take to answer a knock; its library tries for a minute.
+_SECONDS = 5.0
+
+
+def _address() -> tuple[str, int]:
+  """Return host and port of the Hub, or of the proxy before it."""
+  from huggingface_hub import constants
+
+  url = urllib.parse.urlsplit(constants.ENDPOINT)
+  proxies = urllib.request.getproxies()
+  proxy = proxies.get(url.scheme) or proxies.get('all')
+  if proxy and not urllib.request.proxy_bypass(url.hostname or ''):
+    url = urllib.parse.urlsplit(proxy if '//' in proxy else f'//{proxy}')
+  return url.hostname or '', url.port or (80 if url.scheme == 'http' else 443)
+
+
+def _absence() -> str | None:
+  """Say why the Hub cannot be reached; None where it answers or is not asked.
+
+  Names are looked up in a thread of their own: without a network that can
+  take longer than anybody waits.
+  """
+  from huggingface_hub import constants
+
+  if constants.is_offline_mode():
+    return None
+  host, port = _address()
+  found = [f'no answer in {_SECONDS:.0f} s']
+
+  def knock() -> None:
+    try:
+      socket.create_connection((host, port), _SECONDS).close()
+      found.append('')
+    except OSError as error:
+      found.append(error.strerror or str(error))
+
+  thread = threading.Thread(target=knock, daemon=True)
+  thread.start()
+  thread.join(_SECONDS)
+  return f'{host}: {found[-1]}' if found[-1] else None
 
 
 def _load_config(
@@ -67,12 +111,14 @@ def _check_parts(name: str, index: dict[str, Any]) -> None:
     )
 
 
-def _describe(name: str, revision: str | None) -> tuple[tuple[str, ...], str]:
+def _describe(
+  name: str, revision: str | None, *, local_only: bool
+) -> tuple[tuple[str, ...], str]:
   """Return patterns of the files to fetch, and the commit they are of."""
   from huggingface_hub import errors
 
   try:
-    index, commit = _load_config(name, _INDEX, revision)
+    index, commit = _load_config(name, _INDEX, revision, local_only=local_only)
   except OSError as error:
     # What lies below: diffusers words every failure anew.
     cause = error.__context__
@@ -93,15 +139,23 @@ def _download(name: str, revision: str | None) -> pathlib.Path:
   """Fetch what is read of a repository, or find it where it was fetched to."""
   import huggingface_hub
 
+  absence = _absence()
+  alone = absence is not None
   try:
-    patterns, commit = _describe(name, revision)
+    patterns, commit = _describe(name, revision, local_only=alone)
     folder = huggingface_hub.snapshot_download(
       name,
       revision=commit,
       allow_patterns=list(patterns),
       ignore_patterns=list(_NEVER),
+      local_files_only=alone,
     )
   except OSError as error:
+    if alone:
+      raise ValueError(
+        f'{name}: no such folder, not among the models fetched before, and '
+        f'not to be had from the Hub ({absence}); give a folder, or go online'
+      ) from error
     reason = str(error).strip().split('\n')[0] or type(error).__name__
     raise ValueError(
       f'{name}: no such folder, and not to be had from the Hub ({reason})'

@@ -313,11 +313,11 @@ class _Reader:
 
   def persistent(self, pid: Any) -> _Storage:
     """Return the storage that a persistent id is of."""
-    kind, storage, key, _, count = (
-      pid[:5] if isinstance(pid, tuple) else [0] * 5
-    )
+    if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != 'storage':
+      raise ValueError('a reference to something that is no storage of numbers')
+    _, storage, key, _, count = pid[:5]
     name = getattr(storage, 'name', '').removesuffix('Storage')
-    if kind != 'storage' or name not in _DTYPES:
+    if name not in _DTYPES:
       raise ValueError(f'a storage of the unknown kind {name[:80]!r}')
     if not isinstance(key, str) or type(count) is not int or count < 0:
       raise ValueError('a storage without key or size')

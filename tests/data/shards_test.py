@@ -2,11 +2,14 @@
 
 import functools
 
+from jaxtyping import UInt8
 import numpy as np
 import pytest
 
 from maskjax.data import shards
 from maskjax.training import files
+
+FIELDS = {'rgb': UInt8[np.ndarray, 'n s s 3']}
 
 
 def _write(path, index, *, size):
@@ -19,7 +22,7 @@ def test_missing_shards_are_built_and_the_others_kept(tmp_path, capsys):
   np.savez(kept, rgb=np.full((2, 4, 4, 3), 99, np.uint8))
   task = functools.partial(_write, size=4)
   shards.build_missing(task, tmp_path, 'a', 3, workers=1)
-  joined = shards.load(sorted(tmp_path.glob('*.npz')), ('rgb',))['rgb']
+  joined = shards.load(sorted(tmp_path.glob('*.npz')), FIELDS)['rgb']
   np.testing.assert_array_equal(joined[:, 0, 0, 0], [0, 0, 99, 99, 2, 2])
   assert '3/3' in capsys.readouterr().err
   names = shards.digests(tmp_path)
@@ -36,9 +39,29 @@ def test_shards_of_different_sizes_are_refused(tmp_path):
   for index, size in enumerate((4, 8)):
     _write(shards.path(tmp_path, 'a', index), index, size=size)
   with pytest.raises(ValueError, match=r'\[4, 8\] pixels'):
-    shards.load(sorted(tmp_path.glob('*.npz')), ('rgb',))
+    shards.load(sorted(tmp_path.glob('*.npz')), FIELDS)
   with pytest.raises(FileNotFoundError, match='make_faces'):
-    shards.load([], ('rgb',))
+    shards.load([], FIELDS)
+
+
+@pytest.mark.parametrize(
+  ('arrays', 'message'),
+  [
+    ({}, 'it holds no rgb'),
+    ({'rgb': np.zeros((2, 4, 4, 3))}, 'rgb is float64, not UInt8'),
+    ({'rgb': np.zeros((2, 4, 3), np.uint8)}, 'rgb has the shape'),
+    ({'rgb': np.zeros((2, 4, 5, 3), np.uint8)}, 'rgb has the shape'),
+    ({'rgb': np.array([print], object)}, 'pickled objects, which are not read'),
+  ],
+)
+def test_what_is_no_shard_is_told_in_one_line(tmp_path, arrays, message):
+  path = tmp_path / 'a.npz'
+  np.savez(path, **arrays)
+  with pytest.raises(ValueError, match=message) as error:
+    shards.load([path], FIELDS)
+  assert f'{path} is no whole shard' in str(error.value)
+  assert 'build it again' in str(error.value)
+  assert '\n' not in str(error.value)
 
 
 def _recipe(**changes):

@@ -40,6 +40,13 @@ def test_a_damaged_start_is_not_recalled(tmp_path, content):
   assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize('shape', [(3, 3), (4, 4), (12,)])
+def test_a_start_of_another_surface_is_not_recalled(tmp_path, shape):
+  start_lib.save(tmp_path, _start(jnp.zeros((4, 3))))
+  with pytest.raises(ValueError, match=r'start\.npz is damaged \(colors_0 has'):
+    start_lib.load(tmp_path, _start(jnp.zeros(shape)))
+
+
 def test_nothing_is_kept_of_a_grey_start(tmp_path):
   settings = small.settings()
   template = surface.load_template(settings)

@@ -64,3 +64,10 @@ def test_stored_latents_come_back_and_those_of_other_data_are_refused(tmp_path):
     np.testing.assert_array_equal(own, first)
   with pytest.raises(ValueError, match='latents of 3 scenes, the data has 4'):
     people_codes.read(tmp_path, 4)
+  np.savez(
+    tmp_path / 'codes.npz', **codes._replace(identity=np.arange(2.0))._asdict()
+  )
+  with pytest.raises(
+    ValueError, match=r'codes\.npz holds no latents \(identity'
+  ):
+    people_codes.read(tmp_path, 3)

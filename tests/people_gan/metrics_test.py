@@ -151,6 +151,8 @@ def test_a_generator_without_cameras_is_measured_by_its_pictures():
 def test_bad_requests_are_refused(model):
   with pytest.raises(ValueError, match='identities is 1; expected >= 2'):
     people_metrics.Request(identities=1)
+  with pytest.raises(ValueError, match='seed is 4294967296'):
+    people_metrics.Request(seed=2**32)
   large = DATA._replace(image=jnp.zeros((1, 1, 32, 32, 3)))
   with pytest.raises(ValueError, match='pictures of 32 pixels'):
     people_metrics.measure(model, large, None, people_metrics.Request())

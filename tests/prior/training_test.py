@@ -144,6 +144,13 @@ def log(folder):
   return [(line['step'], line['loss'], line['gradient_norm']) for line in lines]
 
 
+def test_emoji_that_are_none_are_told_in_one_line(tmp_path):
+  write_heads(tmp_path)
+  np.savez(tmp_path / 'art.npz', images=np.ones((3, 4)), captions=np.ones(3))
+  with pytest.raises(ValueError, match=r'art\.npz holds no emoji \(images is'):
+    prior_training.load_data(tmp_path)
+
+
 @pytest.fixture(scope='module')
 def resumed(data, tmp_path_factory):
   """Two steps, then a third one in another call and with the data moved."""

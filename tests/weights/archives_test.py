@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+from jaxtyping import Float, Int, Shaped
 import numpy as np
 import pytest
 
@@ -72,3 +73,69 @@ def test_other_files_are_one_line(tmp_path):
   with pytest.raises(ValueError, match='damaged, copy it again') as error:
     archives.read_npz(path)
   assert '\n' not in str(error.value)
+
+
+FIELDS = {
+  'mean': Float[np.ndarray, 'n z'],
+  'words': Shaped[np.ndarray, 'n'],
+  'place': Int[np.ndarray, '3'],
+}
+ARRAYS = {
+  'mean': np.ones((2, 4), np.float32),
+  'words': np.array(['a', 'b']),
+  'place': np.arange(3),
+}
+
+
+def test_known_arrays_come_back_and_others_are_passed_over(tmp_path):
+  path = tmp_path / 'a.npz'
+  np.savez(path, **ARRAYS, more=np.array([print], object))
+  found = archives.read_arrays(path, FIELDS)
+  assert list(found) == list(FIELDS)
+  for name, value in ARRAYS.items():
+    np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'mean': np.ones((2, 4), int)}, 'mean is int64, not Float'),
+    ({'mean': np.ones(2)}, r'mean has the shape \(2,\), not \(n, z\)$'),
+    (
+      {'words': np.array(['a'])},
+      r'words has the shape \(1,\), not \(n\) of n = 2$',
+    ),
+    ({'place': np.arange(4)}, r'place has the shape \(4,\), not \(3\)$'),
+    ({'words': np.array([print], object)}, 'pickled objects'),
+  ],
+)
+def test_arrays_of_other_kinds_are_refused(tmp_path, changes, message):
+  path = tmp_path / 'a.npz'
+  np.savez(path, **ARRAYS | changes)
+  with pytest.raises(ValueError, match=message):
+    archives.read_arrays(path, FIELDS)
+
+
+def test_missing_arrays_and_files_are_told(tmp_path):
+  path = tmp_path / 'a.npz'
+  np.savez(path, mean=ARRAYS['mean'])
+  with pytest.raises(ValueError, match=r'^it holds no words, place$'):
+    archives.read_arrays(path, FIELDS)
+  with pytest.raises(ValueError, match='No such file'):
+    archives.read_arrays(tmp_path / 'b.npz', FIELDS)
+  path.write_bytes(b'torn')
+  with pytest.raises(ValueError, match='not a zip file; it is damaged'):
+    archives.read_arrays(path, FIELDS)
+
+
+def test_pictures_may_shrink_more_than_weights(tmp_path):
+  path = tmp_path / 'a.npz'
+  rows = np.zeros((96, 2**20), np.uint8)
+  rows[:, ::50] = 1 + np.arange(96)[:, None]
+  np.savez_compressed(path, rows=rows)
+  assert 16 * path.stat().st_size < rows.nbytes - 2**26
+  fields = {'rows': Shaped[np.ndarray, 'n z']}
+  with pytest.raises(ValueError, match='would unpack to'):
+    archives.read_arrays(path, fields)
+  found = archives.read_arrays(path, fields, ratio=archives.PICTURES)
+  np.testing.assert_array_equal(found['rows'], rows)

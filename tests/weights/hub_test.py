@@ -2,8 +2,10 @@
 are those of a made-up cache, or of a stand-in for the download."""
 
 import json
+import socket
 import subprocess
 import sys
+import time
 
 import huggingface_hub
 from huggingface_hub import constants, errors
@@ -163,6 +165,48 @@ def test_a_download_that_breaks_off_gives_one_line(monkeypatch, cache):
   monkeypatch.setattr(huggingface_hub, 'snapshot_download', download)
   with pytest.raises(ValueError, match=r'had from the Hub \(offline\)$'):
     hub.resolve('a/b')
+
+
+@pytest.fixture
+def closed(monkeypatch):
+  """Point to a Hub at a port of this machine where nobody listens."""
+  with socket.create_server(('127.0.0.1', 0)) as server:
+    port = server.getsockname()[1]
+  monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', False)
+  monkeypatch.setattr(constants, 'ENDPOINT', f'http://127.0.0.1:{port}')
+  for name in ('http_proxy', 'all_proxy', 'HTTP_PROXY', 'ALL_PROXY'):
+    monkeypatch.delenv(name, raising=False)
+  return port
+
+
+def test_a_hub_that_cannot_be_reached_is_told_at_once(closed, cache, capfd):
+  began = time.monotonic()
+  with pytest.raises(ValueError, match='not to be had from the Hub') as caught:
+    hub.resolve('a/model')
+  # Its library would try again for a minute, and tell of every time.
+  assert time.monotonic() - began < 10
+  message = str(caught.value)
+  assert message.startswith('a/model: no such folder, not among the models')
+  assert '(127.0.0.1: Connection refused); give a folder' in message
+  assert '\n' not in message
+  assert capfd.readouterr() == ('', '')
+
+
+def test_without_the_hub_what_was_fetched_is_found(closed, cache):
+  snapshot = cache('a/net')
+  (snapshot / 'config.json').write_text('{"_class_name": "AutoencoderKL"}')
+  assert hub.resolve('a/net') == snapshot
+
+
+def test_a_proxy_is_asked_in_place_of_the_hub(closed, monkeypatch):
+  with socket.create_server(('127.0.0.1', 0)) as server:
+    port = server.getsockname()[1]
+    monkeypatch.setenv('http_proxy', f'http://127.0.0.1:{port}')
+    monkeypatch.setenv('no_proxy', '')
+    assert hub._address() == ('127.0.0.1', port)
+    assert hub._absence() is None
+  monkeypatch.setenv('no_proxy', '127.0.0.1')
+  assert hub._address() == ('127.0.0.1', closed)
 
 
 def test_neither_library_is_imported_for_a_folder(tmp_path):

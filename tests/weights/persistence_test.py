@@ -339,6 +339,14 @@ def test_hostile_files_are_one_line(tmp_path, name):
   assert len(str(error.value)) < 500
 
 
+def test_a_persistent_id_of_something_else_is_told(tmp_path):
+  path = write(tmp_path, HOSTILE['a deep persistent id']())
+  with pytest.raises(
+    ValueError, match='a reference to something that is no st'
+  ):
+    persistence.read(path)
+
+
 @pytest.mark.parametrize(
   'name', ['strides of 0', 'an array of 6 GB', 'a storage of 10^18']
 )

@@ -289,7 +289,7 @@ def load(paths: list[pathlib.Path]) -> HeadImages:
       'no head pictures found (*.npz); build them with '
       'python -m experiments.build_prior_data --workdir=DIR'
     )
-  return HeadImages(**shards.load(paths, HeadImages._fields))
+  return HeadImages(**shards.load(paths, HeadImages.__annotations__))
 
 
 def describe(images: HeadImages, index: int) -> dict[str, Any]:

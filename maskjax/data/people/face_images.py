@@ -266,7 +266,7 @@ def build_shard(path: pathlib.Path, index: int, *, recipe: Recipe) -> None:
 
 def load(paths: list[pathlib.Path]) -> FaceImages:
   """Read shards into one `FaceImages`; see `shards.load` for its errors."""
-  return FaceImages(**shards.load(paths, FaceImages._fields))
+  return FaceImages(**shards.load(paths, FaceImages.__annotations__))
 
 
 def sources() -> list[dict[str, str]]:
@@ -292,7 +292,8 @@ def manifest(folder: pathlib.Path, recipe: Recipe) -> dict[str, Any]:
   Returns:
     What `manifest.json` holds.
   """
-  images = shards.load(sorted(folder.glob('*.npz')), ('rgb',))['rgb']
+  wanted = {'rgb': FaceImages.__annotations__['rgb']}
+  images = shards.load(sorted(folder.glob('*.npz')), wanted)['rgb']
   return {
     'images': len(images),
     'recipe': dict(sorted(dataclasses.asdict(recipe).items())),

@@ -142,7 +142,7 @@ def build_shard(path: pathlib.Path, index: int, *, recipe: Recipe) -> None:
 
 def load(paths: list[pathlib.Path]) -> StyleImages:
   """Read shards into one `StyleImages`; see `shards.load` for its errors."""
-  return StyleImages(**shards.load(paths, StyleImages._fields))
+  return StyleImages(**shards.load(paths, StyleImages.__annotations__))
 
 
 def manifest(folder: pathlib.Path, recipe: Recipe) -> dict[str, Any]:
