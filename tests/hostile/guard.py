@@ -22,6 +22,7 @@ _RUN = (
   *('os.rename', 'os.symlink', 'os.link', 'shutil.rmtree'),
 )
 _WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_CACHES = ('__pycache__', 'maskjax-test-cache')
 _heard: list[str] = []
 _listening = [False]
 
@@ -29,12 +30,12 @@ _listening = [False]
 def _listen(event, arguments):
   if not _listening[0]:
     return
-  # Modules that are imported late may be compiled.
+  # Modules that are imported late may be compiled, and so may programs of JAX.
   writes = (
     event == 'open'
     and isinstance(arguments[2], int)
     and arguments[2] & _WRITE
-    and '__pycache__' not in str(arguments[0])
+    and not any(cache in str(arguments[0]) for cache in _CACHES)
   )
   if event in _RUN or writes:
     _heard.append(f'{event} {arguments}')
