@@ -59,7 +59,7 @@ _BROKEN = (
 class _Allowance:
   """How many numbers may still be made of what a file holds."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._left = _MOST_NUMBERS
 
   def pay(self, count: int) -> None:
