@@ -15,7 +15,7 @@ _ROOT = pathlib.Path(__file__).parents[1]
 # From the top down.
 FLOORS = (
   ('experiments', 'configs', 'benchmarks'),
-  ('mask', 'avatar', 'fitting'),
+  ('mask', 'avatar', 'fitting', 'wear'),
   ('prior', 'matcher', 'people_gan'),
   (
     'data',

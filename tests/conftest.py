@@ -42,6 +42,7 @@ _TYPED = (
   'maskjax.prior',
   'maskjax.studio',
   'maskjax.training',
+  'maskjax.wear',
   'maskjax.weights',
 )
 jaxtyping.install_import_hook(

@@ -1,0 +1,1 @@
+"""A mask on a head: in a picture, or in a video from file to file."""

@@ -1,0 +1,3 @@
+"""Fixtures of worn masks."""
+
+from tests.training.conftest import full_disk  # noqa: F401
