@@ -16,7 +16,12 @@ import pytest
 from maskjax.wear import video
 
 # Moving colours with a counter, 24 frames; and two notes.
-_PICTURES = ('-f', 'lavfi', '-i', 'testsrc=size={}:rate=30000/1001:duration=0.8')
+_PICTURES = (
+  '-f',
+  'lavfi',
+  '-i',
+  'testsrc=size={}:rate=30000/1001:duration=0.8',
+)
 _SOUND = ('-f', 'lavfi', '-i', 'sine=440:duration=0.8')
 _KINDS = {
   'plain.mp4': ('64x48', ('-c:a', 'aac')),
