@@ -125,7 +125,7 @@ def stretches(
     else:
       number += 1
     numbers[index] = number
-    last = index
+    last = int(index)
   return numbers
 
 
