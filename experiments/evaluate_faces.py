@@ -16,7 +16,7 @@ from maskjax.evaluation import faces
 from maskjax.training import files, flags as flags_lib
 
 _WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
-_COUNT = flags.DEFINE_integer('count', 200, 'Rendered people.', 1)
+_COUNT = flags.DEFINE_integer('count', 200, 'Rendered people.', 1, 10**6)
 _SEED = flags_lib.define_seed('Seed of the people.', 1)
 _PHOTOS = flags.DEFINE_string('photos', '', 'Folder of folders of photos.')
 

@@ -25,7 +25,9 @@ _WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 _MATCHER = flags.DEFINE_string('matcher', '', 'Folder; empty: the bundled one.')
 _KINDS = flags.DEFINE_list('kinds', [], 'Kinds; empty: 12 (ablation: 3).')
 _ABLATION = flags.DEFINE_bool('ablation', False, 'Run the sweep of the config.')
-_STEPS = flags.DEFINE_integer('ablation_steps', 120, 'Steps of each run.', 1)
+_STEPS = flags.DEFINE_integer(
+  'ablation_steps', 120, 'Steps of each run.', 1, 10**6
+)
 
 
 def main(argv: list[str]) -> None:

@@ -29,6 +29,8 @@ _WORKDIR = flags_lib.define_folder('workdir', None, 'Folder of the results.')
 def main(argv: list[str]) -> None:
   """Fit, write and report."""
   del argv
+  if _IMAGE.value and _TASK.value != 'photo':
+    raise ValueError('--image is of --task=photo; give both')
   options = {'size': _SIZE.value, 'steps': _STEPS.value}
   if _TASK.value == 'photo':
     image = photo.read(_IMAGE.value) if _IMAGE.value else photo.astronaut()

@@ -43,9 +43,9 @@ def main() -> None:
   name = sys.argv[1] if len(sys.argv) > 1 else '--help'
   if name in ('-h', '-help', '--help', 'help'):
     width = max(map(len, known))
-    print('maskjax COMMAND [--flag=value ...]; maskjax COMMAND --help\n')
-    for each, words in known.items():
-      print(f'  {each:{width}}  {words}')
+    lines = ['maskjax COMMAND [--flag=value ...]; maskjax COMMAND --help', '']
+    lines += [f'  {each:{width}}  {words}' for each, words in known.items()]
+    print('\n'.join(lines))
     return
   if name not in known:
     near = difflib.get_close_matches(name, known, 1, 0.4)

@@ -6,7 +6,6 @@ a pure function of its number.
 
 from collections.abc import Callable, Mapping, Sequence
 import functools
-import json
 import os
 import pathlib
 import signal
@@ -16,7 +15,7 @@ import jax
 import numpy as np
 
 from maskjax.training import files, progress, workdir
-from maskjax.weights import archives
+from maskjax.weights import archives, json_files
 
 Build = Callable[[pathlib.Path, int], None]
 MANIFEST = 'manifest.json'
@@ -64,7 +63,9 @@ def claim(
         f'{folder} holds shards, and nothing says what they are made by; give '
         'another folder, or delete them'
       )
-    known = json.loads(manifest.read_text('utf-8'))['recipe']
+    known = json_files.read(manifest).get('recipe')
+    if not isinstance(known, dict):
+      raise ValueError(f'{manifest} holds no recipe; give another folder')
     files.write_json(config, known)
   workdir.prepare(
     folder, recipe, resume=bool(found), may_change=('shards', *may_change)

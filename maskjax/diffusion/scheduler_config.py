@@ -226,7 +226,9 @@ def _betas(fields: dict[str, Any]) -> Float[np.ndarray, 't']:
   else:
     kind = choice('beta_schedule', fields['beta_schedule'], BETA_SCHEDULES)
     start, end = fields['beta_start'], fields['beta_end']
-    if not 0 < start <= end <= 1:
+    numbers = all(type(beta) in (int, float) for beta in (start, end))
+    if not numbers or not 0 < start <= end <= 1:
+      start, end = settings.shown(start), settings.shown(end)
       raise ValueError(
         f'beta_start={start}, beta_end={end}: betas must rise in (0, 1]'
       )

@@ -25,12 +25,18 @@ Pair = tuple[str, str]
 def _read_merges(path: pathlib.Path) -> list[Pair]:
   """Read merges.txt: a version line, then one pair a line."""
   merges = []
-  for line in path.read_text(encoding='utf-8').split('\n'):
+  try:
+    text = path.read_text(encoding='utf-8')
+  except UnicodeDecodeError as error:
+    raise ValueError(f'{path}: no text ({error})') from error
+  for line in text.split('\n'):
     if not line or line.startswith('#version'):
       continue
     pair = line.split(' ')
     if len(pair) != 2:
-      raise ValueError(f'{path}: expected two symbols a line, got {line!r}')
+      raise ValueError(
+        f'{path}: expected two symbols a line, got {settings_lib.shown(line)}'
+      )
     merges.append((pair[0], pair[1]))
   return merges
 

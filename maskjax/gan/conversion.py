@@ -7,13 +7,13 @@ Raises one-line ValueErrors throughout.
 """
 
 from collections.abc import Mapping, Sequence
-import json
 import os
 import pathlib
 from typing import Any
 
 from maskjax.gan import checkpoints, model as model_lib, snapshots
 from maskjax.training import files
+from maskjax.weights import json_files
 
 
 def read_options(
@@ -33,10 +33,7 @@ def read_options(
   """
   if path is None:
     return snapshots.PRESETS[preset] if preset else None
-  try:
-    return json.loads(pathlib.Path(path).read_text('utf-8'))
-  except json.JSONDecodeError as error:
-    raise ValueError(f'{path} is not JSON: {error}') from error
+  return json_files.read(path)
 
 
 def load_generator(
@@ -87,6 +84,9 @@ def convert(
     ValueError: a network that is not there, or damaged files.
   """
   source = pathlib.Path(source)
+  if unknown := [name for name in networks if name not in snapshots.NETWORKS]:
+    names = ', '.join(snapshots.NETWORKS)
+    raise ValueError(f'no network is called {unknown[0]!r}, only {names}')
   if source.is_dir():
     models = checkpoints.load_all(source)
   else:

@@ -221,6 +221,10 @@ def train(settings: Settings, directory: files.PathLike) -> dict[str, Any]:
     ValueError: there are too few heads, or the work folder belongs to other
       settings.
   """
+  # What cannot be loaded must not leave a folder behind.
+  seen, held_out = matcher_batches.split(
+    pathlib.Path(settings.data), settings.held_out
+  )
   opened = workdir_lib.opened(
     directory,
     settings,
@@ -228,9 +232,6 @@ def train(settings: Settings, directory: files.PathLike) -> dict[str, Any]:
     may_change=('checkpoint_every', 'data'),
   )
   with opened as folder:
-    seen, held_out = matcher_batches.split(
-      pathlib.Path(settings.data), settings.held_out
-    )
     outcome = trainer.fit(_task(settings, folder, seen), settings, folder)
     saved = matcher_lib.load(folder / 'matcher')
     result = {'steps': outcome.step, 'held_out': accuracy(saved, held_out)}

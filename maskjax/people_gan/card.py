@@ -18,6 +18,7 @@ from maskjax.people_gan import (
   presenters as people_presenters,
 )
 from maskjax.training import files, metrics, workdir
+from maskjax.weights import json_files
 
 _LIMIT = 16 * 2**20  # Bytes of a file.
 _CURVES = (
@@ -40,7 +41,7 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
   """Read a file that a run leaves."""
   if not path.is_file():
     raise FileNotFoundError(f'no file {path}')
-  return json.loads(path.read_text('utf-8'))
+  return json_files.read(path)
 
 
 def _records(run: pathlib.Path) -> list[dict[str, Any]]:
@@ -280,7 +281,12 @@ def bundle(
     FileNotFoundError, ValueError: a run is not there or not finished, or a
       file is larger than 16 MiB.
   """
+  if not runs:
+    raise ValueError('runs is empty; give the work folders of the training')
   folder, last = pathlib.Path(folder), pathlib.Path(runs[-1])
+  routes = [read_route(text) for text in others]
+  measured = _read_json(pathlib.Path(results))
+  manifest = _read_json(pathlib.Path(data) / 'manifest.json')
   models = checkpoints.load_all(last / 'model')
   if unknown := sorted(set(networks) - set(models)):
     raise ValueError(f'{last} has no {unknown[0]}, only {", ".join(models)}')
@@ -288,9 +294,9 @@ def bundle(
   content = card(
     models,
     [pathlib.Path(run) for run in runs],
-    _read_json(pathlib.Path(data) / 'manifest.json'),
-    _read_json(pathlib.Path(results)),
-    [read_route(text) for text in others],
+    manifest,
+    measured,
+    routes,
     note,
   )
   checkpoints.pack(folder, models)

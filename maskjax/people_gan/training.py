@@ -163,13 +163,14 @@ def train(settings: settings_lib.Settings, directory: files.PathLike) -> None:
   if create is None:
     names = ', '.join(people_stages.STAGES)
     raise ValueError(f'stage {settings.stage!r} is not one of {names}')
+  # What cannot be loaded must not leave a folder behind.
+  data = people_batches.load(
+    pathlib.Path(settings.data), shards=settings.shards
+  )
   opened = workdir_lib.opened(
     directory, settings, resume=settings.resume, may_change=_MAY_CHANGE
   )
   with opened as folder:
-    data = people_batches.load(
-      pathlib.Path(settings.data), shards=settings.shards
-    )
     kept = _kept(settings, folder)
     stage = create(kept, data, kept.init)
     hooks = _hooks(stage, kept, folder, data)

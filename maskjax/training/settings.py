@@ -120,6 +120,8 @@ def number(
 
   def check(value):
     values = value if isinstance(value, tuple) else (value,)
+    if not values:
+      return 'give at least one number'
     if len(values) > most:
       return f'give at most {most} numbers'
     if all(x is None or _is_within(x, low, high) for x in values):

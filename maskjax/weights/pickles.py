@@ -44,6 +44,8 @@ _EMPTY: dict[str, Callable[[], Any]] = {
 }
 _FEW = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 _MADE = ('GLOBAL', 'STACK_GLOBAL', 'INST', 'REDUCE', 'NEWOBJ', 'NEWOBJ_EX')
+_COLLECTED = ('TUPLE', 'LIST', 'DICT', 'FROZENSET', 'OBJ')
+_ADDED = ('APPENDS', 'SETITEMS', 'ADDITEMS')
 _PUT = ('PUT', 'BINPUT', 'LONG_BINPUT')
 _GET = ('GET', 'BINGET', 'LONG_BINGET')
 
@@ -239,48 +241,41 @@ class _Machine:
       raise pickle.UnpicklingError(f'nothing was kept as {index}')
     return self.memo[index]
 
-  def act(self, name: str, argument: Any) -> None:
-    """Act as one opcode says."""
-    push = self.stack.append
-    if name in _PUSHED:
-      push(argument)
-    elif name in _PUT:
-      self.remember(argument)
-    elif name == 'MEMOIZE':
-      self.remember(len(self.memo))
-    elif name in _GET:
-      push(self.recall(argument))
-    elif name in _CONSTANTS:
-      push(_CONSTANTS[name])
-    elif name in _EMPTY:
-      push(_EMPTY[name]())
-    elif name in _FEW:
-      push(tuple(self.pop(_FEW[name])))
-    elif name == 'MARK':
-      self.marks.append(len(self.stack))
-    elif name in ('TUPLE', 'LIST', 'DICT', 'FROZENSET', 'OBJ'):
-      push(self.collect(name, self.pop_mark()))
-    elif name in ('APPENDS', 'SETITEMS', 'ADDITEMS'):
-      self.add(name, self.pop_mark())
-    elif name in ('APPEND', 'SETITEM'):
-      self.add(name, self.pop(1 if name == 'APPEND' else 2))
-    elif name in _MADE:
-      push(self.make(name, argument))
-    elif name == 'BUILD':
-      (state,) = self.pop(1)
-      self.build(self.top(), state)
-    elif name == 'PERSID':
-      push(self.persistent(argument))
-    elif name == 'BINPERSID':
-      push(self.persistent(*self.pop(1)))
-    elif name == 'DUP':
-      push(self.top())
-    elif name == 'POP':
-      self.pop(1)
-    elif name == 'POP_MARK':
-      self.pop_mark()
-    elif name not in ('PROTO', 'FRAME', 'STOP'):
-      raise ValueError(f'the opcode {name}, which no network file needs')
+
+def _build(machine: _Machine) -> None:
+  """Give the object on top its state."""
+  (state,) = machine.pop(1)
+  machine.build(machine.top(), state)
+
+
+def _acts() -> dict[str, Callable[[_Machine, str, Any], Any]]:
+  """Return what each opcode does to a machine, by its name and argument."""
+  rows: tuple[tuple[Any, Any], ...] = (
+    (_PUSHED, lambda m, _, value: m.stack.append(value)),
+    (_PUT, lambda m, _, index: m.remember(index)),
+    (('MEMOIZE',), lambda m, *_: m.remember(len(m.memo))),
+    (_GET, lambda m, _, index: m.stack.append(m.recall(index))),
+    (_CONSTANTS, lambda m, name, _: m.stack.append(_CONSTANTS[name])),
+    (_EMPTY, lambda m, name, _: m.stack.append(_EMPTY[name]())),
+    (_FEW, lambda m, name, _: m.stack.append(tuple(m.pop(_FEW[name])))),
+    (('MARK',), lambda m, *_: m.marks.append(len(m.stack))),
+    (_COLLECTED, lambda m, n, _: m.stack.append(m.collect(n, m.pop_mark()))),
+    (_ADDED, lambda m, name, _: m.add(name, m.pop_mark())),
+    (('APPEND',), lambda m, name, _: m.add(name, m.pop(1))),
+    (('SETITEM',), lambda m, name, _: m.add(name, m.pop(2))),
+    (_MADE, lambda m, name, value: m.stack.append(m.make(name, value))),
+    (('BUILD',), lambda m, *_: _build(m)),
+    (('PERSID',), lambda m, _, value: m.stack.append(m.persistent(value))),
+    (('BINPERSID',), lambda m, *_: m.stack.append(m.persistent(*m.pop(1)))),
+    (('DUP',), lambda m, *_: m.stack.append(m.top())),
+    (('POP',), lambda m, *_: m.pop(1)),
+    (('POP_MARK',), lambda m, *_: m.pop_mark()),
+    (('PROTO', 'FRAME', 'STOP'), lambda *_: None),
+  )
+  return {name: act for names, act in rows for name in names}
+
+
+_ACTS = _acts()
 
 
 def load(
@@ -309,6 +304,8 @@ def load(
   machine = _Machine(find, persistent, budget)
   for name, argument in _opcodes(file):
     budget.step()
-    machine.act(name, argument)
+    if name not in _ACTS:
+      raise ValueError(f'the opcode {name}, which no network file needs')
+    _ACTS[name](machine, name, argument)
   (value,) = machine.pop(1)
   return value

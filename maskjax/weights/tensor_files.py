@@ -130,6 +130,12 @@ def read(path: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
     with safetensors.safe_open(path, 'np') as file:
       for key in file.keys():  # noqa: SIM118  (it is no dictionary)
         yield key, file.get_tensor(key)
+  # Of types that NumPy has no numbers for.
+  except (AttributeError, KeyError, TypeError) as error:
+    raise ValueError(
+      f'{path.name} holds numbers of a type that is not read ({error}); save '
+      'it again in float32, float16 or bfloat16'
+    ) from error
   except (safetensors.SafetensorError, OSError) as error:
     raise ValueError(
       f'{path.name} is not a whole safetensors file ({error}); copy it again'

@@ -66,6 +66,6 @@ def test_options_are_a_preset_or_a_file(tmp_path):
   path.write_text('{"box_warp": 2}')
   assert conversion.read_options('ffhq', path) == {'box_warp': 2}
   path.write_text('{')
-  with pytest.raises(ValueError, match='is not JSON') as caught:
+  with pytest.raises(ValueError, match='not valid JSON') as caught:
     conversion.read_options(None, path)
   assert '\n' not in str(caught.value)

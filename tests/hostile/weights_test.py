@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from maskjax.gan import snapshots
-from maskjax.weights import archives, persistence, tensor_files
+from maskjax.weights import archives, persistence, pickles, tensor_files
 from tests.hostile import guard
 from tests.weights import persistence_test as own
 
@@ -124,13 +124,13 @@ STREAMS = {
     ),
     'no networks',
   ),
-  'lists a million deep': (raw(b']' * 10**6 + b'a' * 999_999 + b'.'), 'cannot'),
-  'networks of lists 100,000 deep': (
-    raw(b'}U\x01a' + b']' * 10**5 + b'a' * 99_999 + b's.'),
+  'lists 100,000 deep': (raw(b']' * 10**5 + b'a' * 99_999 + b'.'), 'cannot'),
+  'networks of lists 20,000 deep': (
+    raw(b'}U\x01a' + b']' * 20_000 + b'a' * 19_999 + b's.'),
     'nested too deeply',
   ),
-  'a million marks': (raw(b'(' * 10**6 + b'.'), 'cannot read'),
-  'two million opcodes': (raw(b'N0' * 10**6 + b'N.'), 'more steps'),
+  '100,000 marks': (raw(b'(' * 10**5 + b'.'), 'cannot read'),
+  '200,000 opcodes': (raw(b'N0' * 10**5 + b'N.'), 'more steps'),
   'a list in itself': (raw(b'}U\x01a]q\x00h\x00as.'), 'nested too deeply'),
   'lists that double': (
     raw(own.dumps({'a': own._shared(40)})),
@@ -194,11 +194,11 @@ TENSORS = {
   'an offset of 2^70': (tensor(2**70, (1,), (1,)), 'larger than its storage'),
   'a stride of 2^70': (tensor(0, (1,), (2**70,)), 'cannot read'),
   'strides for two': (tensor(0, (2,), (1, 1)), 'impossible shape'),
-  'a shape of half': (tensor(0, (0.5,), (1,)), 'impossible shape'),
+  'a shape of half': (tensor(0, (0.5,), (1,)), 'cannot read'),
   'a shape of true': (tensor(0, (True,), (1,)), 'impossible shape'),
   '100 axes': (tensor(0, (1,) * 100, (1,) * 100), 'cannot read'),
   'a shape of none': (tensor(0, None, (1,)), 'cannot read'),
-  'nothing of 2^62': (tensor(0, (2**62, 0), (1, 1)), None),
+  'nothing of 2^62': (tensor(0, (2**62, 0), (1, 1)), 'cannot read'),
   'nothing of 2^70': (tensor(0, (2**70, 0), (1, 1)), 'cannot read'),
 }
 
@@ -286,6 +286,8 @@ ARCHIVES = {
 
 @guard.table({**NAMED, **INERT, **STREAMS, **TENSORS, **ARCHIVES})
 def test_hostile_snapshots(make, expected, tmp_path, monkeypatch):
+  # A tenth, for types are checked here, which takes its time.
+  monkeypatch.setattr(pickles, '_MOST_OPCODES', pickles._MOST_OPCODES // 10)
   monkeypatch.chdir(tmp_path)
   guard.check(persistence.read, make(tmp_path), expected)
   assert not (tmp_path / 'planted').exists()
@@ -324,7 +326,7 @@ NPZ = {
   'twice fewer than none': (npz(HEAD | {'shape': (-2, -1)}), 'cannot read'),
   'half a number': (npz(HEAD | {'shape': (0.5,)}), 'cannot read'),
   'a shape of text': (npz(HEAD | {'shape': ('a',)}), 'cannot read'),
-  'nothing of 2^62': (npz(HEAD | {'shape': (2**62, 0)}, b''), None),
+  'nothing of 2^62': (npz(HEAD | {'shape': (2**62, 0)}, b''), 'too big'),
   'nothing of 2^70': (npz(HEAD | {'shape': (2**70, 0)}, b''), 'cannot read'),
   '100 axes': (npz(HEAD | {'shape': (1,) * 100}, bytes(4)), 'cannot read'),
   'numbers of a gigabyte': (npz(HEAD | {'descr': '|V1000000000'}), 'array of'),
