@@ -86,7 +86,7 @@ def convert(
   source = pathlib.Path(source)
   if unknown := [name for name in networks if name not in snapshots.NETWORKS]:
     names = ', '.join(snapshots.NETWORKS)
-    raise ValueError(f'no network is called {unknown[0]!r}, only {names}')
+    raise ValueError(f'{source} has no {unknown[0]}, only {names}')
   if source.is_dir():
     models = checkpoints.load_all(source)
   else:
