@@ -241,6 +241,21 @@ def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
   }
 
 
+def _finished(path: pathlib.Path) -> list[Any]:
+  """Read the finished people of a run; half a last line is taken away."""
+  if not path.exists():
+    return []
+  *lines, torn = path.read_text('utf-8', 'replace').split('\n')
+  if torn:
+    files.write_text(path, ''.join(f'{line}\n' for line in lines))
+  try:
+    return [json.loads(line) for line in lines]
+  except json.JSONDecodeError as error:
+    raise ValueError(
+      f'{path} holds no results ({error}); delete it to begin anew'
+    ) from None
+
+
 def evaluate(
   workdir: str | os.PathLike, *, count: int = 200, seed: int = 1
 ) -> dict[str, dict[str, float]]:
@@ -263,8 +278,7 @@ def evaluate(
     raise ValueError(f'--count is {count}; identities need at least 2 people')
   path = pathlib.Path(workdir) / f'people_{seed}.jsonl'
   path.parent.mkdir(parents=True, exist_ok=True)
-  done = path.read_text().splitlines() if path.exists() else []
-  pairs = [json.loads(line) for line in done[:count]]
+  pairs = _finished(path)[:count]
   with open(path, 'a', encoding='utf-8') as file:
     for index in range(len(pairs), count):
       pairs.append([judge(picture) for picture in pictures(seed, index)])

@@ -208,6 +208,8 @@ def read(path: pathlib.Path) -> list[scene_part.Part]:
     elements = _elements(path.read_bytes())
   except KeyError as error:
     raise ValueError(f'it has properties of unknown type {error}') from error
+  except OverflowError as error:
+    raise ValueError(f'it has a number that is too large: {error}') from error
   vertex, face = elements.get('vertex', {}), elements.get('face', {})
   positions = _columns(vertex, (('x', 'y', 'z'),))
   rows: list[Any] = []

@@ -5,13 +5,19 @@ them, and a model or a photo that a reader has to bring is made here.
 """
 
 import json
+import os
+import re
 import shlex
 import shutil
+import subprocess
+import sys
 
 import imageio.v3 as iio
 import numpy as np
+from PIL import Image, ImageDraw
 import pytest
 
+from maskjax.data.styles import art, emoji
 from maskjax.face import photo
 from maskjax.geometry import mesh_io, template
 from tests.diffusion import tiny_model
@@ -77,21 +83,17 @@ _MODES = {
   'configs/source.py': 'tiny',
   'configs/matcher.py': 'tiny',
 }
-# Fetches pictures of others.
-_NETWORK = ('configs/styles.py:emoji', '--emoji=out/emoji')
+# Pages whose commands are of the change that they show.
+_CHANGES = ('docs/howto/residual.md', 'docs/howto/style.md')
 
 
 def _small(command):
-  """Return a command at tiny size, or None where it needs a network."""
+  """Return a command at tiny size, or None where it is a benchmark."""
   room, _, name = command.module.partition('.')
   if room == 'benchmarks':  # They take their time.
     return None
   words = []
   for word in command.words:
-    if word.endswith(_NETWORK):
-      if name != 'build_prior_data':
-        return None
-      continue
     for given, there in _THERE.items():
       if given in word:
         word = word.replace(given, there)
@@ -103,6 +105,8 @@ def _small(command):
     words += word.split(' ') if '--source' in word else [word]
   extra = list(_TINY[name])
   given = ' '.join(words)
+  if '--style=' in given:
+    extra.remove('--style=comic')
   if 'generate_mask' in name or 'evaluate_masks' in name:
     if 'diffusion.path' not in given:
       extra.append('--config.diffusion.path=models/prior')
@@ -117,6 +121,26 @@ def _small(command):
     channels = '(8,8,8)' if 'student' in given or 'style' in given else '(8,8)'
     extra += [f'--config.channels={channels}', '--config.steps=2']
   return command._replace(words=(*words, *extra))
+
+
+def _head():
+  """Return a drawn head, which stands for all emoji."""
+  picture = Image.new('RGBA', (40, 40))
+  ImageDraw.Draw(picture).ellipse((6, 4, 32, 34), fill=(200, 100, 50, 255))
+  return picture
+
+
+@pytest.fixture
+def unpacked(place, monkeypatch):
+  """Lay emoji where npm would unpack them; the font's are drawn, too."""
+  folder = place / 'out' / 'emoji' / 'package' / 'assets'
+  folder.mkdir(parents=True, exist_ok=True)
+  for name in {*art.selection('3D emoji'), *emoji.names()}:
+    _head().save(folder / f'{name}.webp', lossless=True)
+  monkeypatch.setattr(art, 'find_font', lambda path=None: place / 'font.ttf')
+  monkeypatch.setattr(
+    art, '_draw_noto', lambda path, names: (_head() for _ in names)
+  )
 
 
 @pytest.fixture(scope='module')
@@ -174,6 +198,7 @@ def _carry_out(page, place, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+@pytest.mark.usefixtures('unpacked')
 @pytest.mark.parametrize(
   'page',
   [
@@ -186,7 +211,51 @@ def _carry_out(page, place, monkeypatch):
     'docs/prior.md',
     'docs/source.md',
     'docs/stable_diffusion.md',
+    'configs/styles.py',
+    'experiments/show_faces.py',
   ],
 )
 def test_the_commands_of_a_page(page, place, monkeypatch):
   _carry_out(page, place, monkeypatch)
+
+
+def _changed(page, folder):
+  """Copy the tree, and change it as a page shows."""
+  left = shutil.ignore_patterns('assets', '__pycache__')
+  for name in ('configs', 'experiments', 'maskjax'):
+    shutil.copytree(commands.ROOT / name, folder / name, ignore=left)
+  assets = folder / 'maskjax' / 'assets'
+  assets.symlink_to(commands.ROOT / 'maskjax' / 'assets')
+  (folder / 'third_party').symlink_to(commands.ROOT / 'third_party')
+  (folder / 'tests').mkdir()
+  text = (commands.ROOT / page).read_text(encoding='utf-8')
+  diff = re.search(r'```diff\n(.*?)```', text, re.DOTALL)[1]
+  # Of a new file the page leaves out that there was none.
+  new = re.compile(r'^(\+\+\+ b/.*\n@@ -0,0)', re.MULTILINE)
+  diff = new.sub(r'--- /dev/null\n\1', diff)
+  for name in re.findall(r'^--- a/(tests/.*)$', diff, re.MULTILINE):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(commands.ROOT / name, folder / name)
+  # Empty lines stand for a blank, which no editor leaves at the end of one.
+  diff = re.sub(r'(?m)^$', ' ', diff.rstrip('\n')) + '\n'
+  subprocess.run(
+    ['git', 'apply', '-'],
+    input=diff, text=True, cwd=folder, check=True, capture_output=True,
+  )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('page', _CHANGES)
+def test_the_change_of_a_page_and_its_commands(page, place, tmp_path):
+  _changed(page, tmp_path)
+  for command in commands.read(commands.ROOT / page):
+    own = _small(command)
+    result = subprocess.run(
+      [sys.executable, '-m', own.module, *own.words],
+      cwd=place,
+      env=os.environ | {'PYTHONPATH': str(tmp_path)},
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert result.returncode == 0, f'{own}: {result.stderr}'

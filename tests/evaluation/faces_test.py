@@ -78,12 +78,17 @@ def test_a_broken_off_evaluation_goes_on(tmp_path, monkeypatch):
   monkeypatch.setattr(faces, 'pictures', pictures)
   with pytest.raises(KeyboardInterrupt):
     faces.evaluate(tmp_path, count=5)
+  with open(tmp_path / 'people_1.jsonl', 'a', encoding='utf-8') as file:
+    file.write('[{"found": tr')  # as a kill leaves it
   results = faces.evaluate(tmp_path, count=5)
   assert asked == [0, 1, 2, 3, 3, 4]
   assert results['identity']['pictures'] == 10
   assert results['planted light']['light_degrees'] == 8.0
   assert results['mixed light']['found_percent'] == 100.0
   assert (tmp_path / 'results.json').exists()
+  (tmp_path / 'people_1.jsonl').write_text('nothing\n')
+  with pytest.raises(ValueError, match=r'people_1\.jsonl holds no results'):
+    faces.evaluate(tmp_path, count=5)
   with pytest.raises(ValueError, match='--count is 1'):
     faces.evaluate(tmp_path, count=1)
 
