@@ -2,8 +2,11 @@
 
 import pathlib
 import re
+import shutil
 
 import pytest
+
+from tests.docs import changes
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _README = _ROOT / 'README.md'
@@ -52,3 +55,13 @@ def test_the_test_command_is_that_of_ci():
   ran = (_ROOT / '.ci' / 'run').read_text(encoding='utf-8')
   ran = ran.replace('--quiet ', '')
   assert len(steps) == 3 and all(step in ran for step in steps)
+
+
+@pytest.mark.skipif(shutil.which('git') is None, reason='there is no git')
+@pytest.mark.parametrize(
+  'page',
+  [page for page in _PAGES if '```diff' in page.read_text('utf-8')],
+  ids=lambda page: page.name,
+)
+def test_the_change_that_a_page_shows_fits_the_tree(page, tmp_path):
+  changes.apply(changes.read(page), tmp_path)

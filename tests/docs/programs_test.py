@@ -6,7 +6,6 @@ them, and a model or a photo that a reader has to bring is made here.
 
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ from maskjax.data.styles import art, emoji
 from maskjax.face import photo
 from maskjax.geometry import mesh_io, template
 from tests.diffusion import tiny_model
-from tests.docs import commands
+from tests.docs import changes, commands
 from tests.gan import conftest as gan_fixtures
 
 reference_meta = gan_fixtures.reference_meta
@@ -227,21 +226,7 @@ def _changed(page, folder):
   assets = folder / 'maskjax' / 'assets'
   assets.symlink_to(commands.ROOT / 'maskjax' / 'assets')
   (folder / 'third_party').symlink_to(commands.ROOT / 'third_party')
-  (folder / 'tests').mkdir()
-  text = (commands.ROOT / page).read_text(encoding='utf-8')
-  diff = re.search(r'```diff\n(.*?)```', text, re.DOTALL)[1]
-  # Of a new file the page leaves out that there was none.
-  new = re.compile(r'^(\+\+\+ b/.*\n@@ -0,0)', re.MULTILINE)
-  diff = new.sub(r'--- /dev/null\n\1', diff)
-  for name in re.findall(r'^--- a/(tests/.*)$', diff, re.MULTILINE):
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(commands.ROOT / name, folder / name)
-  # Empty lines stand for a blank, which no editor leaves at the end of one.
-  diff = re.sub(r'(?m)^$', ' ', diff.rstrip('\n')) + '\n'
-  subprocess.run(
-    ['git', 'apply', '-'],
-    input=diff, text=True, cwd=folder, check=True, capture_output=True,
-  )  # fmt: skip
+  changes.apply(changes.read(commands.ROOT / page), folder)
 
 
 @pytest.mark.slow
