@@ -17,6 +17,8 @@ import urllib.parse
 import urllib.request
 import warnings
 
+from maskjax.weights import json_files
+
 _ID = re.compile(r'[\w.-]+/[\w.-]+')
 _INDEX, _CONFIG = 'model_index.json', 'config.json'
 # Parts of a whole model: those that are read, and those that are left.
@@ -111,14 +113,12 @@ def _check_parts(name: str, index: dict[str, Any]) -> None:
     )
 
 
-def _describe(
-  name: str, revision: str | None, *, local_only: bool
-) -> tuple[tuple[str, ...], str]:
+def _describe(name: str, revision: str | None) -> tuple[tuple[str, ...], str]:
   """Return patterns of the files to fetch, and the commit they are of."""
   from huggingface_hub import errors
 
   try:
-    index, commit = _load_config(name, _INDEX, revision, local_only=local_only)
+    index, commit = _load_config(name, _INDEX, revision)
   except OSError as error:
     # What lies below: diffusers words every failure anew.
     cause = error.__context__
@@ -135,27 +135,50 @@ def _describe(
   return _WHOLE, commit
 
 
+def _kept(name: str, revision: str | None, absence: str) -> pathlib.Path:
+  """Find a repository where it was fetched to, without asking the Hub.
+
+  diffusers, which takes seconds to import, is not needed for that.
+  """
+  import huggingface_hub
+
+  for patterns in (_WHOLE, _NETWORK):
+    try:
+      found = huggingface_hub.snapshot_download(
+        name,
+        revision=revision,
+        allow_patterns=list(patterns),
+        ignore_patterns=list(_NEVER),
+        local_files_only=True,
+      )
+    except OSError:
+      continue
+    index = pathlib.Path(found) / _INDEX
+    if index.is_file() == (patterns is _WHOLE):
+      if patterns is _WHOLE:
+        _check_parts(name, json_files.read(index))
+      return index.parent
+  raise ValueError(
+    f'{name}: no such folder, not among the models fetched before, and not to '
+    f'be had from the Hub ({absence}); give a folder, or go online'
+  )
+
+
 def _download(name: str, revision: str | None) -> pathlib.Path:
   """Fetch what is read of a repository, or find it where it was fetched to."""
   import huggingface_hub
 
-  absence = _absence()
-  alone = absence is not None
+  if absence := _absence():
+    return _kept(name, revision, absence)
   try:
-    patterns, commit = _describe(name, revision, local_only=alone)
+    patterns, commit = _describe(name, revision)
     folder = huggingface_hub.snapshot_download(
       name,
       revision=commit,
       allow_patterns=list(patterns),
       ignore_patterns=list(_NEVER),
-      local_files_only=alone,
     )
   except OSError as error:
-    if alone:
-      raise ValueError(
-        f'{name}: no such folder, not among the models fetched before, and '
-        f'not to be had from the Hub ({absence}); give a folder, or go online'
-      ) from error
     reason = str(error).strip().split('\n')[0] or type(error).__name__
     raise ValueError(
       f'{name}: no such folder, and not to be had from the Hub ({reason})'

@@ -10,10 +10,15 @@ crash-* or timeout-*. Begins with the files of the tables in tests/hostile.
 """
 
 from collections.abc import Callable, Iterator
+import copy
+import json
 import pathlib
+import random
+import struct
 import sys
 import tempfile
 import types
+from typing import Any
 
 from absl import logging
 import atheris
@@ -24,7 +29,7 @@ with atheris.instrument_imports(include=_ROOMS):
   import numpy as np
 
   from maskjax.geometry import gltf_scene, obj, ply, scene_part
-  from maskjax.weights import archives, persistence, tensor_files
+  from maskjax.weights import archives, persistence, pickles, tensor_files
 
 # How a reader is told from what it reads: suffix, function, table of seeds.
 BORDERS: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
@@ -42,6 +47,14 @@ BORDERS: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
   'glb': ('.glb', gltf_scene.read, 'GLTF'),
 }
 _MESHES = ('obj', 'ply', 'gltf', 'glb')
+# What takes the place of a part of a JSON document.
+_VALUES: tuple[Any, ...] = (
+  *(0, 1, -1, 2, 3, 5, 0.5, 1e308, 2**31, 2**63, 2**70, float('nan'), None),
+  *(True, '', 'a.bin', 'VEC2', 'SCALAR', 'MAT4', [], [0], [[]], {}, {'a': 1}),
+  *(5120, 5121, 5122, 5123, 5125, 5126),
+)
+# Opcodes of a pickle: a run of instrumented code takes long.
+_OPCODES = 50_000
 _LIMITS = ('-timeout=10', '-rss_limit_mb=3000', '-max_len=20000')
 # Larger seeds only make every round slower.
 _LARGEST_SEED = 20_000
@@ -50,6 +63,50 @@ _LARGEST_SEED = 20_000
 def _linear(srgb: np.ndarray) -> np.ndarray:
   """Stand for `scene_part.linear`, which is compiled for every new shape."""
   return np.asarray(srgb, np.float32) ** 2.2
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+  """Yield all containers of a document with each of their keys."""
+  if isinstance(value, dict | list):
+    for key in list(value if isinstance(value, dict) else range(len(value))):
+      yield value, key
+      yield from _places(value[key])
+
+
+def _other_json(data: bytes, rng: random.Random) -> bytes:
+  """Return a JSON document with a few parts that are others."""
+  document = json.loads(data)
+  for _ in range(rng.randint(1, 4)):
+    places = list(_places(document))
+    if not places:
+      break
+    container, key = rng.choice(places)
+    others, other = rng.choice(places)
+    container[key] = copy.deepcopy(
+      rng.choice(_VALUES) if rng.random() < 0.7 else others[other]
+    )
+  return json.dumps(document).encode()
+
+
+def _mutate(border: str) -> Callable[[bytes, int, int], bytes]:
+  """Return how files of a border are changed: those of JSON by its parts."""
+
+  def change(data: bytes, size: int, seed: int) -> bytes:
+    rng = random.Random(seed)
+    try:
+      if rng.random() < 0.1:
+        return atheris.Mutate(data, size)
+      if border == 'gltf':
+        return _other_json(data, rng)[:size]
+      (length,) = struct.unpack_from('<I', data, 12)
+      text = _other_json(data[20 : 20 + length], rng)
+      text += b' ' * (-len(text) % 4)
+      rest = struct.pack('<I', len(text)) + b'JSON' + text + data[20 + length :]
+      return (data[:8] + struct.pack('<I', 12 + len(rest)) + rest)[:size]
+    except (ValueError, RecursionError, struct.error):
+      return atheris.Mutate(data, size)
+
+  return change
 
 
 def _module(border: str) -> types.ModuleType:
@@ -113,6 +170,8 @@ def main() -> None:
   corpus = pathlib.Path(tempfile.mkdtemp(prefix=f'fuzz-{border}-'))
   write_seeds(border, corpus)
   place = pathlib.Path(tempfile.mkdtemp(prefix='fuzz-file-')) / f'a{suffix}'
+  place.with_name('a.bin').write_bytes(bytes(48))
+  pickles._MOST_OPCODES = _OPCODES
 
   def one(data: bytes) -> None:
     place.write_bytes(data)
@@ -124,7 +183,12 @@ def main() -> None:
         raise AssertionError(f'several lines: {error}') from error
 
   logging.set_verbosity(logging.ERROR)  # of pictures that are missing
-  atheris.Setup([sys.argv[0], *_LIMITS, *options, str(corpus)], one)
+  mutator = _mutate(border) if border in ('gltf', 'glb') else None
+  atheris.Setup(
+    [sys.argv[0], *_LIMITS, *options, str(corpus)],
+    one,
+    **({} if mutator is None else {'custom_mutator': mutator}),
+  )
   atheris.Fuzz()
 
 

@@ -198,6 +198,12 @@ def test_without_the_hub_what_was_fetched_is_found(closed, cache):
   assert hub.resolve('a/net') == snapshot
 
 
+def test_without_the_hub_what_cannot_be_read_is_refused(closed, cache):
+  (cache('a/xl') / 'model_index.json').write_text(json.dumps(_SDXL))
+  with pytest.raises(ValueError, match='text_encoder_2, tokenizer_2 cannot be'):
+    hub.resolve('a/xl')
+
+
 def test_a_proxy_is_asked_in_place_of_the_hub(closed, monkeypatch):
   with socket.create_server(('127.0.0.1', 0)) as server:
     port = server.getsockname()[1]
