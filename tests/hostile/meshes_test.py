@@ -440,7 +440,7 @@ GLTF = {
          accessors=[HUGE | {'count': 10**6},
                     {'componentType': 5125, 'count': 3 * 10**6,
                      'type': 'SCALAR'}]),
-    'no triangles',
+    'an area',
   ),
   'a large mesh shown 1,000 times': (
     gltf(nodes=[{'mesh': 0}] * 1000, scenes=[{'nodes': list(range(1000))}],
