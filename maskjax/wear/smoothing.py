@@ -250,6 +250,21 @@ def local_fit(
   return fits, np.sqrt(np.maximum(spread, 0.0))
 
 
+def weighted_mean(
+  times: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c'], width: float
+) -> Float[np.ndarray, 'n c']:
+  """Return the mean of values around each time, which cannot overshoot.
+
+  Args:
+    times: seconds, growing.
+    values: what is averaged.
+    width: standard deviation of the weights in time, seconds.
+  """
+  apart = (times[:, None] - times[None]) / width
+  weights = np.exp(-0.5 * apart**2)
+  return weights @ values / weights.sum(1, keepdims=True)
+
+
 def _noise(values: Float[np.ndarray, 'n c']) -> float:
   """Return the length of the noise of values, robust against motion."""
   if len(values) < 4:

@@ -66,6 +66,7 @@ _TINY = {
   'train_matcher': [],
   'train_prior': _PRIOR,
   'train_source': shlex.split('--config.walk_every=0 --config.measure_every=0'),
+  'wear_mask': [],
 }
 # What a page calls by these names, made in the folder of the test.
 _THERE = {
