@@ -2,7 +2,8 @@
 
 A face is looked for once, then followed: the points of one frame say where to
 look in the next. New faces are looked for now and then; a face that scores too
-low is lost, and may come back as another one. A cut makes all of it anew.
+low is lost; it is itself again if it comes back soon and nearby. A cut makes all
+of it anew.
 
 What is found is kept in a file, a record for each face of each frame, so that
 a clip of any length takes as much memory as a short one.
@@ -27,6 +28,9 @@ _START, _KEEP = 0.6, 0.5
 _EVERY, _EVERY_LOST, _EVERY_SMALL = 10, 2, 20
 # Faces nearer than this part of their size are one.
 _SAME = 0.4
+# A face that is found at most this many frames after one was lost, no further
+# from there than this part of its size, is that one.
+_BACK_FRAMES, _BACK = 45, 1.0
 # Of a frame's longer side: smaller ones are noise on a wall.
 _SMALLEST = 0.025
 # Two frames of different shots: parts of the whole range of brightness, and
@@ -69,6 +73,7 @@ class State(NamedTuple):
     thumbnail: the frame, small and grey, in [0, 1]; None before the first.
     change: how much thumbnails change within the shot, a running mean.
     cut: whether the frame begins another shot.
+    lost: faces that were there a while ago, and how many frames ago.
   """
 
   faces: tuple[Face, ...] = ()
@@ -77,6 +82,7 @@ class State(NamedTuple):
   thumbnail: Float[np.ndarray, 'a b'] | None = None
   change: float = 0.0
   cut: bool = False
+  lost: tuple[tuple[Face, int], ...] = ()
 
 
 def thumbnail(image: UInt8[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'a b']:
@@ -189,6 +195,34 @@ def _new(
   return sorted(fresh, key=lambda row: float(row.points[:, 0].mean()))
 
 
+def _back(
+  points: Float[np.ndarray, '468 3'],
+  lost: tuple[tuple[Face, int], ...],
+  shape: tuple[int, ...],
+) -> int | None:
+  """Return the number of the lost face that a new one is; None for none."""
+  middle, size = _extent(points, shape)
+  best, number = _BACK, None
+  for face, _ in lost:
+    other, other_size = _extent(face.points, shape)
+    apart = float(np.linalg.norm(middle - other)) / max(size, other_size)
+    if apart < best:
+      best, number = apart, face.number
+  return number
+
+
+def _lost(state: State, faces: tuple[Face, ...]) -> Any:
+  """Return the faces that are waited for, with their ages in frames."""
+  there = {face.number for face in faces}
+  gone = [(face, 0) for face in state.faces if face.number not in there]
+  waiting = [
+    (face, age + 1)
+    for face, age in state.lost
+    if age < _BACK_FRAMES and face.number not in there
+  ]
+  return (*gone, *waiting)
+
+
 def step(
   nets: networks.Networks,
   state: State,
@@ -216,6 +250,7 @@ def step(
   if cut:
     state = State(total=state.total)
   faces = _followed(nets, image, state.faces)
+  lost = _lost(state, faces)
   since, since_small = (n + 1 for n in state.since)
   total = state.total
   every = _EVERY if faces else _EVERY_LOST
@@ -224,8 +259,11 @@ def step(
     for row in _new(nets, image, faces, small)[: most - len(faces)]:
       points = np.asarray(row.points)
       if not _is_known(points, faces, image.shape):
-        faces += (Face(total, float(row.score), points),)
-        total += 1
+        number = _back(points, lost, image.shape)
+        lost = tuple(pair for pair in lost if pair[0].number != number)
+        if number is None:
+          number, total = total, total + 1
+        faces += (Face(number, float(row.score), points),)
     since, since_small = 0, 0 if small else since_small
   return State(
     faces=faces,
@@ -234,6 +272,7 @@ def step(
     thumbnail=seen,
     change=change,
     cut=cut,
+    lost=lost,
   )
 
 

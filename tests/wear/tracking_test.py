@@ -68,6 +68,20 @@ def test_faces_that_lie_on_each_other_are_one():
   assert not tracking._is_known(_face(2, 0.5).points, (), shape)
 
 
+def test_a_face_that_comes_back_is_the_one_that_was_lost():
+  shape = (360, 640, 3)
+  lost = ((_face(3, 0.3), 4), (_face(5, 0.6), 1))
+  assert tracking._back(_face(9, 0.35).points, lost, shape) == 3
+  assert tracking._back(_face(9, 0.58).points, lost, shape) == 5
+  assert tracking._back(_face(9, 0.95).points, lost, shape) is None
+  state = tracking.State(faces=(_face(0), _face(1, 0.2)))
+  waiting = tracking._lost(state, (_face(1, 0.2),))
+  assert [(face.number, age) for face, age in waiting] == [(0, 0)]
+  state = tracking.State(lost=((_face(0), 2), (_face(7), 10**3)))
+  waiting = tracking._lost(state, ())
+  assert [(face.number, age) for face, age in waiting] == [(0, 3)]
+
+
 def test_records_come_back_by_face():
   rows = [
     tracking.records(0, (_face(0), _face(1, 0.2))),
