@@ -2,8 +2,8 @@
 
 A face is looked for once, then followed: the points of one frame say where to
 look in the next. New faces are looked for now and then; a face that scores too
-low is lost; it is itself again if it comes back soon and nearby. A cut makes all
-of it anew.
+low is lost; it is itself again if it comes back soon and nearby. A cut makes
+all of it anew.
 
 What is found is kept in a file, a record for each face of each frame, so that
 a clip of any length takes as much memory as a short one.
