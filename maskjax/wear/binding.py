@@ -27,6 +27,7 @@ _FALLOFF = 0.25
 _SHRUNK, _SHRUNK_FACE = 0.35, 1.2
 # The neck does not turn with the head: below this, cm, there is no head.
 _CHIN = -11.0
+_MIDDLE = np.array([0.0, 0.6, -5.0])
 _CHUNK = 256
 
 
@@ -164,10 +165,12 @@ def occluder(shape: Float[np.ndarray, '468 3']) -> mesh_lib.Mesh:
     jnp.asarray(vertices, jnp.float32),
   )
   vertices = vertices + np.asarray(moves, np.float64)
-  normals = head_model.vertex_normals(vertices, faces)
   _, _, distance = _nearest(vertices)
   face = np.exp(-((distance / _FALLOFF) ** 2))[:, None]
-  vertices = vertices - (_SHRUNK + _SHRUNK_FACE * face) * normals
+  # Toward the middle: along normals, lids and lips would pass each other.
+  outward = vertices - _MIDDLE
+  outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+  vertices = vertices - (_SHRUNK + _SHRUNK_FACE * face) * outward
   dropped = (head_model.in_mask('ears') > 0.5) | (vertices[:, 1] < _CHIN)
   dropped |= head_model.in_mask('inside_mouth') > 0.5
   mesh = mesh_lib.from_numpy(

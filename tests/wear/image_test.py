@@ -53,8 +53,9 @@ def test_a_head_that_is_turned_has_its_mask_turned(small_mask):
   across = [np.ptp(np.argwhere(x), axis=0) for x in (ahead, rolled)]
   assert across[0][0] > across[0][1] and across[1][0] < across[1][1]
   right, left = covered(40.0, 0.0, 0.0), covered(-40.0, 0.0, 0.0)
-  # Its nose stands out to the side that it is turned to.
-  assert np.argwhere(right)[:, 1].max() > np.argwhere(left)[:, 1].max() + 3
+  # Its rim stands out on the side that it is turned away from.
+  assert np.argwhere(right)[:, 1].min() < np.argwhere(left)[:, 1].min() - 3
+  assert np.argwhere(right)[:, 1].max() < np.argwhere(left)[:, 1].max() - 3
 
 
 def test_a_box_outside_of_the_picture_is_told(small_mask):
