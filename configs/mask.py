@@ -59,6 +59,12 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.diffusion.dtype = 'float32'  # 'bfloat16' on GPU and TPU; 'auto'
   config.diffusion.variant = ''  # of the weights' files, e.g. 'fp16'
   config.diffusion.remat = False  # less memory, a longer backward pass
+  # A second model, of pictures of normals (a folder or id; empty: none). It
+  # judges the shape, and the first one the colours alone.
+  config.shape_judge = ml_collections.ConfigDict()
+  config.shape_judge.path = ''
+  config.shape_judge.weight = 1.0
+  config.shape_judge.suffix = 'normal map'  # follows the prompt
   # ControlNets in place of the model's own: folders, separated by commas.
   config.controlnet = ml_collections.ConfigDict()
   config.controlnet.path = ''
@@ -68,13 +74,17 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.controlnet.scales = (1.0,)  # of all, or one for each
 
   config.first_image = ml_collections.ConfigDict()
-  config.first_image.steps = 40
+  config.first_image.steps = 20
   config.first_image.sampler = 'ddim'
-  config.first_image.guidance_scale = 2.5
-  config.first_image.guidance_rescale = 0.5
+  config.first_image.guidance_scale = 1.0
+  config.first_image.guidance_rescale = 0.0
   config.first_image.mask_scale = 0.25  # strength of the 2D mask, 0 for none
   # How strongly the colours, seen from the front, are held to the first image.
-  config.first_image.likeness = 0.3
+  config.first_image.likeness = 0.05
+  # And the shape to its normals and its outline, where the model paints them.
+  config.first_image.shape_likeness = 0.3
+  # And whether a model that sees views together sees it beside them, unnoised.
+  config.first_image.seen = True
 
   # Views of a step. Angles in degrees; azimuth to the viewer's right.
   config.views = ml_collections.ConfigDict()
@@ -89,7 +99,7 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.views.prompt_form = 'words'  # 'numbers', 'plain'
   # How often the mask is shown in the even colour of a material, which goes
   # into the words: what shades it then is its shape alone.
-  config.views.textureless = 0.4
+  config.views.textureless = 0.0
   config.views.material = 'stone'
   config.views.material_color = (0.27, 0.27, 0.26)  # linear RGB
 
@@ -99,7 +109,9 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
 
   # What else of the render the denoiser sees (patent [0110]).
   config.condition = ml_collections.ConfigDict()
-  config.condition.normal_percentage = 0.15  # strength, 0 switches it off
+  # Strength of the normal map, 0 switches it off: of the ControlNets, or of
+  # normals and coverage beside colour, where the model paints them.
+  config.condition.normal_percentage = 1.0
   config.condition.mask = False  # a shown silhouette is a kept silhouette
   config.condition.height = True
   config.condition.normals = True
@@ -117,6 +129,10 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
   config.distill.negative_prompt = ''
   config.distill.perp_neg = 0.0  # of the words of other views, against Janus
   config.distill.clip_x0 = 1.0  # 0 for no clipping
+  # Where the model can be told the exact cameras (the bundled one can): whether
+  # it is, and whether it sees all views of a step together.
+  config.distill.camera = True
+  config.distill.together = True
   # Of comparing the render with the decoded prediction, beside the latents.
   config.distill.image_weight = 0.0
 
@@ -189,10 +205,14 @@ def get_config(mode: str = 'default') -> ml_collections.ConfigDict:
 
 
 def sweep(add) -> None:
-  """Return the ablation: residual x timestep schedule x condition."""
+  """Return the ablation: residual x timestep schedule x normals, then parts.
+
+  What the loop is told beside the words is taken away from the last rows one
+  by one: the exact camera, the other views, the first image.
+  """
   for residual in ('noise', 'noised_image'):
     for timesteps in ('uniform', 'anneal', 'increase'):
-      for percentage in (0.0, 0.15):
+      for percentage in (0.0, 1.0):
         add(
           **{
             'distill.residual': residual,
@@ -200,3 +220,8 @@ def sweep(add) -> None:
             'condition.normal_percentage': percentage,
           }
         )
+  add(**{'distill.camera': False})
+  add(**{'distill.together': False})
+  add(**{'first_image.seen': False})
+  add(**{'first_image.shape_likeness': 0.0})
+  add(**{'first_image.seen': False, 'first_image.shape_likeness': 0.0})

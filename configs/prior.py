@@ -30,11 +30,11 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
   # Data: folder of experiments.build_prior_data, pictures of 64 px.
   config.data = 'out/heads'
   config.heads = ml_collections.ConfigDict()
-  config.heads.shards = 27  # one head of each kind in a shard
+  config.heads.shards = 60  # one head of each kind in a shard
   config.heads.views = 10  # pictures of each head
   config.heads.size = 64
 
-  # Networks. 64 px are folded 2 x 2, so the UNet works on 32 x 32 x 12.
+  # Networks. 64 px are folded 2 x 2, so the UNet works on 32 x 32 x 28.
   config.sample_size = 64
   config.pixel_unshuffle = 2
   config.channels = (48, 96, 160)
@@ -51,10 +51,11 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
   config.downscale = 1
   config.steps = 9400
   config.batch_size = 16
+  config.views = 4  # of a head, seen together in most steps
   config.learning_rate = 5e-4
   config.warmup_steps = 200
   # The rate falls to zero over the last steps.
-  config.decay_steps = 1300
+  config.decay_steps = 3000
   config.weight_decay = 0.01
   config.ema_decay = 0.999
   config.checkpoint_every = 500
@@ -68,11 +69,13 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
     config.steps = 8600
     config.decay_steps = 0
     config.learning_rate = 8e-4
+    config.views = 1
   if stage == 'controlnet':
+    config.views = 1
     config.trained = ('controlnet',)
-    config.steps = 500
+    config.steps = 320
     config.warmup_steps = 50
-    config.decay_steps = 200
+    config.decay_steps = 160
     config.ema_decay = 0.99
   if stage == 'tiny':
     config.heads.shards = 1
@@ -84,6 +87,7 @@ def get_config(stage: str = 'fine') -> ml_collections.ConfigDict:
     config.text_layers = 1
     config.vocabulary = 600
     config.batch_size = 8
+    config.views = 2
     config.steps = 2
     config.warmup_steps = 1
     config.decay_steps = 0

@@ -22,7 +22,7 @@ _SAMPLES = flags.DEFINE_integer('samples', 400, 'Pictures to sample.', 1, 10**6)
 _STEPS = flags.DEFINE_integer('steps', 20, 'Steps of the sampler.', 1, 1000)
 _SAMPLER = flags.DEFINE_enum('sampler', 'ddim', sampling.METHODS, 'Sampler.')
 _GUIDANCE = flags_lib.define_float(
-  'guidance', 4.0, 'Classifier-free guidance.', 0, 1000
+  'guidance', 1.0, 'Classifier-free guidance.', 0, 1000
 )
 _RESCALE = flags_lib.define_float('rescale', 0.0, 'Guidance rescale.', 0, 1)
 _BATCH = flags.DEFINE_integer('batch', 16, 'Pictures at a time.', 1, 4096)

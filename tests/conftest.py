@@ -60,7 +60,7 @@ jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_debug_key_reuse', True)
 
-from tests.tiny_models import model_folder, tiny_prior  # noqa: F401
+from tests.tiny_models import maps_folder, model_folder, tiny_prior  # noqa: F401
 
 if not flags.FLAGS.is_parsed():
   flags.FLAGS(sys.argv[:1])

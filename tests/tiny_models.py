@@ -14,15 +14,14 @@ from maskjax.diffusion import (
 from maskjax.prior import training as prior_training
 from maskjax.studio import (
   condition as condition_lib,
+  maps,
   views as studio_views,
   words as studio_words,
 )
 
 
-@pytest.fixture(scope='session')
-def model_folder(tmp_path_factory):
-  """Return a pixel-space model of 16 px with random weights, as a folder."""
-  folder = tmp_path_factory.mktemp('model')
+def _folder(folder, channels, **more):
+  """Write a pixel-space model of 16 px with random weights."""
   tokenizer = tokenizer_lib.train(
     ['a tiger mask, front view'],
     folder / 'tokenizer',
@@ -34,8 +33,8 @@ def model_folder(tmp_path_factory):
     unet_config=unet.UNetConfig.from_dict(
       {
         'sample_size': 8,
-        'in_channels': 12,
-        'out_channels': 12,
+        'in_channels': 4 * channels,
+        'out_channels': 4 * channels,
         'block_out_channels': [8, 16],
         'down_block_types': ['DownBlock2D', 'CrossAttnDownBlock2D'],
         'up_block_types': ['CrossAttnUpBlock2D', 'UpBlock2D'],
@@ -43,6 +42,7 @@ def model_folder(tmp_path_factory):
         'attention_head_dim': 2,
         'cross_attention_dim': 16,
         'norm_num_groups': 4,
+        **more,
       }
     ),
     text_config=clip.ClipTextConfig.from_dict(
@@ -71,6 +71,23 @@ def model_folder(tmp_path_factory):
   )
   model_lib.save(folder, model, scheduler_config=prior_training.SCHEDULER)
   return folder
+
+
+@pytest.fixture(scope='session')
+def model_folder(tmp_path_factory):
+  """Return a pixel-space model of 16 px with random weights, as a folder."""
+  return _folder(tmp_path_factory.mktemp('model'), 3)
+
+
+@pytest.fixture(scope='session')
+def maps_folder(tmp_path_factory):
+  """Return one that paints normals and coverage, too, and knows cameras."""
+  return _folder(
+    tmp_path_factory.mktemp('maps'),
+    maps.CHANNELS,
+    class_embed_type='projection',
+    projection_class_embeddings_input_dim=maps.CAMERA,
+  )
 
 
 @pytest.fixture(scope='session')

@@ -236,6 +236,7 @@ def distill(
   weight: str = 'sigma2',
   prediction_type: str | None = None,
   clip_x0: float | None = None,
+  emphasis: Float[Array, '...'] | None = None,
 ) -> Distillation:
   """Compute the distillation gradient with respect to z.
 
@@ -251,6 +252,8 @@ def distill(
     prediction_type: of predict_fn's output; None for the schedule's.
     clip_x0: bound of x0_hat; None for no bound. It changes the gradient of
       'noised_image' only.
+    emphasis: how much each element of z counts, of a shape that broadcasts to
+      z's, e.g. [1, 1, 1, C]; None: all the same.
 
   Returns:
     Gradient, loss per view, and the pictures behind them; no gradient flows
@@ -280,6 +283,8 @@ def distill(
   w = timestep_weight(schedule, t, weight)
   w = w.reshape(w.shape + (1,) * (z.ndim - 1))
   gradient, elements = _RESIDUALS[residual](Noised(z, eps, eps_hat, x0_hat, w))
+  if emphasis is not None:
+    gradient, elements = gradient * emphasis, elements * emphasis
   loss = jnp.sum(elements, axis=tuple(range(1, z.ndim)))
   return Distillation(gradient, loss, x0_hat, x_t)
 

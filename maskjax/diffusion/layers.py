@@ -360,12 +360,15 @@ class FeedForward(nn.Module):
 class TransformerBlock(nn.Module):
   """Self-attention, cross-attention to text, and feed-forward, each added.
 
-  With `only_text`, the first attention is to text, too.
+  With `only_text`, the first attention is to text, too. Else it is that of
+  `views` consecutive samples together, each of which sees the tokens of all
+  (MVDream, Shi et al., 2308.16512, section 3.1); no weight depends on it.
   """
 
   heads: int
   dtype: Any = jnp.float32
   only_text: bool = False
+  views: int = 1
 
   @nn.compact
   def __call__(
@@ -374,9 +377,12 @@ class TransformerBlock(nn.Module):
     """Return the transformed tokens."""
     norm = lambda name: LayerNorm(dtype=self.dtype, name=name)
     normal = norm('norm1')(x)
-    x = x + Attention(self.heads, self.dtype, name='attn1')(
-      normal, text if self.only_text else normal
-    )
+    attend_to = Attention(self.heads, self.dtype, name='attn1')
+    if self.only_text:
+      x = x + attend_to(normal, text)
+    else:
+      joined = normal.reshape(-1, self.views * x.shape[1], x.shape[2])
+      x = x + attend_to(joined, joined).reshape(x.shape)
     x = x + Attention(self.heads, self.dtype, name='attn2')(
       norm('norm2')(x), text
     )
@@ -392,6 +398,7 @@ class SpatialTransformer(nn.Module):
   linear_projection: bool = False
   dtype: Any = jnp.float32
   only_text: bool = False
+  views: int = 1
 
   @nn.compact
   def __call__(
@@ -410,6 +417,7 @@ class SpatialTransformer(nn.Module):
         self.heads,
         self.dtype,
         self.only_text,
+        self.views,
         name=f'transformer_blocks_{i}',
       )(hidden, text)
     out = project(dtype=self.dtype, name='proj_out')

@@ -77,6 +77,21 @@ def is_inpainting(model: DiffusionModel) -> bool:
   return config.in_channels != config.out_channels
 
 
+def label_size(model: DiffusionModel) -> int:
+  """Return how many numbers tell a model of pixels the camera, 0 for none."""
+  config = model.networks['unet'].config
+  if 'vae' in model.networks or config.class_embed_type != 'projection':
+    return 0
+  return config.projection_class_embeddings_input_dim
+
+
+def picture_channels(model: DiffusionModel) -> int:
+  """Return channels of a picture; 3 but where normals are painted, too."""
+  if 'vae' in model.networks:
+    return 3
+  return grid_shape(model)[2] // model.pixel_unshuffle**2
+
+
 def grid_shape(model: DiffusionModel) -> tuple[int, int, int]:
   """Return height, width and channels of a sample that the UNet denoises."""
   block, channels = model_folder.downscaling(
@@ -96,14 +111,15 @@ def _apply_vae(
 
 def encode_images(
   model: DiffusionModel,
-  images: Float[Array, 'b s s 3'],
+  images: Float[Array, 'b s s p'],
   rng: Key[Array, ''] | None = None,
 ) -> Float[Array, 'b h w c']:
   """Turn sRGB pictures in [-1, 1] into what the UNet denoises.
 
   Args:
     model: its autoencoder encodes, or where it has none pixels are folded.
-    images: sRGB in [-1, 1]; gradients reach them.
+    images: sRGB in [-1, 1], and further channels of a model that has some;
+      gradients reach them.
     rng: draws from the latents' distribution; None takes its mean. A model of
       pixels has no use for it.
 
@@ -132,7 +148,7 @@ def encode_images(
 
 def decode_images(
   model: DiffusionModel, z: Float[Array, 'b h w c']
-) -> Float[Array, 'b s s 3']:
+) -> Float[Array, 'b s s p']:
   """Turn clean samples into pictures.
 
   Args:
@@ -140,7 +156,7 @@ def decode_images(
     z: clean samples, as `encode_images` makes them.
 
   Returns:
-    sRGB, clipped to [-1, 1].
+    sRGB and any further channels, clipped to [-1, 1].
   """
   if 'vae' not in model.networks:
     images = folding.unfold(z, model.pixel_unshuffle)
@@ -175,6 +191,22 @@ def tokenize(model: DiffusionModel, texts: list[str]) -> Int[np.ndarray, 'b t']:
   return ids
 
 
+def warn_of_unknown_words(model: DiffusionModel, prompt: str) -> None:
+  """Say which words of a prompt the model has never seen, if it knows.
+
+  Args:
+    model: its tokenizer is asked.
+    prompt: the user's words.
+  """
+  unknown = tokenizer_lib.unknown_words(model.tokenizer, prompt)
+  if unknown:
+    logging.warning(
+      'the model has never seen %s: what it makes of %r is a guess',
+      ', '.join(map(repr, unknown)),
+      prompt,
+    )
+
+
 def encode_tokens(
   model: DiffusionModel, tokens: Int[Array | np.ndarray, 'b t']
 ) -> Float[Array, 'b t d']:
@@ -199,6 +231,7 @@ def _residuals(
   text: Float[Array, 'b t d'],
   conditions: Conditions,
   scales: Scales,
+  told: dict[str, Array],
 ) -> Any:
   """Add up what the ControlNets contribute to the UNet."""
   names = model_folder.controlnet_names(model.networks)
@@ -216,7 +249,13 @@ def _residuals(
       )
   found = [
     model.networks[name].apply(
-      {'params': model.params[name]}, x_t, t, text, condition, scale
+      {'params': model.params[name]},
+      x_t,
+      t,
+      text,
+      condition,
+      scale,
+      **told,
     )
     for name, condition, scale in zip(names, conditions, scales)
   ]
@@ -232,6 +271,8 @@ def predict(
   condition: Conditions = None,
   conditioning_scale: Scales = 1.0,
   beside: Float[Array, 'b h w e'] | None = None,
+  labels: Float[Array, 'b l'] | None = None,
+  views: int = 1,
 ) -> Float[Array, 'b h w c']:
   """Predict the noise (or v) in x_t, with ControlNets if there are any.
 
@@ -246,6 +287,10 @@ def predict(
       for each ControlNet.
     beside: further channels of a UNet for inpainting, made by
       `painting.inpainting_channels`; None for other UNets.
+    labels: what a model that is told the camera is told; None for others, or
+      to leave it unknown.
+    views: consecutive samples that are views of one thing and see each other
+      (2308.16512), a divisor of B.
 
   Returns:
     The network's output, in the schedule's prediction type.
@@ -253,9 +298,15 @@ def predict(
   Raises:
     ValueError: conditions or channels that the networks do not take.
   """
+  told = {}
+  if width := label_size(model):
+    unknown = jnp.zeros((x_t.shape[0], width))
+    told['class_labels'] = unknown if labels is None else labels
   residuals = (None, None)
   if condition is not None:
-    residuals = _residuals(model, x_t, t, text, condition, conditioning_scale)
+    residuals = _residuals(
+      model, x_t, t, text, condition, conditioning_scale, told
+    )
   if is_inpainting(model) != (beside is not None):
     raise ValueError(
       'the UNet is made for inpainting: give a picture and a mask'
@@ -264,8 +315,11 @@ def predict(
     )
   if beside is not None:
     x_t = jnp.concatenate([x_t, beside], axis=-1)
-  return model.networks['unet'].apply(
-    {'params': model.params['unet']}, x_t, t, text, *residuals
+  unet = model.networks['unet']
+  if views > 1:
+    unet = unet.clone(views=views)
+  return unet.apply(
+    {'params': model.params['unet']}, x_t, t, text, *residuals, **told
   )
 
 
@@ -283,6 +337,8 @@ def predict_guided(
   condition: Conditions = None,
   conditioning_scale: Scales = 1.0,
   beside: Float[Array, 'b h w e'] | None = None,
+  labels: Float[Array, 'b l'] | None = None,
+  views: int = 1,
 ) -> Float[Array, 'b h w c']:
   """Predict with classifier-free guidance, in one batch of 2 b (or 3 b).
 
@@ -304,6 +360,8 @@ def predict_guided(
       for each ControlNet.
     beside: further channels of a UNet for inpainting, for all parts of the
       batch.
+    labels: what the model is told of the camera, see `predict`.
+    views: consecutive samples that see each other, see `predict`.
 
   Returns:
     The guided output, in the schedule's prediction type.
@@ -321,6 +379,8 @@ def predict_guided(
     condition=repeated(condition),
     conditioning_scale=conditioning_scale,
     beside=repeated(beside),
+    labels=repeated(labels),
+    views=views,
   )
   without, with_text, *others = jnp.split(outputs, len(texts))
   if others:

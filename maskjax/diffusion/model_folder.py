@@ -26,6 +26,8 @@ from maskjax.diffusion import (
 from maskjax.training import files, settings
 from maskjax.weights import hub, json_files, tensor_files
 
+# Of pictures without a VAE: colour, or colour, normals and coverage.
+_PICTURE_CHANNELS = (3, 7)
 _INDEX = 'model_index.json'
 _KINDS = {
   'unet': unet_lib.UNetConfig,
@@ -81,7 +83,7 @@ def downscaling(
     Pixels a side of one place of the sample, and channels of the sample.
   """
   if 'vae' not in networks:
-    return pixel_unshuffle, 3 * pixel_unshuffle**2
+    return pixel_unshuffle, networks['unet'].config.out_channels
   config = networks['vae'].config
   return 2 ** (len(config.block_out_channels) - 1), config.latent_channels
 
@@ -193,10 +195,12 @@ def _check_fit(folder: pathlib.Path, parts: Parts) -> None:
   words = parts.tokenizer
   block, channels = downscaling(networks, parts.pixel_unshuffle)
   problem = None
-  if 'vae' not in networks and unet.in_channels != channels:
+  folded = [count * block**2 for count in _PICTURE_CHANNELS]
+  if 'vae' not in networks and unet.in_channels not in folded:
     problem = (
       f'a UNet of {unet.in_channels} channels without vae/, but pixels folded '
-      f'by pixel_unshuffle={block} have {channels}'
+      f'by pixel_unshuffle={block} have {folded[0]}, with normals and coverage '
+      f'{folded[1]}'
     )
   elif unet.in_channels not in (channels, 2 * channels + 1):
     problem = (
@@ -213,7 +217,10 @@ def _check_fit(folder: pathlib.Path, parts: Parts) -> None:
       f'the UNet takes text of cross_attention_dim={unet.cross_attention_dim}, '
       f'the text encoder has hidden_size={text.hidden_size}'
     )
-  elif embedding.class_labels(unet, 1) is not None:
+  elif embedding.class_labels(unet, 1) is not None and (
+    # A model of pixels is told the camera in this way.
+    'vae' in networks or unet.class_embed_type != 'projection'
+  ):
     problem = (
       f'the UNet takes class labels (class_embed_type='
       f'{unet.class_embed_type!r}, num_class_embeds={unet.num_class_embeds}), '

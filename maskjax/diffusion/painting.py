@@ -46,6 +46,23 @@ def inpainting_channels(
   return jnp.concatenate([mask[:, ::block, ::block], masked], axis=-1)
 
 
+def _known(
+  model: model_lib.DiffusionModel,
+  inpainting: Inpainting,
+  mask: Float[Array, 'b h w 1'],
+) -> sampling.Known:
+  """Return what is known of samples; of channels beside colour nothing is."""
+  images = inpainting.images
+  if 'vae' in model.networks:
+    return sampling.Known(model_lib.encode_images(model, images), mask)
+  further = model_lib.picture_channels(model) - images.shape[-1]
+  images = jnp.pad(images, ((0, 0),) * 3 + ((0, further),))
+  clean = model_lib.encode_images(model, images)
+  # Folded samples have the squares of a picture's channel beside each other.
+  unknown = jnp.arange(clean.shape[-1]) >= 3 * model.pixel_unshuffle**2
+  return sampling.Known(clean, jnp.maximum(mask, unknown[None, None, None]))
+
+
 def sample_images(
   model: model_lib.DiffusionModel,
   rng: Key[Array, ''],
@@ -59,8 +76,10 @@ def sample_images(
   condition: model_lib.Conditions = None,
   conditioning_scale: model_lib.Scales = 1.0,
   inpainting: Inpainting | None = None,
+  labels: Float[Array, 'b l'] | None = None,
+  views: int = 1,
   report: Callable[[int], None] | None = None,
-) -> Float[Array, 'b s s 3']:
+) -> Float[Array, 'b s s p']:
   """Sample a picture of each prompt.
 
   Args:
@@ -80,10 +99,13 @@ def sample_images(
       for each ControlNet.
     inpainting: paint the masked part of a picture only. A UNet that is not
       made for it has the rest of its samples replaced after every step.
+    labels: what the model is told of the camera, see `model.predict`.
+    views: consecutive samples that are views of one thing, see there.
     report: called on the host with the number of finished steps.
 
   Returns:
-    sRGB pictures in [0, 1].
+    sRGB pictures in [0, 1], and any further channels of the model's pictures,
+    halved and raised in the same way.
   """
   beside = known = None
   if inpainting is not None:
@@ -91,8 +113,7 @@ def sample_images(
     if model_lib.is_inpainting(model):
       beside = channels
     else:
-      clean = model_lib.encode_images(model, inpainting.images)
-      known = sampling.Known(clean, channels[..., :1])
+      known = _known(model, inpainting, channels[..., :1])
 
   def denoise(x_t, t):
     return model_lib.predict_guided(
@@ -106,6 +127,8 @@ def sample_images(
       condition=condition,
       conditioning_scale=conditioning_scale,
       beside=beside,
+      labels=labels,
+      views=views,
     )
 
   z = sampling.sample(

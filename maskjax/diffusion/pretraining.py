@@ -10,18 +10,18 @@ Shapes: `b` pictures, `s` pixels a side.
 
 from collections.abc import Callable, Sequence
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax
-from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 import optax
 
 from maskjax.diffusion import (
   clip,
   controlnet,
+  embedding as embedding_lib,
   model as model_lib,
   schedulers,
   tokenizer as tokenizer_lib,
@@ -29,13 +29,41 @@ from maskjax.diffusion import (
 )
 from maskjax.training import parallel, state as state_lib
 
-# prepare(rng, one row of a batch) -> picture [s, s, 3], condition [s, s, k]
-PrepareFn = Callable[[Key[Array, ''], Any], tuple[Array, Array]]
+
+class Example(NamedTuple):
+  """What is learnt of one row of a batch, or of all.
+
+  Attributes:
+    picture: sRGB in [-1, 1], and any further channels.
+    condition: what the ControlNet is shown.
+    weights: how much each channel of the picture counts; None: all the same.
+    label: what a network that is told the camera is told; None: nothing.
+    clean: whether the picture is shown as it is, to be looked at by the other
+      views of its group; None: none is.
+  """
+
+  picture: Float[Array, '*b s s p']
+  condition: Float[Array, '*b s s k']
+  weights: Float[Array, '*b p'] | None = None
+  label: Float[Array, '*b l'] | None = None
+  clean: Bool[Array, '*b'] | None = None
 
 
-def _init(module: nn.Module, rng: Key[Array, ''], *inputs: Array) -> Any:
+# prepare(rng, one row of a batch) -> what is learnt of it
+PrepareFn = Callable[[Key[Array, ''], Any], Example]
+
+
+def _init(module: Any, rng: Key[Array, ''], *inputs: Array, **more: Any) -> Any:
   """Draw a network's parameters."""
-  return state_lib.init(module, rng, *inputs)['params']
+  return state_lib.init(module, rng, *inputs, **more)['params']
+
+
+def _no_label(
+  config: unet.UNetConfig | controlnet.ControlNetConfig,
+) -> Array | None:
+  """Return a label of zeros for one sample, where a network takes some."""
+  shape = embedding_lib.class_labels(config, 1)
+  return None if shape is None else jnp.zeros(shape.shape, shape.dtype)
 
 
 def create(
@@ -67,6 +95,7 @@ def create(
       jnp.zeros((1, side, side, unet_config.in_channels)),
       jnp.zeros((1,), jnp.int32),
       jnp.zeros((1, tokenizer.max_length, unet_config.cross_attention_dim)),
+      class_labels=_no_label(unet_config),
     ),
   }
   return model_lib.DiffusionModel(
@@ -113,6 +142,7 @@ def add_controlnet(
     jnp.zeros((1,), jnp.int32),
     jnp.zeros((1, 1, config.cross_attention_dim)),
     jnp.zeros((1, size, size, conditioning_channels)),
+    class_labels=_no_label(config),
   )
   params = controlnet.copy_unet(fresh, model.params['unet'])
   return dataclasses.replace(
@@ -130,13 +160,30 @@ def _pool(images: Float[Array, 'b s s c'], factor: int) -> Array:
   return images.reshape(shape).mean((2, 4))
 
 
+def _noise_levels(
+  keys: Key[Array, 'b'], views: int, steps: int
+) -> Int[Array, 'b']:
+  """Draw a timestep for each picture; those of a group share one."""
+  t = jax.vmap(lambda key: jax.random.randint(key, (), 0, steps))(keys)
+  return jnp.repeat(t[::views], views)
+
+
+def _channel_weights(
+  model: model_lib.DiffusionModel, weights: Float[Array, 'b p']
+) -> Float[Array, 'b 1 1 c']:
+  """Return how much each channel of the samples counts."""
+  spread = jnp.repeat(weights, model.pixel_unshuffle**2, axis=-1)
+  return spread[:, None, None, :]
+
+
 def denoising_loss(
   model: model_lib.DiffusionModel,
   keys: Key[Array, 'b'],
-  images: Float[Array, 'b s s 3'],
+  examples: Example,
   tokens: Int[Array, 'b t'],
   *,
-  condition: Float[Array, 'b s s k'] | None = None,
+  condition: bool = False,
+  views: int = 1,
   snr_bound: float = 5.0,
 ) -> Float[Array, '']:
   """Return the weighted mean square error of the network's output.
@@ -144,30 +191,43 @@ def denoising_loss(
   Args:
     model: the model.
     keys: one typed key per picture, for its timestep and noise.
-    images: sRGB in [-1, 1].
+    examples: pictures and what is known of them.
     tokens: captions.
-    condition: of the ControlNet; None trains without it.
+    condition: whether the ControlNets see their condition.
+    views: consecutive pictures that are views of one thing: they share a
+      timestep, and the UNet sees them together.
     snr_bound: signal-to-noise ratio above which a timestep counts less.
   """
-  z = model_lib.encode_images(model, images)
+  z = model_lib.encode_images(model, examples.picture)
   schedule = model.schedule
-
-  def draw(key):
-    key_t, key_noise = jax.random.split(key)
-    t = jax.random.randint(key_t, (), 0, schedule.num_train_timesteps)
-    return t, jax.random.normal(key_noise, z.shape[1:])
-
-  t, eps = jax.vmap(draw)(keys)
+  split = jax.vmap(jax.random.split)(keys)
+  t = _noise_levels(split[:, 0], views, schedule.num_train_timesteps)
+  eps = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(split[:, 1])
   x_t = schedulers.add_noise(schedule, z, eps, t)
+  counts = jnp.ones_like(t, jnp.float32)
+  if examples.clean is not None:
+    clean = examples.clean
+    x_t = jnp.where(clean[:, None, None, None], z, x_t)
+    counts = 1.0 - clean
   text = model_lib.encode_tokens(model, tokens)
-  output = model_lib.predict(model, x_t, t, text, condition=condition)
+  output = model_lib.predict(
+    model,
+    x_t,
+    t if examples.clean is None else jnp.where(examples.clean, 0, t),
+    text,
+    condition=examples.condition if condition else None,
+    labels=examples.label,
+    views=views,
+  )
   error = (output - schedulers.target(schedule, z, eps, t)) ** 2
+  if examples.weights is not None:
+    error = error * _channel_weights(model, examples.weights)
   # In terms of x0 the square error of v weighs snr + 1, of noise snr; either
   # is bounded by the same number, as in min-SNR (2303.09556), but nothing is
   # taken from the noisy timesteps, where words decide what is drawn.
   snr = schedulers.snr(schedule, t)
   extra = 1.0 if schedule.prediction_type == 'v_prediction' else 0.0
-  weight = jnp.minimum(1.0, (snr_bound + extra) / (snr + extra))
+  weight = jnp.minimum(1.0, (snr_bound + extra) / (snr + extra)) * counts
   return jnp.mean(error.mean((1, 2, 3)) * weight)
 
 
@@ -179,6 +239,7 @@ def make_step(
   trained: Sequence[str],
   ema_decay: float,
   downscale: int = 1,
+  views: int = 1,
 ):
   """Build `step(state, rng, batch, frozen, axis_name=None)`.
 
@@ -188,11 +249,12 @@ def make_step(
   Args:
     model: the model; its own parameters are not used.
     tx: optimiser.
-    prepare: makes a picture and its condition of a row of the batch; a batch
-      has a `tokens` field.
+    prepare: makes an example of a row of the batch; a batch has a `tokens`
+      field.
     trained: 'unet' and 'text_encoder', or 'controlnet'.
     ema_decay: decay of the average that is kept for use.
     downscale: pictures are averaged down by this factor.
+    views: consecutive pictures that are seen together; 1: each for itself.
   """
   with_condition = 'controlnet' in trained
 
@@ -200,14 +262,20 @@ def make_step(
     count = batch.tokens.shape[0]
     keys = parallel.example_keys(rng, count, axis_name)
     keys = jax.vmap(lambda key: jax.random.split(key))(keys)
-    images, condition = jax.vmap(prepare)(keys[:, 0], batch)
+    examples = jax.vmap(prepare)(keys[:, 0], batch)
+    examples = examples._replace(
+      picture=_pool(examples.picture, downscale),
+      condition=_pool(examples.condition, downscale),
+    )
     merged = dataclasses.replace(model, params={**frozen, **params})
+
     loss = denoising_loss(
       merged,
       keys[:, 1],
-      _pool(images, downscale),
+      examples,
       batch.tokens,
-      condition=_pool(condition, downscale) if with_condition else None,
+      condition=with_condition,
+      views=views,
     )
     return loss, {}
 

@@ -3,10 +3,12 @@
 Reads and writes the `tokenizer/` folder of a Stable Diffusion checkpoint
 (`vocab.json`, `merges.txt`, `special_tokens_map.json`,
 `tokenizer_config.json`; `tokenizer.json` is read when present), and trains a
-small vocabulary of the same kind. Text is normalised as transformers'
-CLIPTokenizer does it: NFC, white space collapsed, lower case, words split at
-letters, single digits and punctuation, bytes mapped to printable characters,
-`</w>` at the end of a word.
+small vocabulary of the same kind; `known_words.txt` beside it lists the words
+that it was trained on, one a line, so that a user can be told of others.
+
+Text is normalised as transformers' CLIPTokenizer does it: NFC, white space
+collapsed, lower case, words split at letters, single digits and punctuation,
+bytes mapped to printable characters, `</w>` at the end of a word.
 
 Shapes: B texts, T = model_max_length tokens.
 Source: Radford et al. 2103.00020, section 2.4; Sennrich et al. 1508.07909.
@@ -18,6 +20,7 @@ import dataclasses
 import itertools
 import json
 import pathlib
+import re
 from typing import Any, NamedTuple
 
 from jaxtyping import Int
@@ -31,6 +34,8 @@ from maskjax.weights import json_files
 
 START = '<|startoftext|>'
 END = '<|endoftext|>'
+_KNOWN = 'known_words.txt'
+_LETTERS = r'[^\W\d_]+'
 _WORDS = (
   r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
   r'|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+'
@@ -57,6 +62,7 @@ class Tokenizer:
     end_id: id of the token after a text.
     pad_id: id of the token that fills texts up.
     max_length: T, tokens of a text, start and end included.
+    known: the words that it was trained on; empty where that is not said.
   """
 
   backend: tokenizers.Tokenizer
@@ -64,6 +70,7 @@ class Tokenizer:
   end_id: int
   pad_id: int
   max_length: int
+  known: frozenset[str] = frozenset()
 
   @property
   def vocab_size(self) -> int:
@@ -209,9 +216,36 @@ def load(
       'pass max_length (77 for Stable Diffusion)'
     )
   try:
-    return _build(vocab, merges, special, int(max_length))
+    tokenizer = _build(vocab, merges, special, int(max_length))
+    return dataclasses.replace(tokenizer, known=_read_known(folder))
   except ValueError as error:
     raise ValueError(f'{folder}: {error}') from error
+
+
+def _read_known(folder: pathlib.Path) -> frozenset[str]:
+  """Return the words that a vocabulary was trained on, none if not said."""
+  path = folder / _KNOWN
+  if not path.is_file():
+    return frozenset()
+  return frozenset(path.read_text(encoding='utf-8').split())
+
+
+def unknown_words(tokenizer: Tokenizer, text: str) -> list[str]:
+  """Return the words of a text that a vocabulary was not trained on.
+
+  Args:
+    tokenizer: what `load` or `train` returned.
+    text: a prompt.
+
+  Returns:
+    The words in small letters, each once; none where the vocabulary does not
+    say what it was trained on.
+  """
+  if not tokenizer.known:
+    return []
+  clean = _normalizer().normalize_str(text)
+  words = dict.fromkeys(re.findall(_LETTERS, clean))
+  return [word for word in words if word not in tokenizer.known]
 
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
@@ -267,10 +301,19 @@ def encode(
   return tokenize(tokenizer, texts).ids
 
 
+def known_words(captions: Iterable[str]) -> list[str]:
+  """Return all words of captions, in small letters, sorted."""
+  normalizer = _normalizer()
+  found: set[str] = set()
+  for text in set(captions):
+    found.update(re.findall(_LETTERS, normalizer.normalize_str(text)))
+  return sorted(found)
+
+
 def _count_words(captions: Iterable[str]) -> collections.Counter:
   """Count byte-level words as tuples of symbols, the last with `</w>`."""
   normalizer, pre_tokenizer = _normalizer(), _pre_tokenizer()
-  counts = collections.Counter()
+  counts: collections.Counter = collections.Counter()
   for text, repeats in collections.Counter(captions).items():
     clean = normalizer.normalize_str(text)
     for word, _ in pre_tokenizer.pre_tokenize_str(clean):
@@ -370,7 +413,7 @@ def train(
   Raises:
     ValueError: vocab_size below 514, or max_length below 3.
   """
-  folder = pathlib.Path(folder)
+  folder, captions = pathlib.Path(folder), list(captions)
   alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
   tokens = dict.fromkeys(
     [*alphabet, *(byte + vocabulary.SUFFIX for byte in alphabet)]
@@ -389,4 +432,6 @@ def train(
   vocab = {t: i for i, t in enumerate([*tokens, START, END])}
   tokenizer = _build(vocab, merges, _SPECIAL, max_length)
   _write(folder, vocab, merges, max_length)
-  return tokenizer
+  known = known_words(captions)
+  (folder / _KNOWN).write_text('\n'.join(known) + '\n', encoding='utf-8')
+  return dataclasses.replace(tokenizer, known=frozenset(known))

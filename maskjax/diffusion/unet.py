@@ -92,15 +92,18 @@ class UNet2DConditionModel(nn.Module):
     dtype: type it computes in.
     remat: compute every residual block and transformer anew in the backward
       pass, which saves the memory of what lies inside them.
+    views: consecutive samples that are views of one thing: their first
+      attentions see all of them together (2308.16512). It divides B.
   """
 
   config: UNetConfig
   dtype: Any = jnp.float32
   remat: bool = False
+  views: int = 1
 
   def _decode(self, x, skips, embedding, text):
     """Run the up blocks."""
-    blocks = unet_blocks.resolutions(self.config, self.remat)[::-1]
+    blocks = unet_blocks.resolutions(self.config, self.remat, self.views)[::-1]
     skips = list(skips)
     kinds = self.config.up_block_types
     for i, (block, kind) in enumerate(zip(blocks, kinds)):
@@ -160,7 +163,13 @@ class UNet2DConditionModel(nn.Module):
       config.block_out_channels[0], dtype=self.dtype, name='conv_in'
     )(sample)
     x, skips = unet_blocks.encode(
-      config, x, embedding, text, self.dtype, remat=self.remat
+      config,
+      x,
+      embedding,
+      text,
+      self.dtype,
+      remat=self.remat,
+      views=self.views,
     )
     if down_residuals is not None:
       skips = tuple(a + b for a, b in zip(skips, down_residuals, strict=True))

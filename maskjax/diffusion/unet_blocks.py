@@ -201,6 +201,7 @@ class Block:
     linear_projection: the transformers' projections are matrices.
     remat: compute anew in the backward pass.
     only_text: the first attention of each transformer is to text, too.
+    views: consecutive samples that see each other in that attention.
   """
 
   features: int
@@ -212,15 +213,19 @@ class Block:
   linear_projection: bool
   remat: bool
   only_text: bool
+  views: int
 
 
-def resolutions(config: BlocksConfig, remat: bool) -> tuple[Block, ...]:
+def resolutions(
+  config: BlocksConfig, remat: bool, views: int = 1
+) -> tuple[Block, ...]:
   """Describe the blocks of a network.
 
   Args:
     config: of the network.
     remat: compute every residual block and transformer anew in the backward
       pass.
+    views: consecutive samples that see each other.
 
   Returns:
     A description of each resolution, fine to coarse.
@@ -238,6 +243,7 @@ def resolutions(config: BlocksConfig, remat: bool) -> tuple[Block, ...]:
       linear_projection=config.use_linear_projection,
       remat=remat,
       only_text=only_text,
+      views=views,
     )
     for features, layers_, heads, depth, only_text in zip(
       config.block_out_channels,
@@ -267,6 +273,7 @@ def _transformer(block: Block, index: int, dtype: Any) -> nn.Module:
     linear_projection=block.linear_projection,
     dtype=dtype,
     only_text=block.only_text,
+    views=block.views,
     name=f'attentions_{index}',
   )
 
@@ -357,6 +364,7 @@ def encode(
   dtype: Any,
   *,
   remat: bool = False,
+  views: int = 1,
 ) -> tuple[Float[Array, 'b i j f'], Skips]:
   """Run the down and middle blocks; to be called inside their module.
 
@@ -368,12 +376,13 @@ def encode(
     dtype: type to compute in.
     remat: compute every residual block and transformer anew in the backward
       pass.
+    views: consecutive samples that see each other, a divisor of B.
 
   Returns:
     The map after the middle block, and the skips, fine to coarse.
   """
   skips = [x]
-  blocks = resolutions(config, remat)
+  blocks = resolutions(config, remat, views)
   for i, (block, kind) in enumerate(zip(blocks, config.down_block_types)):
     x, more = DownBlock(
       block=block,

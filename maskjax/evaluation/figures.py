@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float
 from matplotlib import backend_bases, figure as figure_lib
@@ -63,39 +63,72 @@ def _pairs(
   panel.scatter(after, rows, s=48, c=tints, zorder=4, label='result')
 
 
-def save_pairs(
-  path: files.PathLike, rows: Sequence[Row], *, fall_percent: float
-) -> None:
-  """Draw start and result of each kind, shape on the left, looks right.
+class Column(NamedTuple):
+  """A number of the rows, as a panel shows it.
 
-  Args:
-    path: ends in .png.
-    rows: from `masks.evaluate`.
-    fall_percent: the fall of the distance that is asked for; marked.
+  Attributes:
+    name: field of a row; `start` that of the start shape.
+    words: what is written below the panel.
+    goal: what is asked for; marked.
+    less: whether less is better.
+    limits: of the axis; None: by the numbers.
   """
 
-  def column(name: str) -> np.ndarray:
-    return np.array([row[name] for row in rows], np.float64)
+  name: str
+  start: str
+  words: str
+  goal: float
+  less: bool
+  limits: tuple[float, float | None]
 
-  figure, (left, right) = _new(len(rows), 'From the start shape to the mask')
-  before, after = column('chamfer_start_cm'), column('chamfer_cm')
-  _pairs(left, before, after, after < before)
-  left.scatter(
-    before * (1 - fall_percent / 100),
-    np.arange(len(rows)),
-    marker='|',
-    s=160,
-    color=_INK,
-    label=f'{fall_percent:.0f} % less',
+
+# What people see of a shape: how its surfaces face, and its outline.
+SHAPE = (
+  Column(
+    name='normals_degrees',
+    start='normals_start_degrees',
+    words='angle to the normals of the true mean head, degrees',
+    goal=14.0,
+    less=True,
+    limits=(0.0, None),
+  ),
+  Column(
+    name='silhouette',
+    start='silhouette_start',
+    words='overlap with its silhouette (IoU)',
+    goal=0.92,
+    less=False,
+    limits=(0.0, 1.0),
+  ),
+)
+
+
+def _by(rows: Sequence[Row], name: str) -> dict[str, list[Row]]:
+  """Return rows by a field, in the order that its values came in."""
+  groups: dict[str, list[Row]] = {}
+  for row in rows:
+    groups.setdefault(row[name], []).append(row)
+  return groups
+
+
+def _means(groups: dict[str, list[Row]], name: str) -> np.ndarray:
+  """Return the mean of a number over the rows of each group."""
+  return np.array(
+    [np.mean([row[name] for row in group]) for group in groups.values()]
   )
-  left.set_xlabel('Chamfer distance to the true mean shape, cm')
-  left.set_xlim(left=0.0)
-  _label_rows(left, [row['kind'] for row in rows])
-  before, after = column('probability_start'), column('probability')
-  _pairs(right, before, after, after > before)
-  right.set_xlabel("the matcher's probability of the right kind")
-  right.set_xlim(-0.03, 1.03)
-  handles, words = left.get_legend_handles_labels()
+
+
+def _dots(panel: Any, groups: dict[str, list[Row]], name: str) -> None:
+  """Draw each row's number, at the height of its group."""
+  for height, group in enumerate(groups.values()):
+    values = [row[name] for row in group]
+    at = np.full(len(group), height)
+    panel.scatter(values, at, s=12, color=_INK, alpha=0.5, zorder=5)
+
+
+def _legend(figure: figure_lib.Figure, panel: Any) -> None:
+  """Write below a figure what the marks of a panel mean."""
+  handles, words = panel.get_legend_handles_labels()
   figure.legend(
     handles,
     words,
@@ -104,54 +137,81 @@ def save_pairs(
     fontsize=8,
     frameon=False,
   )
-  _save(figure, path)
 
 
-def save_ablation(
-  path: files.PathLike, rows: Sequence[Row], *, fall_percent: float
-) -> None:
-  """Draw each variant's fall and probability: a dot a kind, a bar their mean.
+def save_masks(path: files.PathLike, rows: Sequence[Row]) -> None:
+  """Draw rows of `mask.evaluation.evaluate`: kinds of one variant, or variants.
 
   Args:
     path: ends in .png.
-    rows: from `masks.evaluate`; the fields before 'kind' name the variant.
-    fall_percent: the fall of the distance that is asked for; marked.
+    rows: the finished rows.
   """
-  fields = list(rows[0])[: list(rows[0]).index('kind')]
-  named: dict[str, list[Row]] = {}
-  for row in rows:
-    name = '  ·  '.join(str(row[field]) for field in fields)
-    named.setdefault(name, []).append(row)
-  title = 'Ablation: ' + '  ·  '.join(field.split('.')[-1] for field in fields)
-  figure, panels = _new(len(named), title)
-  goals = (
-    fall_percent,
-    float(np.mean([row['probability_start'] for row in rows])),
-  )
-  values = ('fall_percent', 'probability')
-  words = (
-    'fall of the Chamfer distance, %',
-    "the matcher's probability of the right kind",
-  )
-  labels = ('asked for', 'mean of the starts')
-  for panel, value, word, goal, label in zip(
-    panels, values, words, goals, labels
-  ):
-    means = [np.mean([row[value] for row in group]) for group in named.values()]
-    panel.barh(np.arange(len(named)), means, height=0.55, color='#bcd8cb')
-    for height, group in enumerate(named.values()):
+  several = len({row['variant'] for row in rows}) > 1
+  (save_ablation if several else save_pairs)(path, rows)
+
+
+def save_pairs(path: files.PathLike, rows: Sequence[Row]) -> None:
+  """Draw start and result of each kind: normals on the left, outline right.
+
+  Args:
+    path: ends in .png.
+    rows: from `mask.evaluation.evaluate`, of one variant; small dots are
+      seeds, diamonds the results of a perfect teacher, where there are any.
+  """
+  own = _by([row for row in rows if row['teacher'] != 'perfect'], 'kind')
+  bound = _by([row for row in rows if row['teacher'] == 'perfect'], 'kind')
+  figure, panels = _new(len(own), 'From the start shape to the mask')
+  for panel, column in zip(panels, SHAPE):
+    before, after = _means(own, column.start), _means(own, column.name)
+    better = after < before if column.less else after > before
+    _pairs(panel, before, after, better)
+    _dots(panel, own, column.name)
+    if bound:
+      heights = [list(own).index(kind) for kind in bound]
       panel.scatter(
-        [row[value] for row in group],
-        np.full(len(group), height),
-        s=18,
-        color=_BETTER,
-        zorder=3,
+        _means(bound, column.name),
+        heights,
+        marker='D',
+        s=22,
+        facecolors='none',
+        edgecolors=_INK,
+        label='perfect teacher',
       )
-    panel.axvline(goal, color=_INK, linestyle='--', linewidth=1)
-    panel.set_title(f'dashed: {label}', fontsize=8, color=_INK, loc='right')
-    panel.set_xlabel(word)
-  panels[1].set_xlim(0.0, 1.03)
+    label = 'asked for'
+    panel.axvline(
+      column.goal, color=_INK, linestyle='--', linewidth=1, label=label
+    )
+    panel.set_xlabel(column.words)
+    panel.set_xlim(*column.limits)
+  _label_rows(panels[0], list(own))
+  _legend(figure, panels[0])
+  _save(figure, path)
+
+
+def save_ablation(path: files.PathLike, rows: Sequence[Row]) -> None:
+  """Draw each variant's normals and outlines: a dot a mask, a bar their mean.
+
+  Args:
+    path: ends in .png.
+    rows: from `mask.evaluation.evaluate`; their `variant` names them.
+  """
+  named = _by(rows, 'variant')
+  figure, panels = _new(len(named), 'Ablation')
+  for panel, column in zip(panels, SHAPE):
+    heights = np.arange(len(named))
+    panel.barh(
+      heights, _means(named, column.name), height=0.55, color='#bcd8cb'
+    )
+    _dots(panel, named, column.name)
+    start = float(np.mean([row[column.start] for row in rows]))
+    panel.axvline(start, color=_START, linewidth=1, label='mean of the starts')
+    panel.axvline(
+      column.goal, color=_INK, linestyle='--', linewidth=1, label='asked for'
+    )
+    panel.set_xlabel(column.words)
+    panel.set_xlim(*column.limits)
   _label_rows(panels[0], list(named))
+  _legend(figure, panels[0])
   _save(figure, path)
 
 

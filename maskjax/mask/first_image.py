@@ -22,6 +22,7 @@ from maskjax.geometry import (
 )
 from maskjax.mask import control, settings as settings_lib, views
 from maskjax.render import lights as lights_lib, renderer
+from maskjax.studio import maps
 
 
 class FirstImage(NamedTuple):
@@ -29,6 +30,10 @@ class FirstImage(NamedTuple):
 
   image: Float[Array, 's s 3']  # sRGB in [0, 1]
   mask: Float[Array, 's s 1']  # coverage of the start shape from the front
+  # Of what the picture shows, where the model paints that, too: normals times
+  # coverage, in [-1, 1], and coverage, in [0, 1].
+  normals: Float[Array, 's s 3'] | None = None
+  coverage: Float[Array, 's s 1'] | None = None
 
 
 @functools.partial(jax.jit, static_argnames=('size',))
@@ -102,7 +107,10 @@ def generate(
     conditions = control.of_rendering(
       model, kinds, front, height=False, normals=False
     )
-  if model_lib.is_inpainting(model) or (settings.mask_scale and not kinds):
+  maps_painted = model_lib.picture_channels(model) == maps.CHANNELS
+  if model_lib.is_inpainting(model) or (
+    settings.mask_scale and not kinds and not maps_painted
+  ):
     canvas = jnp.zeros((1, size, size, 3))
     inpainting = painting.Inpainting(canvas, front.alpha)
   images = _sample_jit(
@@ -117,8 +125,36 @@ def generate(
     condition=conditions,
     conditioning_scale=settings.mask_scale,
     inpainting=inpainting,
+    labels=front_label()[None] if maps_painted else None,
   )
-  return FirstImage(image=images[0], mask=front.alpha[0])
+  image, mask = images[0, ..., maps.COLOR], front.alpha[0]
+  if not maps_painted:
+    return FirstImage(image, mask)
+  return FirstImage(
+    image,
+    mask,
+    normals=2.0 * images[0, ..., maps.NORMALS] - 1.0,
+    coverage=images[0, ..., maps.COVERAGE],
+  )
+
+
+def front_label() -> Float[Array, '6']:
+  """Return what a model that is told the camera is told of the front."""
+  zero = jnp.zeros(())
+  return maps.camera_labels(zero, zero, jnp.ones(()))
+
+
+def picture(first: FirstImage) -> Float[Array, 's s 7']:
+  """Return a first image with its shape as the model paints them."""
+  assert first.normals is not None and first.coverage is not None
+  return maps.stack(2.0 * first.image - 1.0, first.normals, first.coverage)
+
+
+def shown(first: FirstImage) -> Float[Array, 's s 1']:
+  """Return where the picture shows what the start shape is painted with."""
+  if first.coverage is None:
+    return first.mask
+  return first.mask * first.coverage
 
 
 def linear(first: FirstImage) -> Float[Array, 's s 3']:

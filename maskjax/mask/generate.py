@@ -56,6 +56,7 @@ def prepare(
   settings: settings_lib.MaskSettings,
   *,
   model: model_lib.DiffusionModel | None = None,
+  shape_model: model_lib.DiffusionModel | None = None,
   template: template_lib.Template | None = None,
   paint: bool = True,
 ) -> Job:
@@ -64,6 +65,8 @@ def prepare(
   Args:
     settings: all settings of the mask.
     model: a loaded diffusion model; None loads the settings'.
+    shape_model: a loaded judge of the shape; None loads the settings', if
+      they have one.
     template: a loaded start shape; None loads the settings'.
     paint: whether to sample the first image; a resumed run needs none.
   """
@@ -71,7 +74,9 @@ def prepare(
   if template is None:
     template = surface_lib.load_template(settings)
   surface = surface_lib.create(template, settings)
-  guide, texts = guide_lib.create(model, settings)
+  if shape_model is None:
+    shape_model = guide_lib.load_shape_model(settings)
+  guide, texts = guide_lib.create(model, settings, shape_model=shape_model)
   if not paint:
     return Job(surface, guide, texts, start_lib.grey(surface))
   start = start_lib.paint(surface, guide, settings)
@@ -220,6 +225,7 @@ def _opened(
   surface_lib.variants(settings)
   # What cannot be loaded must not leave a folder behind.
   model = guide_lib.load_model(settings)
+  shape_model = guide_lib.load_shape_model(settings)
   template = surface_lib.load_template(settings)
   resume = settings.resume or bool(settings.back)
   opened = workdir.opened(
@@ -232,7 +238,13 @@ def _opened(
   with opened as folder:
     what = 'preparing' if resume else 'painting the first image'
     progress.say(f'mask: {what}')
-    job = prepare(settings, model=model, template=template, paint=not resume)
+    job = prepare(
+      settings,
+      model=model,
+      shape_model=shape_model,
+      template=template,
+      paint=not resume,
+    )
     if resume:
       start = start_lib.load(folder, job.start)
       guide = job.guide._replace(first=start.first)

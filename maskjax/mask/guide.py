@@ -8,9 +8,19 @@ from typing import NamedTuple
 from jaxtyping import Array, Float
 
 from maskjax.diffusion import model as model_lib
+from maskjax.geometry import mesh as mesh_lib
 from maskjax.mask import control, first_image, settings as settings_lib, views
+from maskjax.studio import maps
 from maskjax.training import parallel
 from maskjax.weights import bundled
+
+
+class ShapeJudge(NamedTuple):
+  """A second model, which judges pictures of the normals."""
+
+  model: model_lib.DiffusionModel
+  texts: Float[Array, 'n t d']  # rows of `views.adjusted_texts`
+  negative: Float[Array, 't d']
 
 
 class Guide(NamedTuple):
@@ -20,6 +30,10 @@ class Guide(NamedTuple):
   texts: Float[Array, 'n t d']  # rows of `views.adjusted_texts`
   negative: Float[Array, 't d']
   first: first_image.FirstImage | None = None  # what the front should keep
+  shape: ShapeJudge | None = None
+  # A teacher that knows this mesh answers in the model's place: a bound, for
+  # measuring.
+  truth: mesh_lib.Mesh | None = None
 
 
 def load_model(
@@ -49,7 +63,8 @@ def load_model(
       f'controlnet.scales has {len(scales)} numbers for {count} ControlNets; '
       'give one for all, or one for each'
     )
-  if settings.condition.normal_percentage and not count:
+  paints_maps = model_lib.picture_channels(model) == maps.CHANNELS
+  if settings.condition.normal_percentage and not (count or paints_maps):
     raise ValueError(
       'the diffusion model has no ControlNet to show normals and height to; '
       'give --config.controlnet.path=FOLDER, or '
@@ -58,21 +73,68 @@ def load_model(
   return model
 
 
+def load_shape_model(
+  settings: settings_lib.MaskSettings,
+) -> model_lib.DiffusionModel | None:
+  """Return the second model, which judges the shape; None where none is asked.
+
+  Raises:
+    ValueError: a model that cannot judge a picture of three channels.
+  """
+  path, diffusion = settings.shape_judge.path, settings.diffusion
+  if not path:
+    return None
+  dtype = parallel.compute_dtype(diffusion.dtype)
+  model = model_lib.load(
+    path,
+    dtype=dtype,
+    param_dtype=dtype.name,
+    variant=diffusion.variant or None,
+    remat=diffusion.remat,
+  )
+  channels = model_lib.picture_channels(model)
+  if model_lib.is_inpainting(model) or channels != 3:
+    raise ValueError(
+      f'shape_judge.path: {path} does not paint pictures of three channels '
+      'from words alone; give a model of pictures of normals'
+    )
+  return model
+
+
+def _encoded(
+  model: model_lib.DiffusionModel, texts: list[str], negative: str
+) -> tuple[Float[Array, 'n t d'], Float[Array, 't d']]:
+  """Encode texts and a negative prompt."""
+  encoded = views.encode_texts(model, [*texts, negative])
+  return encoded[:-1], encoded[-1]
+
+
 def create(
-  model: model_lib.DiffusionModel, settings: settings_lib.MaskSettings
+  model: model_lib.DiffusionModel,
+  settings: settings_lib.MaskSettings,
+  *,
+  shape_model: model_lib.DiffusionModel | None = None,
 ) -> tuple[Guide, list[str]]:
   """Encode the prompt in the words of every view.
 
   Args:
     model: the diffusion model, from `load_model`.
     settings: all settings of the mask.
+    shape_model: the judge of the shape, from `load_shape_model`.
 
   Returns:
     The guide, without a first image, and the table of texts.
   """
-  texts = views.adjusted_texts(
-    settings.prompt, settings.views.prompt_form, settings.views.material
-  )
-  words = [*texts, settings.distill.negative_prompt]
-  encoded = views.encode_texts(model, words)
-  return Guide(model, encoded[:-1], encoded[-1]), texts
+  form, material = settings.views.prompt_form, settings.views.material
+  negative = settings.distill.negative_prompt
+  texts = views.adjusted_texts(settings.prompt, form, material)
+  model_lib.warn_of_unknown_words(model, settings.prompt)
+  shape = None
+  if shape_model is not None:
+    # Light does not fall on normals, and words of it would only mislead.
+    prompt = ', '.join(
+      filter(None, (settings.prompt, settings.shape_judge.suffix))
+    )
+    words = views.adjusted_texts(prompt, form, material, lit=False)
+    shape = ShapeJudge(shape_model, *_encoded(shape_model, words, negative))
+  return Guide(model, *_encoded(model, texts, negative), shape=shape), texts

@@ -30,6 +30,8 @@ from maskjax.render import lights as lights_lib, renderer
 _LEAST_COSINE = 0.3
 _DEPTH_SLACK_CM = 0.6
 _LEAST_COVERAGE = 0.98
+# Where the picture itself says what it covers: more than half, well inside.
+_LEAST_PAINTED = 0.8
 
 
 def bilinear(
@@ -107,10 +109,14 @@ def project(
   )
   seen = bilinear(depth, points)[:, 0]
   coverage = bilinear(np.asarray(first.mask), points)[:, 0]
+  covered = coverage > _LEAST_COVERAGE
+  if first.coverage is not None:
+    painted = bilinear(np.asarray(first.coverage), points)[:, 0]
+    covered &= painted > _LEAST_PAINTED
   known = (
     (_cosine(mesh, normals, camera) > _LEAST_COSINE)
     & (np.asarray(distance).reshape(-1) < seen + _DEPTH_SLACK_CM)
-    & (coverage > _LEAST_COVERAGE)
+    & covered
   )
   if not known.any():
     raise ValueError(

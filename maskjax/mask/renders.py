@@ -20,7 +20,7 @@ from maskjax.mask import (
   views as views_lib,
 )
 from maskjax.render import lights as lights_lib, renderer
-from maskjax.studio import views as studio_views
+from maskjax.studio import maps, views as studio_views
 
 
 def render(
@@ -102,9 +102,9 @@ def likeness(
 ) -> Float[Array, '']:
   """Return how far the colours, seen from the front, are from the first image.
 
-  The mean square over the pixels that the start shape covered, in the range
-  [-1, 1] of the denoiser; only colours have a gradient (the reference view of
-  Magic123, 2306.17843, section 3.1).
+  The mean square over the pixels that it painted the start shape with, in the
+  range [-1, 1] of the denoiser; only colours have a gradient (the reference
+  view of Magic123, 2306.17843, section 3.1).
 
   Args:
     first: the first image, and the coverage of the start shape.
@@ -115,9 +115,48 @@ def likeness(
   still = shape._replace(vertices=jax.lax.stop_gradient(shape.vertices))
   size = first.image.shape[0]
   rendering = render(still, cameras, lights, settings, size=size)
-  known = first.mask * rendering.alpha[0]
+  known = first_image.shown(first) * rendering.alpha[0]
   error = 2.0 * (color.linear_to_srgb(rendering.rgb[0]) - first.image)
   return jnp.sum(known * error**2) / (3.0 * jnp.sum(known) + 1e-6)
+
+
+def shape_likeness(
+  first: first_image.FirstImage,
+  shape: surface_lib.Shape,
+  settings: settings_lib.Render,
+) -> Float[Array, '']:
+  """Return how far the shape, seen from the front, is from the first image.
+
+  The mean square over all pixels of normals and coverage, in the range of the
+  denoiser; this is what gives the start its outline and its first relief.
+
+  Args:
+    first: the first image, with its normals and its coverage.
+    shape: the mask as it is now.
+    settings: softness of the render.
+  """
+  cameras, lights = views_lib.fixed((0.0,))
+  size = first.image.shape[0]
+  seen = render(shape, cameras, lights, settings, size=size)
+  normals = seen.normals[0] - first.normals
+  outline = 2.0 * (seen.alpha[0] - first.coverage)
+  return jnp.mean(jnp.concatenate([normals, outline], axis=-1) ** 2)
+
+
+def paints_maps(model: model_lib.DiffusionModel) -> bool:
+  """Tell if a model paints normals and coverage beside colour."""
+  return model_lib.picture_channels(model) == maps.CHANNELS
+
+
+def pictures(
+  model: model_lib.DiffusionModel,
+  rendering: renderer.Rendering,
+) -> Float[Array, 'b s s p']:
+  """Return renders as the model knows pictures, in [-1, 1]."""
+  images = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
+  if not paints_maps(model):
+    return images
+  return maps.stack(images, rendering.normals, rendering.alpha)
 
 
 def _conditions(
@@ -156,6 +195,8 @@ def shown_to_unet(
   Returns:
     Keyword arguments of `diffusion.model.predict_guided`.
   """
+  if paints_maps(model):
+    return {}  # shape is in the sample itself
   beside = None
   if model_lib.is_inpainting(model):
     # The mask is to be painted, the background behind it is known.

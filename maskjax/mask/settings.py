@@ -54,6 +54,15 @@ class Diffusion:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ShapeJudge:
+  """A second diffusion model, which judges pictures of normals."""
+
+  path: str  # folder in the layout of diffusers, or id; empty: none
+  weight: float = _number(0, 1000)  # of its residual, beside the first model's
+  suffix: str  # words after the prompt
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ControlNet:
   """ControlNets in place of the model's own, and what they are shown."""
 
@@ -73,6 +82,11 @@ class FirstImage:
   mask_scale: float = _number(0, 10)  # strength of the 2D mask, 0 for none
   # How strongly the colours, seen from the front, are held to the picture.
   likeness: float = _number(0)
+  # How strongly the shape, seen from the front, is held to its normals and its
+  # outline, where the model paints them.
+  shape_likeness: float = _number(0)
+  # Whether a model that sees views together sees it beside them, unnoised.
+  seen: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,7 +120,9 @@ class Render:
 class Condition:
   """What else of the render the denoiser sees (patent [0110])."""
 
-  normal_percentage: float = _number(0, 1)  # strength, 0 switches it off
+  # Strength of the normal map, 0 switches it off: of the ControlNets, or of
+  # normals and coverage beside colour, where the model paints them.
+  normal_percentage: float = _number(0, 10)
   mask: bool
   height: bool
   normals: bool
@@ -128,6 +144,10 @@ class Distill:
   negative_prompt: str
   perp_neg: float = _number(0, 10)  # of the words of other views
   clip_x0: float = _number(0)  # 0 for no clipping
+  # Whether a model that can be told the exact cameras is told, and whether it
+  # sees all views of a step together.
+  camera: bool
+  together: bool
   # Of comparing the render with the decoded prediction, beside the latents.
   image_weight: float = _number(0)
 
@@ -185,6 +205,7 @@ class MaskSettings(trainer.Settings):
   baked_size: int = _may_change(settings_lib.power_of_two())  # and a baked one
 
   diffusion: Diffusion
+  shape_judge: ShapeJudge
   controlnet: ControlNet
   first_image: FirstImage
   views: Views

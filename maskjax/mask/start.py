@@ -2,10 +2,12 @@
 
 A run keeps its start, so that "more training", "back" and another export need
 no sampling: first_image.png to look at, and start.npz with the arrays
-'image', 'mask', and 'colors_0', 'colors_1', ..., the leaves of the colours.
+'image', 'mask', 'normals' and 'coverage' where they were painted, and
+'colors_0', 'colors_1', ..., the leaves of the colours.
 """
 
 import pathlib
+import typing
 from typing import NamedTuple
 
 import jax
@@ -27,6 +29,8 @@ from maskjax.training import files, media
 from maskjax.weights import archives
 
 _FILE = 'start.npz'
+# Fields of the first image that some models do not paint.
+_MAPS = ('normals', 'coverage')
 
 
 class Start(NamedTuple):
@@ -81,8 +85,9 @@ def save(folder: pathlib.Path, start: Start) -> None:
     f'colors_{i}': np.asarray(leaf)
     for i, leaf in enumerate(jax.tree.leaves(start.params.colors))
   }
-  arrays['image'] = image
-  arrays['mask'] = np.asarray(start.first.mask)
+  for name, value in start.first._asdict().items():
+    if value is not None:
+      arrays[name] = np.asarray(value)
   with files.replacing(folder / _FILE) as temporary:
     np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
@@ -104,12 +109,14 @@ def load(folder: pathlib.Path, like: Start) -> Start:
       'another workdir'
     )
   kept, tree = jax.tree.flatten(like.params.colors)
-  fields = dict(first_image.FirstImage.__annotations__)
+  # Without the 'or None' of what may be missing.
+  annotations = first_image.FirstImage.__annotations__.items()
+  fields = {k: (*typing.get_args(v), v)[0] for k, v in annotations}
   for i, leaf in enumerate(kept):
     shape = ' '.join(map(str, leaf.shape))
     fields[f'colors_{i}'] = Float[np.ndarray, shape]
   try:
-    data = archives.read_arrays(path, fields)
+    data = archives.read_arrays(path, fields, optional=_MAPS)
   except ValueError as error:
     raise ValueError(
       f'{path} is damaged ({error}), so the run cannot be resumed; begin it '
@@ -120,6 +127,10 @@ def load(folder: pathlib.Path, like: Start) -> Start:
   return Start(
     params=like.params._replace(colors=colors),
     first=first_image.FirstImage(
-      jnp.asarray(data['image']), jnp.asarray(data['mask'])
+      **{
+        name: jnp.asarray(data[name])
+        for name in first_image.FirstImage._fields
+        if name in data
+      }
     ),
   )

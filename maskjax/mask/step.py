@@ -11,7 +11,7 @@ Shapes: `b` views, `V` vertices, `s` pixels a side, `n` texts.
 
 from collections.abc import Callable
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax
 import jax
@@ -20,16 +20,15 @@ from jaxtyping import Array, Float, Int, Key
 import optax
 
 from maskjax.diffusion import distill, model as model_lib
-from maskjax.geometry import color
 from maskjax.mask import (
   guide as guide_lib,
+  judges,
   renders,
   settings as settings_lib,
   surface as surface_lib,
   trainable,
   views as views_lib,
 )
-from maskjax.render import renderer
 from maskjax.studio import views as studio_views
 from maskjax.training import parallel
 
@@ -70,6 +69,13 @@ def _keys(rng: Key[Array, ''], count: int, axis_name: str | None) -> Keys:
   keys = parallel.example_keys(rng, count, axis_name)
   split = jax.vmap(lambda key: jax.random.split(key, len(Keys._fields)))(keys)
   return Keys(*(split[:, use] for use in range(len(Keys._fields))))
+
+
+def _for_two(keys: Keys) -> tuple[Keys, Keys]:
+  """Return keys of which two judges draw timesteps and noise of their own."""
+  timestep, noise = map(jax.vmap(jax.random.split), (keys.timestep, keys.noise))
+  first = keys._replace(timestep=timestep[:, 0], noise=noise[:, 0])
+  return first, keys._replace(timestep=timestep[:, 1], noise=noise[:, 1])
 
 
 def optimizer(
@@ -115,32 +121,6 @@ def create_state(
   )
 
 
-def _predictor(
-  guide: guide_lib.Guide,
-  views: views_lib.Views,
-  seen: dict[str, Any],
-  settings: settings_lib.Distill,
-) -> distill.PredictFn:
-  """Return the denoiser, guided by the words of each view."""
-
-  def predict(x_t, t):
-    shape = (x_t.shape[0], *guide.negative.shape)
-    return model_lib.predict_guided(
-      guide.model,
-      x_t,
-      t,
-      guide.texts[views.text],
-      jnp.broadcast_to(guide.negative, shape),
-      guidance_scale=settings.guidance_scale,
-      guidance_rescale=settings.guidance_rescale,
-      away=guide.texts[views.other] if settings.perp_neg else None,
-      away_weight=settings.perp_neg,
-      **seen,
-    )
-
-  return predict
-
-
 def _draw_timesteps(
   keys: Key[Array, 'b'],
   step: Int[Array, ''],
@@ -163,7 +143,7 @@ def _draw_timesteps(
 
 def _image_loss(
   model: model_lib.DiffusionModel,
-  images: Float[Array, 'b s s 3'],
+  images: Float[Array, 'b s s p'],
   t: Int[Array, 'b'],
   x0_hat: Float[Array, 'b h w c'],
   weight: str,
@@ -174,47 +154,87 @@ def _image_loss(
   return jnp.mean(w * jnp.mean((images - seen) ** 2, axis=(1, 2, 3)))
 
 
+def _distill(
+  judge: judges.Judge,
+  model: model_lib.DiffusionModel,
+  images: Float[Array, 'b s s p'],
+  noise: Key[Array, 'b'],
+  t: Int[Array, 'b'],
+  settings: settings_lib.Distill,
+) -> tuple[Float[Array, ''], distill.Distillation]:
+  """Return how far pictures are from what a judge sees in them.
+
+  The loss has the gradient of score distillation, per value of colour: so
+  regularisers weigh the same at any resolution and beside further channels.
+  """
+  z = model_lib.encode_images(model, images)
+  eps = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(noise)
+  # DreamFusion (Poole et al. 2022), equation 3: the gradient with respect to
+  # the render is w(t) (eps_hat - eps), and none flows through the denoiser;
+  # 'noised_image' is its form of patent [0117], see `distill`.
+  loss, noised = distill.sds_loss(
+    judge.predict,
+    z,
+    t,
+    eps,
+    schedule=model.schedule,
+    residual=settings.residual,
+    weight=settings.weight,
+    prediction_type=judge.prediction_type,
+    clip_x0=settings.clip_x0 or None,
+    emphasis=judge.emphasis,
+  )
+  return loss / (z[0].size * 3 / images.shape[-1]), noised
+
+
 def _distillation_loss(
   guide: guide_lib.Guide,
-  views: views_lib.Views,
-  rendering: renderer.Rendering,
+  scene: judges.Scene,
   keys: Keys,
   step: Int[Array, ''],
   settings: settings_lib.MaskSettings,
 ) -> tuple[Float[Array, ''], Int[Array, 'b']]:
-  """Return how far the renders are from what the denoiser sees in them.
+  """Return how far the renders are from what the model sees in them.
 
   Returns:
     The loss, whose gradient is that of score distillation, and the timesteps.
   """
   model, options = guide.model, settings.distill
-  images = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
-  z = model_lib.encode_images(model, images)
-  seen = renders.shown_to_unet(model, images, rendering, settings)
+  images = renders.pictures(model, scene.rendering)
+  judge = judges.judge(guide, scene, images, settings)
   t = _draw_timesteps(
     keys.timestep, step, model.schedule.num_train_timesteps, options
   )
-  eps = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(keys.noise)
-  # DreamFusion (Poole et al. 2022), equation 3: the gradient with respect to
-  # the render is w(t) (eps_hat - eps), and none flows through the denoiser;
-  # 'noised_image' is its form of patent [0117], see `distill`.
-  loss, noised = distill.sds_loss(
-    _predictor(guide, views, seen, options),
-    z,
-    t,
-    eps,
-    schedule=model.schedule,
-    residual=options.residual,
-    weight=options.weight,
-    clip_x0=options.clip_x0 or None,
-  )
-  # Per pixel, so that regularisers weigh the same at any resolution.
-  loss = loss / z[0].size
+  if judge.together:
+    t = jnp.full_like(t, t[0])  # views of a group share a noise level
+  loss, noised = _distill(judge, model, images, keys.noise, t, options)
   if options.image_weight:
     loss += options.image_weight * _image_loss(
       model, images, t, noised.x0_hat, options.weight
     )
   return loss, t
+
+
+def _shape_loss(
+  guide: guide_lib.ShapeJudge,
+  scene: judges.Scene,
+  keys: Keys,
+  step: Int[Array, ''],
+  settings: settings_lib.MaskSettings,
+) -> Float[Array, '']:
+  """Return how far the normals are from what the second model sees in them."""
+  options, model = settings.distill, guide.model
+  t = _draw_timesteps(
+    keys.timestep, step, model.schedule.num_train_timesteps, options
+  )
+  pictures = judges.shape_pictures(scene.rendering)
+  size = model.sample_size
+  if pictures.shape[1] != size:
+    shape = (pictures.shape[0], size, size, 3)
+    pictures = jax.image.resize(pictures, shape, 'linear')
+  judge = judges.shape_judge(guide, scene.views, options)
+  loss, _ = _distill(judge, model, pictures, keys.noise, t, options)
+  return loss
 
 
 def _losses(
@@ -235,14 +255,31 @@ def _losses(
   rendering, shape = renders.render_views(
     surface, params, views, background, settings
   )
-  loss, t = _distillation_loss(guide, views, rendering, keys, step, settings)
-  terms = surface.geometry.energies(
+  scene = judges.Scene(views, rendering, background)
+  terms = {}
+  if guide.shape is not None:
+    weight = settings.shape_judge.weight
+    keys, own = _for_two(keys)
+    loss = _shape_loss(guide.shape, scene, own, step, settings)
+    terms['shape_loss'] = weight * loss
+    # The first model judges the colours alone, on a shape that stays.
+    still = params._replace(offsets=jax.lax.stop_gradient(params.offsets))
+    rendering, _ = renders.render_views(
+      surface, still, views, background, settings
+    )
+    scene = scene._replace(rendering=rendering)
+  loss, t = _distillation_loss(guide, scene, keys, step, settings)
+  terms |= surface.geometry.energies(
     surface.base, shape.formed, settings.regularizers
   )
   weight = settings.first_image.likeness
   if guide.first is not None and weight:
     likeness = renders.likeness(guide.first, shape, settings.render)
     terms = {**terms, 'likeness': weight * likeness}
+  weight = settings.first_image.shape_likeness
+  if guide.first is not None and guide.first.normals is not None and weight:
+    likeness = renders.shape_likeness(guide.first, shape, settings.render)
+    terms = {**terms, 'shape_likeness': weight * likeness}
   metrics = {'loss': loss, 'timestep': jnp.mean(t.astype(jnp.float32))}
   return loss + sum(terms.values()), {
     **metrics,

@@ -37,6 +37,7 @@ class Views(NamedTuple):
   other: Int[Array, '*b']  # the row of a view that this is not
   azimuth: Float[Array, '*b']  # degrees
   elevation: Float[Array, '*b']  # degrees
+  distance: Float[Array, '*b']  # times the one that shows 40 cm
   bare: Bool[Array, '*b']  # shown without texture
 
 
@@ -59,7 +60,9 @@ def _rows() -> int:
   return views * len(studio_views.LIGHTINGS)
 
 
-def adjusted_texts(prompt: str, form: str, material: str) -> list[str]:
+def adjusted_texts(
+  prompt: str, form: str, material: str, *, lit: bool = True
+) -> list[str]:
   """Return the prompt in the words of every view and lighting.
 
   Row `view * len(studio.LIGHTINGS) + lighting`; in the second half of the
@@ -71,6 +74,7 @@ def adjusted_texts(prompt: str, form: str, material: str) -> list[str]:
       'numbers' ("at position x, y, z"), or 'plain', which leaves the prompt
       alone.
     material: adjective for the bare mask, 'stone'.
+    lit: whether the light is told; normals have none.
 
   Raises:
     ValueError: unknown form.
@@ -85,7 +89,7 @@ def adjusted_texts(prompt: str, form: str, material: str) -> list[str]:
     for azimuth in studio_views.AZIMUTHS:
       for elevation in studio_views.ELEVATIONS:
         for light in studio_views.lighting_names():
-          words = [subject, *forms[form](azimuth, elevation, light)]
+          words = [subject, *forms[form](azimuth, elevation, light * lit)]
           texts.append(', '.join(word for word in words if word))
   return texts
 
@@ -160,6 +164,7 @@ def draw(rng: PRNGKeyArray, settings: settings_lib.Views) -> Views:
     other=other,
     azimuth=azimuth,
     elevation=elevation,
+    distance=scale,
     bare=bare,
   )
 
@@ -191,5 +196,6 @@ def fixed(
 
 def front_text() -> int:
   """Return the row of `adjusted_texts` for the front under even light."""
-  view = int(studio_views.view_index(jnp.float32(0.0), jnp.float32(0.0)))
+  with jax.ensure_compile_time_eval():
+    view = int(studio_views.view_index(jnp.float32(0.0), jnp.float32(0.0)))
   return view * len(studio_views.LIGHTINGS)

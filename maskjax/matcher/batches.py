@@ -22,7 +22,7 @@ from jaxtyping import (
 import numpy as np
 
 from maskjax.data.creatures import batches as head_batches, head_images
-from maskjax.studio import views as studio_views
+from maskjax.studio import maps, views as studio_views
 
 # Batches are made on the host and taken apart on the device.
 _Either: TypeAlias = Array | np.ndarray
@@ -176,7 +176,7 @@ def compose(rng: PRNGKeyArray, row: Batch) -> Float[Array, 's s 3']:
     sRGB in [0, 1].
   """
   rng_background, rng_noise = jax.random.split(rng)
-  picture, _ = head_batches.compose(
+  composed = head_batches.compose(
     rng_background,
     head_batches.Batch(
       tokens=jnp.zeros(0, jnp.int32),
@@ -187,9 +187,13 @@ def compose(rng: PRNGKeyArray, row: Batch) -> Float[Array, 's s 3']:
       ellipses=row.ellipses,
       has_geometry=jnp.zeros((), bool),
       condition=jnp.zeros(3, bool),
+      camera=jnp.ones(3),
+      told=jnp.zeros((), bool),
+      together=jnp.zeros((), bool),
+      clean=jnp.zeros((), bool),
     ),
   )
-  picture = 0.5 * picture + 0.5
+  picture = 0.5 * composed.picture[..., maps.COLOR] + 0.5
   picture = picture + row.blur * (_binomial(picture) - picture)
   noise = jax.random.uniform(rng_noise, picture.shape, minval=-1.0)
   return jnp.clip(picture + row.noise * noise, 0.0, 1.0)

@@ -8,7 +8,7 @@ question and answer would agree if the answers were dealt out at random.
 Shapes: `n` samples, `b` a batch of them, `s` pixels a side, `k` kinds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 import csv
 import functools
 import io
@@ -25,6 +25,7 @@ from maskjax.diffusion import model as model_lib, painting
 from maskjax.geometry import color
 from maskjax.matcher import batches as matcher_batches, network as matcher_lib
 from maskjax.studio import (
+  maps,
   sheets,
   views as studio_views,
   words as studio_words,
@@ -44,10 +45,13 @@ class Requests(NamedTuple):
   Attributes:
     labels: kind, view and light of each sample.
     texts: the words for them.
+    cameras: azimuth and elevation (degrees), and distance of each, for a
+      prior that is told them.
   """
 
   labels: Int32[np.ndarray, 'n 3']
   texts: list[str]
+  cameras: Float[np.ndarray, 'n 3']
 
 
 def draw_requests(rng: np.random.Generator, count: int) -> Requests:
@@ -57,7 +61,7 @@ def draw_requests(rng: np.random.Generator, count: int) -> Requests:
     rng: NumPy generator.
     count: number of samples.
   """
-  azimuth, elevation, _, lighting = head_images.sample_views(rng, count)
+  azimuth, elevation, distance, lighting = head_images.sample_views(rng, count)
   kind = np.arange(count) % len(creatures.KINDS)
   view = np.asarray(studio_views.view_index(azimuth, elevation))
   texts = [
@@ -68,12 +72,16 @@ def draw_requests(rng: np.random.Generator, count: int) -> Requests:
     )
     for k, v, light in zip(kind, view, lighting)
   ]
-  return Requests(np.stack([kind, view, lighting], -1).astype(np.int32), texts)
+  return Requests(
+    labels=np.stack([kind, view, lighting], -1).astype(np.int32),
+    texts=texts,
+    cameras=np.stack([azimuth, elevation, distance], -1),
+  )
 
 
 @functools.partial(jax.jit, static_argnames=('steps', 'sampler', 'rescale'))
-def _sample(model, rng, tokens, guidance, *, steps, sampler, rescale):
-  """Return sRGB pictures in [0, 1]; the last row of tokens is no text."""
+def _sample(model, rng, tokens, cameras, guidance, *, steps, sampler, rescale):
+  """Return pictures in [0, 1]; the last row of tokens is no text."""
   text = model_lib.encode_tokens(model, tokens)
   text, empty = text[:-1], text[-1:]
   return painting.sample_images(
@@ -85,25 +93,31 @@ def _sample(model, rng, tokens, guidance, *, steps, sampler, rescale):
     sampler=sampler,
     guidance_scale=guidance,
     guidance_rescale=rescale,
+    labels=maps.camera_labels(*cameras.T) if _is_told(model) else None,
   )
+
+
+def _is_told(model: model_lib.DiffusionModel) -> bool:
+  """Tell if a prior is told the camera."""
+  return model_lib.label_size(model) == maps.CAMERA
 
 
 def sample(
   model: model_lib.DiffusionModel,
-  texts: Sequence[str],
+  requests: Requests,
   *,
   seed: int = 0,
   steps: int = 20,
   sampler: str = 'ddim',
-  guidance: float = 4.0,
+  guidance: float = 1.0,
   rescale: float = 0.0,
   batch_size: int = 16,
-) -> Iterator[Float[np.ndarray, 'b s s 3']]:
+) -> Iterator[Float[np.ndarray, 'b s s p']]:
   """Sample a picture of each text, batch after batch.
 
   Args:
     model: a prior; its ControlNet, if any, is left out.
-    texts: caption of each picture.
+    requests: caption of each picture, and its camera.
     seed: seed of the noise.
     steps: evaluations of the network.
     sampler: a name of `sampling.METHODS`.
@@ -113,16 +127,20 @@ def sample(
     batch_size: number of pictures at a time.
 
   Yields:
-    sRGB pictures in [0, 1]; the last batch may be smaller.
+    Pictures in [0, 1], with all channels that the prior paints; the last
+    batch may be smaller.
   """
-  for index, start in enumerate(range(0, len(texts), batch_size)):
-    batch = list(texts[start : start + batch_size])
+  for index, start in enumerate(range(0, len(requests.texts), batch_size)):
+    batch = requests.texts[start : start + batch_size]
     padded = batch + [''] * (batch_size + 1 - len(batch))
+    cameras = np.ones((batch_size, 3))
+    cameras[: len(batch)] = requests.cameras[start : start + batch_size]
     yield np.asarray(
       _sample(
         model,
         jax.random.fold_in(jax.random.key(seed), index),
         jnp.asarray(model_lib.tokenize(model, padded)),
+        jnp.asarray(cameras, jnp.float32),
         guidance,
         steps=steps,
         sampler=sampler,
@@ -248,6 +266,15 @@ def _csv(
   return out.getvalue()
 
 
+def _normals(
+  images: Float[np.ndarray, 'n s s p'],
+) -> list[tuple[str, UInt8[np.ndarray, 's s 3']]]:
+  """Return the normals of samples as bytes, none where none are painted."""
+  if images.shape[-1] != maps.CHANNELS:
+    return []
+  return [('', color.to_bytes(image[..., maps.NORMALS])) for image in images]
+
+
 def _captioned(
   images: Float[Any, 'n s s 3'], chances: Float[np.ndarray, 'n k']
 ) -> list[tuple[str, UInt8[np.ndarray, 's s 3']]]:
@@ -264,7 +291,7 @@ def _captioned(
 def contact_sheets(
   matcher: matcher_lib.Matcher,
   requests: Requests,
-  images: Float[np.ndarray, 'n s s 3'],
+  images: Float[np.ndarray, 'n s s p'],
   real: head_images.HeadImages | None,
   *,
   seed: int = 0,
@@ -274,7 +301,7 @@ def contact_sheets(
   Args:
     matcher: the matcher, which says below each picture what it takes it for.
     requests: labels and texts of the samples.
-    images: the samples, sRGB in [0, 1].
+    images: the samples, in [0, 1]; normals are shown where there are any.
     real: pictures of heads; None shows the samples alone.
     seed: chooses the real pictures and their backgrounds.
   """
@@ -289,9 +316,10 @@ def contact_sheets(
       chances = matcher_lib.judge(matcher, pictures, batch_size=_PICTURES)
       shown += _captioned(pictures, chances['kind'])
     chosen = np.flatnonzero(requests.labels[:, 0] == kind)[:_PICTURES]
-    pictures = at_matcher_size(images[chosen])
+    pictures = at_matcher_size(images[chosen][..., maps.COLOR])
     chances = matcher_lib.judge(matcher, pictures, batch_size=_PICTURES)
-    shown += _captioned(images[chosen], chances['kind'])
+    shown += _captioned(images[chosen][..., maps.COLOR], chances['kind'])
+    shown += _normals(images[chosen])
     rows.append((creatures.KINDS[kind], shown))
   title = 'Generated, and what the matcher takes it for'
   if real is not None:
@@ -335,11 +363,12 @@ def evaluate(
     raise ValueError(f'{count} samples cannot be judged; ask for at least 1')
   requests = draw_requests(np.random.default_rng(seed), count)
   pieces: list[np.ndarray] = []
-  for piece in sample(model, requests.texts, seed=seed, **options):
+  for piece in sample(model, requests, seed=seed, **options):
     pieces.append(piece)
     report(sum(map(len, pieces)))
   images = np.concatenate(pieces)
-  answers = matcher_lib.judge(matcher, at_matcher_size(images))
+  shown = at_matcher_size(images[..., maps.COLOR])
+  answers = matcher_lib.judge(matcher, shown)
   result = score(requests, answers) | {'options': {'seed': seed} | options}
   files.write_text(folder / 'samples.csv', _csv(requests, answers))
   pages = contact_sheets(matcher, requests, images, real, seed=seed)

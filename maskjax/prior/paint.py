@@ -22,6 +22,7 @@ from maskjax.diffusion import model as model_lib, painting, sampling
 from maskjax.geometry import color
 from maskjax.studio import (
   condition as condition_lib,
+  maps,
   pictures as pictures_lib,
   sheets,
 )
@@ -35,7 +36,7 @@ from maskjax.training import (
 from maskjax.weights import bundled
 
 # Guidance and its rescaling, for models of pixels and of latents.
-_PIXEL_GUIDANCE = (4.0, 0.5)
+_PIXEL_GUIDANCE = (1.0, 0.0)
 _LATENT_GUIDANCE = (7.5, 0.0)
 _COLUMNS = 4
 # 'auto' is that of the model's scheduler.
@@ -169,8 +170,8 @@ def paint(
   request: Request,
   *,
   show_progress: bool = True,
-) -> UInt8[np.ndarray, 'n s s 3']:
-  """Paint the pictures, one after the other.
+) -> UInt8[np.ndarray, 'n s s p']:
+  """Paint the pictures, one after the other, with all channels of the model.
 
   Args:
     model: the model of the request.
@@ -203,6 +204,7 @@ def paint(
         report=tell,
       )
     )
+    model_lib.warn_of_unknown_words(model, request.prompt)
     tokens = model_lib.tokenize(
       model, [request.prompt, request.negative_prompt]
     )
@@ -225,11 +227,25 @@ def paint(
   return np.stack(pictures)
 
 
+def _cells(
+  names: list[str], pictures: UInt8[np.ndarray, 'n s s p']
+) -> list[tuple[str, UInt8[np.ndarray, 's s 3']]]:
+  """Return named pictures, each before its normals, where they are painted."""
+  cells = []
+  for name, picture in zip(names, pictures):
+    cells.append((name, picture[..., maps.COLOR]))
+    if picture.shape[-1] == maps.CHANNELS:
+      cells.append((f'{name}_normals', picture[..., maps.NORMALS]))
+  return cells
+
+
 @parallel.explain_memory(
   'set --dtype=bfloat16, or use a model of smaller pictures'
 )
 def run(request: Request, directory: str) -> dict[str, Any]:
   """Paint and write NNNN.png by seed, grid.png and settings.json.
+
+  A model that paints normals leaves NNNN_normals.png, too.
 
   Args:
     request: what to paint.
@@ -253,9 +269,9 @@ def run(request: Request, directory: str) -> dict[str, Any]:
   pictures = paint(model, request)
   folder = pathlib.Path(directory)
   names = [f'{request.seed + i:04d}' for i in range(request.count)]
-  for name, picture in zip(names, pictures):
+  cells = _cells(names, pictures)
+  for name, picture in cells:
     media.save_png(folder / f'{name}.png', picture)
-  cells = list(zip(names, pictures))
   rows = [('', cells[i : i + _COLUMNS]) for i in range(0, len(cells), _COLUMNS)]
   size = int(np.clip(model.sample_size, 128, 512))
   media.save_png(

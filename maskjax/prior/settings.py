@@ -43,6 +43,8 @@ class Settings(trainer.Settings):
     trained: networks that learn; the others stay as they are.
     downscale: factor by which pictures are averaged down.
     batch_size: pictures of a step.
+    views: most steps see groups of so many views of one head together, the
+      others single pictures; 1 for single pictures only.
     learning_rate: largest rate of AdamW.
     warmup_steps: first steps, in which the rate rises from 0.
     decay_steps: last steps, in which the rate falls to 0.
@@ -67,9 +69,18 @@ class Settings(trainer.Settings):
   trained: tuple[str, ...] = settings.some_of(*NETWORKS)
   downscale: int = settings.number(1, 64)
   batch_size: int = settings.number(1, 65_536)
+  views: int = settings.number(1, 64)
   learning_rate: float = settings.number(0, 10)
   warmup_steps: int = settings.number(0, 10**9)
   decay_steps: int = settings.number(0, 10**9)
   weight_decay: float = settings.number(0, 10)
   ema_decay: float = settings.number(0, 1)
   dtype: str = settings.choice('float32', 'bfloat16')
+
+  def __post_init__(self) -> None:
+    """Refuse groups of views that do not fill a batch."""
+    if self.batch_size % self.views:
+      raise ValueError(
+        f'batch_size is {self.batch_size}; give a multiple of views, '
+        f'{self.views}'
+      )

@@ -14,7 +14,7 @@ import shutil
 import flax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Array, Key, Shaped, UInt8
 import numpy as np
 import optax
 
@@ -32,7 +32,11 @@ from maskjax.diffusion import (
   unet,
 )
 from maskjax.prior import settings as settings_lib
-from maskjax.studio import condition as condition_lib, views as studio_views
+from maskjax.studio import (
+  condition as condition_lib,
+  maps,
+  views as studio_views,
+)
 from maskjax.training import (
   files,
   loop,
@@ -127,6 +131,20 @@ def _check_sizes(
       )
 
 
+def _check_channels(
+  settings: settings_lib.Settings, init: model_lib.DiffusionModel
+) -> None:
+  """Raise ValueError unless a model paints and is told what we have."""
+  channels = model_lib.picture_channels(init)
+  numbers = model_lib.label_size(init)
+  if (channels, numbers) != (maps.CHANNELS, maps.CAMERA):
+    raise ValueError(
+      f'init: the model in {settings.init} paints {channels} channels and is '
+      f'told {numbers} numbers of a camera; begin from one of '
+      f'{maps.CHANNELS} and {maps.CAMERA}, such as the bundled prior'
+    )
+
+
 def _new(
   settings: settings_lib.Settings,
   folder: pathlib.Path,
@@ -184,7 +202,7 @@ def _create(
 ) -> model_lib.DiffusionModel:
   """Make a model with random weights."""
   levels = len(settings.channels)
-  folded = 3 * settings.pixel_unshuffle**2
+  folded = maps.CHANNELS * settings.pixel_unshuffle**2
   unet_config = unet.UNetConfig.from_dict(
     {
       'sample_size': settings.sample_size // settings.pixel_unshuffle,
@@ -198,6 +216,8 @@ def _create(
       'attention_head_dim': settings.attention_heads,
       'cross_attention_dim': settings.text_features,
       'norm_num_groups': settings.norm_groups,
+      'class_embed_type': 'projection',
+      'projection_class_embeddings_input_dim': maps.CAMERA,
     }
   )
   text_config = clip.ClipTextConfig.from_dict(
@@ -263,9 +283,24 @@ def _batches(
       batch_size=settings.batch_size,
       art=art,
       cut='controlnet' in settings.trained,
+      views=settings.views,
     )[0]
 
   return batch
+
+
+def _prepare(
+  rng: Key[Array, ''], row: head_batches.Batch
+) -> pretraining.Example:
+  """Return what is learnt of one row of a batch."""
+  composed = head_batches.compose(rng, row)
+  return pretraining.Example(
+    picture=composed.picture,
+    condition=composed.condition,
+    weights=composed.weights,
+    label=composed.label,
+    clean=jnp.asarray(row.clean),
+  )
 
 
 def _step(
@@ -279,10 +314,11 @@ def _step(
     name: module.clone(dtype=jnp.dtype(settings.dtype))
     for name, module in model.networks.items()
   }
-  update = pretraining.make_step(
+  build = functools.partial(
+    pretraining.make_step,
     dataclasses.replace(model, networks=flax.core.freeze(networks)),
     tx,
-    head_batches.compose,
+    _prepare,
     trained=settings.trained,
     ema_decay=settings.ema_decay,
     downscale=settings.downscale,
@@ -292,7 +328,17 @@ def _step(
     lambda x: x.astype(_SAVED_DTYPE).astype(x.dtype),
     {k: v for k, v in model.params.items() if k not in settings.trained},
   )
-  return task_lib.with_shared(update, frozen, devices=devices)
+  single, together = (
+    task_lib.with_shared(build(views=views), frozen, devices=devices)
+    for views in (1, settings.views)
+  )
+
+  def step(state, rng, batch):
+    # Known on the host: a choice within the step would be slow.
+    chosen = together if batch.together[0] else single
+    return chosen(state, rng, batch)
+
+  return step
 
 
 def _task(
@@ -303,7 +349,8 @@ def _task(
 ) -> task_lib.Task:
   """Return the training of the networks that the settings name."""
   tx = _optimizer(settings)
-  devices = parallel.usable_devices(settings.batch_size)
+  # The views of a group stay on one device.
+  devices = parallel.usable_devices(settings.batch_size // settings.views)
 
   def save(number: int, state: state_lib.TrainState) -> None:
     del number
@@ -342,6 +389,7 @@ def train(settings: settings_lib.Settings, directory: files.PathLike) -> None:
   init = None
   if settings.init and not settings.resume:
     init = model_lib.load(settings.init)
+    _check_channels(settings, init)
   opened = workdir_lib.opened(
     directory, settings, resume=settings.resume, may_change=_MAY_CHANGE
   )

@@ -38,13 +38,16 @@ class TrainState:
   ema_params: PyTree | None = None
 
 
-def init(module: nn.Module, rng: Key[Array, ''], *inputs: Array) -> Any:
+def init(
+  module: nn.Module, rng: Key[Array, ''], *inputs: Array, **more: Any
+) -> Any:
   """Draw the variables of a network.
 
   Args:
     module: the network.
     rng: key that all weights are drawn from.
     *inputs: of its call; only shapes and types count.
+    **more: further inputs, by name.
 
   Returns:
     Its variables by collection.
@@ -54,7 +57,7 @@ def init(module: nn.Module, rng: Key[Array, ''], *inputs: Array) -> Any:
     # Hundreds of small draws that run once: optimising them takes XLA for CPU
     # four times as long, for the same numbers.
     options = {'xla_backend_optimization_level': 0}
-  return jax.jit(module.init, compiler_options=options)(rng, *inputs)
+  return jax.jit(module.init, compiler_options=options)(rng, *inputs, **more)
 
 
 def copy(tree: PyTree) -> PyTree:

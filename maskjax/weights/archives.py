@@ -125,6 +125,7 @@ def read_arrays(
   path: str | os.PathLike[str],
   fields: Mapping[str, Any],
   *,
+  optional: Collection[str] = (),
   ratio: int = _RATIO,
 ) -> dict[str, np.ndarray]:
   """Read those arrays of an .npz file that are known.
@@ -133,6 +134,7 @@ def read_arrays(
     path: of the file.
     fields: jaxtyping's annotation of each array by name, such as those of a
       NamedTuple; an axis has one size in all of them. Others are passed over.
+    optional: those of them that may be missing.
     ratio: see `opened`.
 
   Returns:
@@ -143,15 +145,16 @@ def read_arrays(
   """
   try:
     arrays = _arrays(pathlib.Path(path), fields, ratio)
-    if missing := [name for name in fields if name not in arrays]:
+    wanted_names = [name for name in fields if name not in optional]
+    if missing := [name for name in wanted_names if name not in arrays]:
       raise ValueError(f'it holds no {", ".join(missing)}')
     sizes: dict[str, int] = {}
-    for name, wanted in fields.items():
-      _check(name, arrays[name], wanted, sizes)
+    for name in arrays:
+      _check(name, arrays[name], fields[name], sizes)
   # Damage shows as an error of any type.
   except Exception as error:
     raise ValueError(_reason(error)) from error
-  return {name: arrays[name] for name in fields}
+  return {name: arrays[name] for name in fields if name in arrays}
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

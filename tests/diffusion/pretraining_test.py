@@ -42,7 +42,9 @@ class Text(nn.Module):
 class Denoiser(nn.Module):
   """One mixing of the sample with the time and the text."""
 
-  config = types.SimpleNamespace(in_channels=3, out_channels=3)
+  config = types.SimpleNamespace(
+    in_channels=3, out_channels=3, class_embed_type=None
+  )
 
   @nn.compact
   def __call__(self, x_t, t, text, down=None, middle=None):
@@ -76,7 +78,7 @@ class Batch(NamedTuple):
 def prepare(key, row):
   """Add a little noise to the picture."""
   noise = 0.01 * jax.random.normal(key, row.picture.shape)
-  return row.picture + noise, row.condition
+  return pretraining.Example(row.picture + noise, row.condition)
 
 
 @functools.cache
@@ -119,6 +121,12 @@ def batch(factor=1):
     tokens=np.repeat(colors[:, None], TOKENS, 1).astype(np.int32),
     picture=np.broadcast_to(palette[colors][:, None, None], shape).copy(),
     condition=rng.random((BATCH, size, size, 5), np.float32),
+  )
+
+
+def example(data):
+  return pretraining.Example(
+    jnp.asarray(data.picture), jnp.asarray(data.condition)
   )
 
 
@@ -208,7 +216,7 @@ def test_loss_is_the_weighted_error_of_what_is_drawn(kind, bound):
   loss = pretraining.denoising_loss(
     whole,
     keys(),
-    jnp.asarray(data.picture),
+    example(data),
     jnp.asarray(data.tokens),
     snr_bound=bound,
   )
@@ -245,8 +253,13 @@ def test_loss_with_a_condition_uses_the_controlnet():
 
   def loss(condition):
     keys = jax.random.split(jax.random.key(7), BATCH)
+    shown = data.condition if condition is None else condition
     return pretraining.denoising_loss(
-      whole, keys, data.picture, data.tokens, condition=condition
+      whole,
+      keys,
+      pretraining.Example(data.picture, shown),
+      data.tokens,
+      condition=condition is not None,
     )
 
   with_zeros = loss(jnp.zeros_like(data.condition))  # its biases are zero
@@ -334,7 +347,7 @@ def test_pictures_are_averaged_down():
 
   def plain(key, row):
     del key
-    return row.picture, row.condition
+    return pretraining.Example(row.picture, row.condition)
 
   def run(data, downscale):
     step = pretraining.make_step(

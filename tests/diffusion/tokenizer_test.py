@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -152,6 +153,17 @@ def test_training_is_deterministic_and_blind_to_order(folder, tmp_path):
     tokenizer.encode(trained, CAPTIONS),
     tokenizer.encode(tokenizer.load(folder), CAPTIONS),
   )
+
+
+def test_words_that_were_not_trained_on_are_named(folder, tmp_path):
+  words = tokenizer.load(folder)
+  text = 'An OLD Bengal giraffe, très_joli 2024 giraffe'
+  assert tokenizer.unknown_words(words, text) == ['giraffe']
+  assert tokenizer.unknown_words(words, '虎の面 löwe') == []
+  shutil.copytree(folder, tmp_path / 'silent')
+  (tmp_path / 'silent' / 'known_words.txt').unlink()
+  silent = tokenizer.load(tmp_path / 'silent')
+  assert tokenizer.unknown_words(silent, text) == []
 
 
 def test_most_frequent_pair_is_merged_first(tmp_path):

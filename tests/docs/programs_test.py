@@ -36,6 +36,7 @@ _MASK = shlex.split(
 _PRIOR = shlex.split(
   '--config.heads.shards=1 --config.heads.views=1 --config.heads.size=16'
   ' --config.sample_size=16 --config.channels=(16,) --config.batch_size=2'
+  ' --config.views=2'
   ' --config.norm_groups=8 --config.attention_heads=2'
   ' --config.vocabulary=530 --config.tokens=16 --config.text_features=16'
   ' --config.text_layers=1 --config.condition_embedding=(8,16)'
@@ -74,6 +75,7 @@ _THERE = {
   '/models/sd15': 'models/latent',
   '/models/sd21': 'models/latent',
   '/models/controlnet-normal': 'models/latent/controlnet',
+  '/models/normal-sd': 'models/latent',
   '/models/controlnet-seg': 'models/latent/controlnet',
   'maskjax/assets/prior': 'models/prior',
   '--source=ffhq512-128.pkl': '--source=state.npz --options=rendering.json',
@@ -144,7 +146,7 @@ def unpacked(place, monkeypatch):
 
 
 @pytest.fixture(scope='module')
-def place(model_folder, reference_state, reference_meta, tmp_path_factory):
+def place(maps_folder, reference_state, reference_meta, tmp_path_factory):
   """Return a folder in which the commands find what they name."""
   folder = tmp_path_factory.mktemp('place')
   (folder / 'configs').symlink_to(commands.ROOT / 'configs')
@@ -152,7 +154,7 @@ def place(model_folder, reference_state, reference_meta, tmp_path_factory):
   assets.mkdir(parents=True)
   for name in ('source', 'people2d'):
     (assets / name).symlink_to(commands.ROOT / 'maskjax' / 'assets' / name)
-  shutil.copytree(model_folder, folder / 'models' / 'prior')
+  shutil.copytree(maps_folder, folder / 'models' / 'prior')
   tiny_model.create_latent(folder / 'models' / 'latent', controlnets=1)
   tiny_model.create_latent(folder / 'models' / 'inpainting', inpainting=True)
   astronaut = np.uint8(255 * np.asarray(photo.astronaut()))

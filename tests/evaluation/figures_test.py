@@ -9,25 +9,28 @@ from maskjax.evaluation import figures
 _KINDS = ('tiger', 'owl')
 
 
-def _rows(**variant):
+def _rows(variant='as configured', teacher='model', seeds=(0, 1)):
   return [
     {
-      **variant,
+      'variant': variant,
+      'teacher': teacher,
+      'seed': seed,
       'kind': kind,
-      'chamfer_start_cm': 2.0,
-      'chamfer_cm': 1.0 + index,
-      'fall_percent': 50.0 - 50.0 * index,
-      'probability_start': 0.2,
-      'probability': 0.6 - 0.5 * index,
+      'normals_start_degrees': 25.0,
+      'normals_degrees': 15.0 + 15.0 * index + seed,
+      'silhouette_start': 0.6,
+      'silhouette': 0.9 - 0.4 * index,
     }
+    for seed in seeds
     for index, kind in enumerate(_KINDS)
   ]
 
 
 def test_pairs(tmp_path):
   paths = [tmp_path / name for name in ('a.png', 'b.png')]
+  rows = _rows() + _rows(teacher='perfect', seeds=(0,))
   for path in paths:
-    figures.save_pairs(path, _rows(), fall_percent=40.0)
+    figures.save_masks(path, rows)
   assert paths[0].read_bytes() == paths[1].read_bytes()
   with Image.open(paths[0]) as file:
     image = np.asarray(file.convert('RGB')).astype(int)
@@ -37,10 +40,9 @@ def test_pairs(tmp_path):
 
 
 def test_ablation(tmp_path):
-  rows = _rows(**{'distill.residual': 'noise', 'distill.timesteps': 'anneal'})
-  rows += _rows(**{'distill.residual': 'noise', 'distill.timesteps': 'uniform'})
+  rows = _rows('residual=noise') + _rows('camera=False')
   path = tmp_path / 'ablation.png'
-  figures.save_ablation(path, rows, fall_percent=40.0)
+  figures.save_masks(path, rows)
   with Image.open(path) as image:
     assert image.size[0] == 1200
 

@@ -239,6 +239,23 @@ CASES = {
       '--workdir=',
     ),
   ),
+  'wear_mask': (
+    ('--workdir=out', '--mask=nowhere.glb', '--image=nowhere.jpg'),
+    (
+      '--video=nowhere.mp4',
+      '--prompt=a tiger',
+      '--mask=',
+      '--image=',
+      *fields('track.faces'),
+      *fields('mask.scale', 'mask.opacity', 'output.quality'),
+      *fields('track.steadiness', 'track.hold', 'track.fade', 'light.tint'),
+      '--config.place.box=(1.,2.,3.)',
+      '--config.place.pose=(1.,2.)',
+      '--config.nothing=1',
+      '--config=configs/faces.py',
+      '--workdir=',
+    ),
+  ),
 }
 
 

@@ -25,6 +25,19 @@ def test_controlnets_that_do_not_fit_get_one_clear_line(
   assert '\n' not in str(error.value)
 
 
+def test_words_that_the_model_has_not_seen_are_told_in_one_line(
+  model_folder, caplog
+):
+  path = {'diffusion.path': str(model_folder)}
+  model = guide_lib.load_model(small.settings(**path))
+  for prompt, unknown in (('a tiger mask', 0), ('a giraffe view', 1)):
+    caplog.clear()
+    guide_lib.create(model, small.settings(prompt=prompt, **path))
+    lines = [m for m in caplog.messages if 'never seen' in m]
+    assert len(lines) == unknown
+  assert "'giraffe'" in lines[0] and '\n' not in lines[0]
+
+
 def test_every_text_is_encoded_and_the_negative_one_apart(model_folder):
   settings = small.settings(
     **{

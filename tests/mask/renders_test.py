@@ -14,7 +14,7 @@ _SIZE = 24
 @pytest.fixture(scope='module')
 def mask():
   """Return a surface, random colours, and their settings."""
-  settings = small.settings()
+  settings = small.settings(**{'views.textureless': 0.5})
   template = surface_lib.load_template(settings)
   surface = surface_lib.create(template, settings)
   colors = jax.random.uniform(

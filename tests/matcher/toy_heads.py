@@ -29,6 +29,7 @@ def make(rng, count, kinds=3):
     kind=kind.astype(np.int16),
     modifiers=np.full(count, ''),
     angles=np.stack([40 * side, np.zeros(count)], -1).astype(np.float32),
+    distance=np.ones(count, np.float32),
     lighting=np.array([light[s] for s in side], np.int16),
     holes=np.zeros((count, 3, 2), np.float32),
   )

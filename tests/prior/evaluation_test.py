@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from maskjax.data.creatures import creatures
+from maskjax.diffusion import model as model_lib
 from maskjax.matcher import network as matcher_lib
 from maskjax.prior import evaluation as prior_evaluation
 from maskjax.studio import views as studio_views
@@ -48,7 +49,7 @@ def test_chance_is_what_shuffled_answers_reach():
 
 def test_scores_of_a_small_case():
   labels = np.array([[0, 1, 2], [0, 1, 2], [1, 0, 0]], np.int32)
-  requests = prior_evaluation.Requests(labels, ['a', 'b', 'c'])
+  requests = prior_evaluation.Requests(labels, ['a', 'b', 'c'], np.ones((3, 3)))
   report = prior_evaluation.score(
     requests, _answers([0, 3, 1], [1, 1, 1], [2, 0, 0])
   )
@@ -103,6 +104,19 @@ def test_whole_judgement(tiny_prior, tmp_path):
   assert [row['kind'] for row in rows] == list(creatures.KINDS[:3])
   assert all(0 < float(row['probability_light']) < 1 for row in rows)
   assert (tmp_path / 'contact-1.png').stat().st_size > 1000
+
+
+def test_a_prior_that_is_told_the_camera_is_told_it(maps_folder):
+  model = model_lib.load(maps_folder)
+  requests = prior_evaluation.draw_requests(np.random.default_rng(0), 2)
+  turned = requests._replace(cameras=requests.cameras * (-1.0, 1.0, 1.0))
+  samples = [
+    next(prior_evaluation.sample(model, asked, steps=2, batch_size=2))
+    for asked in (requests, requests, turned)
+  ]
+  assert samples[0].shape == (2, 16, 16, 7)
+  np.testing.assert_array_equal(samples[0], samples[1])
+  assert np.abs(samples[0] - samples[2]).max() > 1e-4
 
 
 def test_nothing_to_judge_is_refused(tmp_path, unchecked):

@@ -60,6 +60,27 @@ def test_only_the_masked_part_is_painted(model_folder, drawn):
   assert np.abs(image[:, :8] - (200, 10, 10)).max() > 20
 
 
+def test_normals_are_painted_beside_a_picture_that_is_known(maps_folder, drawn):
+  asked = request(
+    maps_folder,
+    mask=str(drawn / 'mask.png'),
+    init_image=str(drawn / 'red.png'),
+  )
+  paint.run(asked, str(drawn / 'out'))
+  names = {path.name for path in (drawn / 'out').iterdir()}
+  assert names == {
+    '0000.png',
+    '0000_normals.png',
+    'grid.png',
+    'settings.json',
+  }
+  image = read(drawn / 'out' / '0000.png').astype(int)
+  assert np.abs(image[:, 8:] - (200, 10, 10)).max() <= 1
+  # Normals are known nowhere, and so painted everywhere.
+  normals = read(drawn / 'out' / '0000_normals.png').astype(int)
+  assert normals[:, :8].std() > 5.0 and normals[:, 8:].std() > 5.0
+
+
 def test_latent_models_and_controlnets_apart(drawn):
   tiny_model.create_latent(drawn / 'model', inpainting=True)
   tiny_model.create_latent(drawn / 'other', controlnets=1)

@@ -34,6 +34,7 @@ def heads(size=SIZE, count=10, seed=0):
     kind=rng.integers(len(creatures.KINDS), size=count).astype(np.int16),
     modifiers=np.array(['', 'old'] * (count // 2)),
     angles=rng.uniform(-80, 80, (count, 2)).astype(np.float32),
+    distance=np.ones(count, np.float32),
     lighting=rng.integers(len(studio_views.LIGHTINGS), size=count).astype(
       np.int16
     ),
@@ -216,6 +217,7 @@ def test_controlnet_is_trained_upon_a_model_that_stays(data, resumed, tmp_path):
     ({'steps': 0}, ValueError, 'steps is 0; expected'),
     ({'learning_rate': float('nan')}, ValueError, 'learning_rate is nan'),
     ({'resume': True}, FileNotFoundError, 'no config.json'),
+    ({'views': 3}, ValueError, 'multiple of views, 3'),
     ({'init': 'nowhere'}, ValueError, 'no such folder'),
     ({'sample_size': 32}, ValueError, r'head pictures in .* are 16 pixels'),
   ],
@@ -229,6 +231,14 @@ def test_wrong_input_gives_one_line(
     train(tiny(data, **fields), tmp_path / 'run')
   assert '\n' not in str(caught.value)
   # The mended command can use the same folder.
+  assert not (tmp_path / 'run').exists()
+
+
+def test_a_model_of_colours_alone_is_no_beginning(data, model_folder, tmp_path):
+  settings = tiny(data, init=str(model_folder))
+  with pytest.raises(ValueError, match='paints 3 channels') as caught:
+    train(settings, tmp_path / 'run')
+  assert '\n' not in str(caught.value)
   assert not (tmp_path / 'run').exists()
 
 

@@ -49,6 +49,7 @@ class HeadImages(NamedTuple):
     kind: index into `creatures.KINDS`.
     modifiers: str[n], words joined by ','.
     angles: azimuth and elevation in degrees.
+    distance: of the camera, times the one that shows 40 cm.
     lighting: index into `studio.views.LIGHTINGS`.
     holes: eyes and mouth in the image, x y in [0, 1].
   """
@@ -60,6 +61,7 @@ class HeadImages(NamedTuple):
   kind: Int[np.ndarray, 'n']
   modifiers: Shaped[np.ndarray, 'n']
   angles: Float[np.ndarray, 'n 2']
+  distance: Float[np.ndarray, 'n']
   lighting: Int[np.ndarray, 'n']
   holes: Float[np.ndarray, 'n 3 2']
 
@@ -226,6 +228,7 @@ def render_head(
     kind=np.full(views, creatures.KINDS.index(kind), np.int16),
     modifiers=np.array([','.join(modifiers)] * views),
     angles=np.stack([azimuth, elevation], -1).astype(np.float32),
+    distance=distance.astype(np.float32),
     lighting=lighting.astype(np.int16),
     holes=np.asarray(pixels, np.float32),
   )
@@ -301,6 +304,7 @@ def describe(images: HeadImages, index: int) -> dict[str, Any]:
     'modifiers': tuple(words.split(',')) if words else (),
     'azimuth': float(images.angles[index, 0]),
     'elevation': float(images.angles[index, 1]),
+    'distance': float(images.distance[index]),
     'light_color': light_color,
     'light_direction': light_direction,
   }

@@ -13,7 +13,11 @@ from maskjax.data.creatures import (
   head_images,
 )
 from maskjax.geometry import color
-from maskjax.studio import condition as condition_lib, views as studio_views
+from maskjax.studio import (
+  condition as condition_lib,
+  maps,
+  views as studio_views,
+)
 
 SIZE = 16
 
@@ -41,6 +45,7 @@ def heads(count=6, seed=0):
     kind=rng.integers(len(creatures.KINDS), size=count).astype(np.int16),
     modifiers=np.array(['', 'old', 'old,happy'] * (count // 3)),
     angles=np.float32([[0, 0], *([[40, 0]] * (count - 1))]),
+    distance=np.linspace(0.95, 1.1, count, dtype=np.float32),
     lighting=np.full(
       count, studio_views.LIGHTINGS.index(('blue', 'left')), np.int16
     ),
@@ -59,6 +64,10 @@ def picture(**fields):
     ellipses=np.zeros((4, 4), np.float32),
     has_geometry=np.bool_(True),
     condition=np.ones(3, bool),
+    camera=np.float32([0, 0, 1]),
+    told=np.bool_(True),
+    together=np.bool_(False),
+    clean=np.bool_(False),
   )
   return head_batches.Batch(**(row | fields))
 
@@ -70,6 +79,11 @@ def compose(row):
   return _compose(jax.random.key(5), row)
 
 
+def colors(row):
+  composed = compose(row)
+  return composed.picture[..., maps.COLOR], composed.condition
+
+
 def behind():
   """Return the background that `compose` draws."""
   return studio_views.background(jax.random.key(5), SIZE)
@@ -78,7 +92,7 @@ def behind():
 def test_opaque_picture_hides_the_background():
   rng = np.random.default_rng(0)
   rgb = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
-  image, condition = compose(picture(rgb=rgb))
+  image, condition = colors(picture(rgb=rgb))
   # There and back between sRGB and linear RGB in float32.
   np.testing.assert_allclose(image, rgb / 127.5 - 1.0, atol=2e-5)
   np.testing.assert_allclose(condition[..., 0], 1.0)
@@ -87,7 +101,7 @@ def test_opaque_picture_hides_the_background():
 
 
 def test_transparent_picture_is_background_only():
-  image, condition = compose(picture(alpha=np.zeros((SIZE, SIZE), np.uint8)))
+  image, condition = colors(picture(alpha=np.zeros((SIZE, SIZE), np.uint8)))
   np.testing.assert_allclose(
     image, 2 * color.linear_to_srgb(behind()) - 1, atol=1e-6
   )
@@ -95,7 +109,7 @@ def test_transparent_picture_is_background_only():
 
 
 def test_half_covered_is_mixed_in_linear_light():
-  image, _ = compose(picture(alpha=np.full((SIZE, SIZE), 51, np.uint8)))
+  image, _ = colors(picture(alpha=np.full((SIZE, SIZE), 51, np.uint8)))
   mixed = 0.2 * color.srgb_to_linear(np.array(200 / 255.0))
   mixed = mixed + 0.8 * behind()
   np.testing.assert_allclose(
@@ -107,13 +121,17 @@ def test_half_covered_is_mixed_in_linear_light():
 def test_a_condition_that_is_not_shown_is_zero(channel):
   slices = [slice(0, 1), slice(1, 2), slice(2, 5)]
   shown = np.arange(3) != channel
-  _, condition = compose(picture(condition=shown))
+  _, condition = colors(picture(condition=shown))
   for number, part in enumerate(slices):
     assert np.any(condition[..., part]) == (number != channel)
 
 
 def test_a_picture_without_geometry_has_only_its_mask():
-  _, condition = compose(picture(has_geometry=np.bool_(False)))
+  composed = compose(picture(has_geometry=np.bool_(False)))
+  condition = composed.condition
+  # Only colours count, and only they are there but for the coverage.
+  np.testing.assert_array_equal(composed.weights, [1, 1, 1, 0, 0, 0, 0])
+  assert not np.any(composed.picture[..., maps.NORMALS])
   assert np.all(condition[..., 0] == 1)
   assert not np.any(condition[..., 1:])
 
@@ -128,7 +146,7 @@ def test_holes_and_oval_are_ellipses_of_the_right_area():
   }
   ellipses = np.zeros((4, 4), np.float32)
   ellipses[1] = [0.3, 0.6, 0.15, 0.1]
-  _, hole = compose(picture(ellipses=ellipses, **full))
+  _, hole = colors(picture(ellipses=ellipses, **full))
   mask = np.asarray(hole[..., 0])
   assert mask[int(0.6 * size), int(0.3 * size)] == 0
   assert mask[int(0.3 * size), int(0.6 * size)] == 1
@@ -138,7 +156,7 @@ def test_holes_and_oval_are_ellipses_of_the_right_area():
   np.testing.assert_array_equal(hole[..., 1], mask)
 
   ellipses[3] = [0.5, 0.5, 0.3, 0.4]
-  _, both = compose(picture(ellipses=ellipses, **full))
+  _, both = colors(picture(ellipses=ellipses, **full))
   mask = np.asarray(both[..., 0])
   assert mask[0].max() == 0 and mask[size // 2, size // 2 + 5] == 1
   assert mask.mean() == pytest.approx(np.pi * 0.12 - area, rel=0.05)
@@ -273,8 +291,44 @@ def test_art_comes_with_its_caption_and_without_geometry():
 def test_a_drawn_batch_composes():
   batch, _ = draw(batch_size=4)
   keys = jax.random.split(jax.random.key(0), 4)
-  image, condition = jax.jit(jax.vmap(head_batches.compose))(keys, batch)
-  assert image.shape == (4, SIZE, SIZE, 3)
+  composed = jax.jit(jax.vmap(head_batches.compose))(keys, batch)
+  image, condition = composed.picture, composed.condition
+  assert image.shape == (4, SIZE, SIZE, maps.CHANNELS)
+  assert composed.label.shape == (4, maps.CAMERA)
   assert condition.shape == (4, SIZE, SIZE, condition_lib.CONDITION_CHANNELS)
   assert jnp.abs(image).max() <= 1 and jnp.abs(condition).max() <= 1
   assert image.dtype == condition.dtype == jnp.float32
+
+
+def test_views_of_one_head_are_drawn_together(monkeypatch):
+  monkeypatch.setattr(head_batches, '_TOGETHER_RATE', 1.0)
+  images = heads(count=12)
+  kind = np.repeat([3, 5, 3], 4).astype(np.int16)
+  numbered = np.arange(12, dtype=np.uint8)[:, None, None, None]
+  images = images._replace(
+    kind=kind,
+    rgb=np.broadcast_to(numbered, images.rgb.shape),
+    angles=np.stack([np.tile([50.0, -10.0, 30.0, -70.0], 3)] * 2, -1).astype(
+      np.float32
+    ),
+  )
+  batch, _ = head_batches.draw(
+    np.random.default_rng(0), images, encode, batch_size=24, views=4
+  )
+  groups = batch.rgb[:, 0, 0, 0].reshape(6, 4)
+  # Four views of a head, each once, the most frontal one first.
+  assert (groups // 4 == groups[:, :1] // 4).all()
+  assert all(len(set(group)) == 4 for group in groups)
+  azimuth = np.abs(batch.camera[:, 0]).reshape(6, 4)
+  assert (azimuth[:, 0] == 10).all()
+  assert batch.together.all()
+  clean = batch.clean.reshape(6, 4)
+  assert not clean[:, 1:].any() and 0 < clean[:, 0].sum() < 6
+  told = batch.told.reshape(6, 4)
+  assert (told == told[:, :1]).all()
+
+
+def test_single_pictures_are_never_clean(monkeypatch):
+  monkeypatch.setattr(head_batches, '_TOGETHER_RATE', 0.0)
+  batch, _ = draw(views=4)
+  assert not batch.together.any() and not batch.clean.any()
