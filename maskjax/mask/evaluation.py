@@ -407,16 +407,21 @@ def _line(row: Row) -> str:
 
 def _total(total: dict[str, Any]) -> str:
   """Return a summary as text."""
+  several = total['seeds'] > 1
+  over = f', +- the spread over {total["seeds"]} seeds' if several else ''
+
+  def spread(name: str, digits: int) -> str:
+    return f' +- {total[f"{name}_spread"]:.{digits}f}' if several else ''
+
   return (
-    f'mean of {total["masks"]} masks, +- the spread over '
-    f'{total["seeds"]} seeds: normals '
-    f'{total["normals_start_degrees"]:.1f} -> {total["normals_degrees"]:.1f} '
-    f'+- {total["normals_degrees_spread"]:.1f} degrees (worst '
+    f'mean of {total["masks"]} masks{over}: normals '
+    f'{total["normals_start_degrees"]:.1f} -> {total["normals_degrees"]:.1f}'
+    f'{spread("normals_degrees", 1)} degrees (worst '
     f'{total["worst_normals_degrees"]:.1f}, {total["worst_kind"]}); Chamfer '
-    f'-{total["fall_percent"]:.1f} +- {total["fall_percent_spread"]:.1f} % '
+    f'-{total["fall_percent"]:.1f}{spread("fall_percent", 1)} % '
     f'({total["fallen_enough"]} by {FALL_PERCENT:.0f} % or more; by size alone '
     f'-{total["fall_by_size_percent"]:.1f} %); IoU '
-    f'{total["silhouette"]:.3f} +- {total["silhouette_spread"]:.3f}; grey '
+    f'{total["silhouette"]:.3f}{spread("silhouette", 3)}; grey '
     f'shapes named {total["named_grey"]:.0%}; views alike '
     f'{total["views_alike"]:.2f}; probability '
     f'{total["probability_start"]:.2f} -> {total["probability"]:.2f} '
