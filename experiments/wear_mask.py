@@ -16,7 +16,6 @@ import pathlib
 
 from absl import flags
 
-from configs import mask as mask_config
 from maskjax.mask import generate, settings as mask_settings
 from maskjax.training import flags as flags_lib, settings as settings_lib
 from maskjax.wear import clip, image, masks, settings, video
@@ -35,7 +34,7 @@ def _masks() -> list[str]:
     raise ValueError('give either --mask=FILE or --prompt="words"')
   if _MASK.value:
     return list(_MASK.value)
-  config = mask_config.get_config()
+  config = flags_lib.default_config('configs/mask.py')
   config.prompt = _PROMPT.value
   folder = pathlib.Path(_WORKDIR.value) / 'mask'
   generate.run(

@@ -3,6 +3,7 @@
 Rooms, each imported when it is first used, and where to start reading:
 
   mask        words to a mask: mask.generate
+  wear        a mask on a face in a photo or a video: wear.clip, wear.image
   avatar      pictures, meshes and videos of an EG3D's people: avatar.render
   fitting     a mesh to silhouettes, a mask to a photo: fitting.portrait
   prior       the bundled diffusion model: prior.paint, prior.training
@@ -30,7 +31,7 @@ from typing import Any
 
 __version__ = '0.1.0'
 _ROOMS = (
-  *('mask', 'avatar', 'fitting', 'prior', 'matcher', 'people_gan'),
+  *('mask', 'wear', 'avatar', 'fitting', 'prior', 'matcher', 'people_gan'),
   *('data', 'face', 'evaluation', 'parity', 'diffusion', 'gan', 'render'),
   *('studio', 'geometry', 'weights', 'training', 'kernels'),
 )

@@ -290,6 +290,15 @@ def define_folder(
   return holder
 
 
+def default_config(path: str) -> ml_collections.ConfigDict:
+  """Return what a config file holds without any changes.
+
+  Args:
+    path: of the file; one that comes with the package is found everywhere.
+  """
+  return runpy.run_path(str(_config_file(path)))['get_config']()
+
+
 def sweep() -> list[dict[str, Any]]:
   """Return the changes that the sweep of the config's file asks for.
 

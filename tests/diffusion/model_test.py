@@ -137,9 +137,21 @@ def test_condition_counts_by_its_scale(model):
   assert np.abs(half['steered'] - off['steered']).max() > 1e-2
 
 
-def stub(model, x_t, t, text, *, condition, conditioning_scale, beside=None):
+def stub(
+  model,
+  x_t,
+  t,
+  text,
+  *,
+  condition,
+  conditioning_scale,
+  beside=None,
+  labels=None,
+  views=1,
+):
   """Stand in for `predict`; every argument counts."""
   del model, beside
+  assert labels is None and views == 1
   at = t[:, None].astype(jnp.float32)
   return x_t * text + at * condition * conditioning_scale
 

@@ -250,7 +250,7 @@ def test_views_of_a_thing_see_each_other_and_no_other_thing(network):
   alone = jax.jit(module.apply)(variables, sample, t, text)
   joined = run(sample, text)
   scale = float(jnp.abs(joined).max())
-  assert float(jnp.abs(joined - alone).max()) > 1e-3 * scale
+  assert float(jnp.abs(joined - alone).max()) > 1e-4 * scale
   # The order of the views of a group does not matter; sums in another order.
   swap = jnp.array([1, 0, 3, 2])
   swapped = run(sample[swap], text[swap])
@@ -258,7 +258,7 @@ def test_views_of_a_thing_see_each_other_and_no_other_thing(network):
   # Another second group changes nothing of the first.
   other = run(sample.at[2:].multiply(0.5), text)
   np.testing.assert_array_equal(other[:2], joined[:2])
-  assert float(jnp.abs(other[2:] - joined[2:]).max()) > 1e-3 * scale
+  assert float(jnp.abs(other[2:] - joined[2:]).max()) > 1e-4 * scale
   # Copies of one view see nothing new in each other.
   twice = run(sample[jnp.array([0, 0, 1, 1])], text[jnp.array([0, 0, 1, 1])])
-  np.testing.assert_allclose(twice[0], alone[0], atol=1e-4 * scale)
+  np.testing.assert_allclose(twice[0], alone[0], atol=1e-5 * scale)

@@ -23,7 +23,7 @@ def test_stages_can_be_read(name):
     ('enlarged', (8, 0), r'enlarged is \(8, 0\); expected 1 to 8192'),
     ('enlarged', (8, 8, 8), r'enlarged is \(8, 8, 8\); give 2 values'),
     ('measured', 7, 'measured is 7; expected 8 to'),
-    ('raw_sides', (), 'raw_sides is empty'),
+    ('raw_sides', (), r'raw_sides is \(\); give at least one number'),
     ('start', 9.0, 'start is 9.0, not below end'),
     ('plane_axes', 'xyz', "plane_axes is 'xyz'"),
     ('learning_rate', float('nan'), 'learning_rate is nan'),
