@@ -230,6 +230,11 @@ def _read_known(folder: pathlib.Path) -> frozenset[str]:
   return frozenset(path.read_text(encoding='utf-8').split())
 
 
+def _words_in(text: str) -> list[str]:
+  """Return the words of a text, in small letters."""
+  return re.findall(_LETTERS, _normalizer().normalize_str(text))
+
+
 def unknown_words(tokenizer: Tokenizer, text: str) -> list[str]:
   """Return the words of a text that a vocabulary was not trained on.
 
@@ -243,8 +248,7 @@ def unknown_words(tokenizer: Tokenizer, text: str) -> list[str]:
   """
   if not tokenizer.known:
     return []
-  clean = _normalizer().normalize_str(text)
-  words = dict.fromkeys(re.findall(_LETTERS, clean))
+  words = dict.fromkeys(_words_in(text))
   return [word for word in words if word not in tokenizer.known]
 
 
@@ -303,11 +307,7 @@ def encode(
 
 def known_words(captions: Iterable[str]) -> list[str]:
   """Return all words of captions, in small letters, sorted."""
-  normalizer = _normalizer()
-  found: set[str] = set()
-  for text in set(captions):
-    found.update(re.findall(_LETTERS, normalizer.normalize_str(text)))
-  return sorted(found)
+  return sorted({word for text in set(captions) for word in _words_in(text)})
 
 
 def _count_words(captions: Iterable[str]) -> collections.Counter:

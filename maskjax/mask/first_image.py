@@ -25,6 +25,11 @@ from maskjax.render import lights as lights_lib, renderer
 from maskjax.studio import maps
 
 
+def paints_maps(model: model_lib.DiffusionModel) -> bool:
+  """Tell if a model paints normals and coverage beside colour."""
+  return model_lib.picture_channels(model) == maps.CHANNELS
+
+
 class FirstImage(NamedTuple):
   """The picture that the mask is painted with."""
 
@@ -107,7 +112,7 @@ def generate(
     conditions = control.of_rendering(
       model, kinds, front, height=False, normals=False
     )
-  maps_painted = model_lib.picture_channels(model) == maps.CHANNELS
+  maps_painted = paints_maps(model)
   if model_lib.is_inpainting(model) or (
     settings.mask_scale and not kinds and not maps_painted
   ):

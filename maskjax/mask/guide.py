@@ -3,6 +3,7 @@
 Shapes: `n` texts, `t d` tokens and features.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxtyping import Array, Float
@@ -10,8 +11,7 @@ from jaxtyping import Array, Float
 from maskjax.diffusion import model as model_lib
 from maskjax.geometry import mesh as mesh_lib
 from maskjax.mask import control, first_image, settings as settings_lib, views
-from maskjax.studio import maps
-from maskjax.training import parallel
+from maskjax.training import files, parallel
 from maskjax.weights import bundled
 
 
@@ -36,25 +36,40 @@ class Guide(NamedTuple):
   truth: mesh_lib.Mesh | None = None
 
 
+def _load(
+  path: files.PathLike,
+  settings: settings_lib.Diffusion,
+  *,
+  controlnets: Sequence[str] = (),
+) -> model_lib.DiffusionModel:
+  """Read a model that judges.
+
+  It is frozen, so its parameters are kept in the type that it computes in.
+  """
+  dtype = parallel.compute_dtype(settings.dtype)
+  return model_lib.load(
+    path,
+    controlnets=controlnets,
+    dtype=dtype,
+    param_dtype=dtype.name,
+    variant=settings.variant or None,
+    remat=settings.remat,
+  )
+
+
 def load_model(
   settings: settings_lib.MaskSettings,
 ) -> model_lib.DiffusionModel:
   """Return the diffusion model at the settings' path, or the bundled one.
 
-  It is frozen, so its parameters are kept in the type that it computes in.
-
   Raises:
     ValueError: ControlNets that are not there, or do not fit.
   """
-  diffusion, scales = settings.diffusion, settings.controlnet.scales
-  dtype = parallel.compute_dtype(diffusion.dtype)
-  model = model_lib.load(
-    diffusion.path or bundled.bundled_path('prior'),
+  scales = settings.controlnet.scales
+  model = _load(
+    settings.diffusion.path or bundled.bundled_path('prior'),
+    settings.diffusion,
     controlnets=[p for p in settings.controlnet.path.split(',') if p],
-    dtype=dtype,
-    param_dtype=dtype.name,
-    variant=diffusion.variant or None,
-    remat=diffusion.remat,
   )
   control.shown(model, settings.controlnet.shows)
   count = len(model_lib.controlnet_configs(model))
@@ -63,8 +78,8 @@ def load_model(
       f'controlnet.scales has {len(scales)} numbers for {count} ControlNets; '
       'give one for all, or one for each'
     )
-  paints_maps = model_lib.picture_channels(model) == maps.CHANNELS
-  if settings.condition.normal_percentage and not (count or paints_maps):
+  shaped = count or first_image.paints_maps(model)
+  if settings.condition.normal_percentage and not shaped:
     raise ValueError(
       'the diffusion model has no ControlNet to show normals and height to; '
       'give --config.controlnet.path=FOLDER, or '
@@ -81,17 +96,10 @@ def load_shape_model(
   Raises:
     ValueError: a model that cannot judge a picture of three channels.
   """
-  path, diffusion = settings.shape_judge.path, settings.diffusion
+  path = settings.shape_judge.path
   if not path:
     return None
-  dtype = parallel.compute_dtype(diffusion.dtype)
-  model = model_lib.load(
-    path,
-    dtype=dtype,
-    param_dtype=dtype.name,
-    variant=diffusion.variant or None,
-    remat=diffusion.remat,
-  )
+  model = _load(path, settings.diffusion)
   channels = model_lib.picture_channels(model)
   if model_lib.is_inpainting(model) or channels != 3:
     raise ValueError(

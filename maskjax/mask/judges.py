@@ -212,7 +212,7 @@ def judge(
     settings: all settings of the mask.
   """
   views = scene.views
-  if renders.paints_maps(guide.model):
+  if first_image.paints_maps(guide.model):
     asked = _of_maps(guide, views, settings)
   else:
     seen = renders.shown_to_unet(guide.model, images, scene.rendering, settings)

@@ -143,18 +143,13 @@ def shape_likeness(
   return jnp.mean(jnp.concatenate([normals, outline], axis=-1) ** 2)
 
 
-def paints_maps(model: model_lib.DiffusionModel) -> bool:
-  """Tell if a model paints normals and coverage beside colour."""
-  return model_lib.picture_channels(model) == maps.CHANNELS
-
-
 def pictures(
   model: model_lib.DiffusionModel,
   rendering: renderer.Rendering,
 ) -> Float[Array, 'b s s p']:
   """Return renders as the model knows pictures, in [-1, 1]."""
   images = 2.0 * color.linear_to_srgb(rendering.rgb) - 1.0
-  if not paints_maps(model):
+  if not first_image.paints_maps(model):
     return images
   return maps.stack(images, rendering.normals, rendering.alpha)
 
@@ -195,7 +190,7 @@ def shown_to_unet(
   Returns:
     Keyword arguments of `diffusion.model.predict_guided`.
   """
-  if paints_maps(model):
+  if first_image.paints_maps(model):
     return {}  # shape is in the sample itself
   beside = None
   if model_lib.is_inpainting(model):
